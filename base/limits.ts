@@ -1,0 +1,86 @@
+import { assert } from './assert.ts'
+
+/** Every bound of the system, with its reason. Sizes in bytes, times in milliseconds, unless the name says otherwise. */
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+// --- a record -------------------------------------------------------------------------------------------------
+
+/** Longer lines are almost always binary dumps; the journal's message limit must hold two of these (J4). */
+export const RECORD_BYTES_MAX = 1 * MIB
+export const VALUE_BYTES_MAX = 256 * KIB
+export const RECORD_FIELDS_MAX = 256
+export const NESTING_DEPTH_MAX = 16
+/** Longest field path, in bytes of its canonical form. */
+export const PATH_BYTES_MAX = 1 * KIB
+/** D5: further ahead is a wrong clock, not a late record. */
+export const FUTURE_MAX_MS = 24 * 3600 * 1000
+
+// --- a request ------------------------------------------------------------------------------------------------
+
+export const BODY_BYTES_MAX = 64 * MIB
+/** After decompression: bounds a zip bomb. */
+export const BODY_INFLATED_BYTES_MAX = 256 * MIB
+/** Rejected records listed one by one in a response; the count is always exact. */
+export const REJECTS_LISTED_MAX = 1000
+/** X1: bytes of a rejected record kept in the dead letters. */
+export const DEAD_LETTER_RAW_BYTES_MAX = 64 * KIB
+/** D3: a request is cut into chunks at fixed places of its body, so that a retry is cut alike. */
+export const CHUNK_ROWS_MAX = 8192
+export const CHUNK_BYTES_MAX = 1 * MIB
+
+// --- the journal ----------------------------------------------------------------------------------------------
+
+/** J2: the next frame gathers while one is unacknowledged, at least until this many bytes or FRAME_LINGER_MS. */
+export const FRAME_BYTES_TARGET = 512 * KIB
+export const FRAME_LINGER_MS = 5
+/** A frame is one journal message; one chunk may overshoot the target. */
+export const FRAME_BYTES_MAX = 6 * MIB
+export const JOURNAL_MESSAGE_BYTES_MAX = 8 * MIB
+
+// --- storage --------------------------------------------------------------------------------------------------
+
+/** Rows of a block: small enough that a query opens little, large enough that columns compress. */
+export const BLOCK_ROWS_MAX = 8192
+export const BLOCK_BYTES_MAX = 2 * MIB
+export const HEAD_AGE_MAX_MS = 30_000
+/** S4: all heads of a worker together. */
+export const HEADS_BYTES_MAX = 64 * MIB
+/** S4: further fields share one overflow column. */
+export const BLOCK_COLUMNS_MAX = 1000
+/** Dictionary columns hold at most this many distinct values; code 0 means absent. */
+export const DICTIONARY_VALUES_MAX = 255
+/** S3: no row stays unpublished for longer. */
+export const UNPUBLISHED_AGE_MAX_MS = 120_000
+export const UNPUBLISHED_BYTES_MAX = 64 * MIB
+/** C5: superseded segments and local rows stay for plans that still name them. */
+export const SUPERSEDED_KEEP_MS = 600_000
+
+// --- queries --------------------------------------------------------------------------------------------------
+
+export const SEARCH_LIMIT_DEFAULT = 100
+export const SEARCH_LIMIT_MAX = 10_000
+/** `total` is exact up to here (then "gte") unless the request asks for the exact count. */
+export const TOTAL_EXACT_MAX = 10_000
+export const QUERY_TIMEOUT_DEFAULT_MS = 30_000
+export const QUERY_TIMEOUT_MAX_MS = 300_000
+export const QUERY_TEXT_BYTES_MAX = 16 * KIB
+export const QUERY_NODES_MAX = 1000
+/** Groups of one aggregation; more is an error that names the field. */
+export const AGGREGATE_GROUPS_MAX = 100_000
+/** T2: no synchronous slice longer than this on any thread. */
+export const SLICE_MAX_MS = 10
+
+// --- idempotency (D3) -----------------------------------------------------------------------------------------
+
+export const IDEMPOTENCY_KEEP_MS = 24 * 3600 * 1000
+export const IDEMPOTENCY_KEYS_PER_SHARD_MAX = 200_000
+export const IDEMPOTENCY_KEY_BYTES_MAX = 256
+
+assert(VALUE_BYTES_MAX < RECORD_BYTES_MAX, 'a value fits a record')
+assert(RECORD_BYTES_MAX <= CHUNK_BYTES_MAX, 'a record fits a chunk')
+assert(FRAME_BYTES_TARGET + 2 * CHUNK_BYTES_MAX < FRAME_BYTES_MAX, 'a chunk fits a frame that has reached its target')
+assert(FRAME_BYTES_MAX < JOURNAL_MESSAGE_BYTES_MAX, 'a frame fits a journal message')
+assert(RECORD_BYTES_MAX * 2 <= JOURNAL_MESSAGE_BYTES_MAX, 'J4')
+assert(CHUNK_ROWS_MAX <= 0xffff, 'a row number of a chunk fits 16 bits')
