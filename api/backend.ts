@@ -1,0 +1,88 @@
+import type { IngestReceipt, IngestRequest } from '../actors/messages/ingest.ts'
+import type {
+  AggregateRequest,
+  ContextAnswer,
+  ContextRequest,
+  DeadLettersAnswer,
+  DeadLettersRequest,
+  ExplainAnswer,
+  FieldsAnswer,
+  FieldValuesAnswer,
+  HistogramAnswer,
+  HistogramRequest,
+  PatternsAnswer,
+  QueryBase,
+  RecordJson,
+  SearchAnswer,
+  SearchRequest,
+  TableAnswer,
+  TailAnswer,
+  TailRequest,
+  TraceAnswer,
+} from '../actors/messages/search.ts'
+import type { TenantId } from '../base/ids.ts'
+
+/**
+ * What the HTTP layer asks of the node behind it. Each call takes a signal that fires when the client goes away;
+ * failures are WeirErrors.
+ */
+export interface Backend {
+  readonly ingest: IngestBackend
+  readonly search: SearchBackend
+  readonly keys: KeyBackend
+  readonly status: StatusBackend
+}
+
+export interface IngestBackend {
+  /**
+   * Takes `bytes` out of the budget of bytes in flight before a body is read; throws overloaded or draining. The caller
+   * releases exactly what it admitted, whatever happens.
+   */
+  admit(bytes: number): void
+  release(bytes: number): void
+  /** Resolves once every accepted record is durable. */
+  ingest(request: IngestRequest, signal: AbortSignal): Promise<IngestReceipt>
+}
+
+export interface SearchBackend {
+  search(request: SearchRequest, signal: AbortSignal): Promise<SearchAnswer>
+  histogram(request: HistogramRequest, signal: AbortSignal): Promise<HistogramAnswer>
+  aggregate(request: AggregateRequest, signal: AbortSignal): Promise<TableAnswer>
+  tail(request: TailRequest, signal: AbortSignal): Promise<TailAnswer>
+  /** Throws not_found. */
+  record(tenant: TenantId, id: string, signal: AbortSignal): Promise<RecordJson>
+  context(request: ContextRequest, signal: AbortSignal): Promise<ContextAnswer>
+  trace(request: QueryBase, traceId: string, limit: number, signal: AbortSignal): Promise<TraceAnswer>
+  patterns(request: QueryBase, limit: number, signal: AbortSignal): Promise<PatternsAnswer>
+  fields(request: QueryBase, signal: AbortSignal): Promise<FieldsAnswer>
+  fieldValues(request: QueryBase, field: string, limit: number, signal: AbortSignal): Promise<FieldValuesAnswer>
+  explain(request: SearchRequest, signal: AbortSignal): Promise<ExplainAnswer>
+  deadLetters(request: DeadLettersRequest, signal: AbortSignal): Promise<DeadLettersAnswer>
+}
+
+export type Role = 'ingest' | 'read' | 'admin'
+
+export interface KeyRecord {
+  readonly id: string
+  readonly name: string
+  /** `*` for a key that administers the cluster and may name any tenant. */
+  readonly tenant: TenantId | '*'
+  readonly roles: readonly Role[]
+  readonly createdMs: number
+}
+
+export interface KeyBackend {
+  /** The record of the key whose SHA-256 (hex) is `hash`; answered from memory. */
+  find(hash: string): KeyRecord | undefined
+  create(record: Omit<KeyRecord, 'id' | 'createdMs'>, hash: string): Promise<KeyRecord>
+  list(): Promise<readonly KeyRecord[]>
+  /** Throws not_found. */
+  revoke(id: string): Promise<void>
+}
+
+export interface StatusBackend {
+  /** Empty when the node is ready; otherwise why it is not. */
+  notReadyReasons(): readonly string[]
+  /** Text in the Prometheus exposition format, of every thread of the node. */
+  metrics(): Promise<string>
+}

@@ -1,0 +1,46 @@
+import type { LaneId, Position } from '../base/ids.ts'
+
+/**
+ * Port: the durable log. A lane is one totally ordered stream of frames (J1, J2). A receipt to a client is sent only after
+ * `append` has resolved (J6).
+ */
+export interface Journal {
+  /**
+   * Appends one frame; resolves with its position once it is durable (fsynced, or replicated). `frameId` makes a resend of the same frame
+   * a no-op that resolves with the first position (D2). Throws journal_full, storage_unavailable.
+   */
+  append(lane: LaneId, frameId: string, frame: Uint8Array): Promise<Position>
+  /** Reads durable frames in order, starting behind `after` (a sequence of the current generation; 0 for the oldest kept). */
+  read(lane: LaneId, after: number): JournalReader
+  /** Removes frames up to and including `upTo` (J5: the caller has read the floors back). */
+  trim(lane: LaneId, upTo: number): Promise<void>
+  state(lane: LaneId): Promise<LaneState>
+  close(): Promise<void>
+}
+
+export interface JournalReader {
+  /**
+   * The next frames, at least one, at most about `maxBytes` of them; waits until there are some. Rejects with the signal's reason.
+   * Frames are freshly allocated and may be transferred.
+   */
+  next(maxBytes: number, signal: AbortSignal): Promise<readonly JournalMessage[]>
+  close(): Promise<void>
+}
+
+export interface JournalMessage {
+  readonly position: Position
+  /** The journal's own time of the append, ms since the epoch. */
+  readonly appendedMs: number
+  readonly frame: Uint8Array
+}
+
+export interface LaneState {
+  /** J3: rises when the stream was recreated or restored. */
+  readonly generation: number
+  /** Oldest sequence kept; last + 1 when empty. */
+  readonly firstSequence: number
+  /** Newest durable sequence; 0 when nothing was ever appended. */
+  readonly lastSequence: number
+  readonly bytes: number
+  readonly bytesMax: number
+}
