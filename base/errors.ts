@@ -4,6 +4,7 @@
  */
 export const ERROR_CATALOGUE = {
   // requests that are wrong
+  malformed_request: { status: 400, retryable: false, title: 'The bytes are not an HTTP request' },
   invalid_parameter: { status: 400, retryable: false, title: 'A parameter is unknown or malformed' },
   invalid_query: { status: 400, retryable: false, title: 'The query does not parse' },
   invalid_body: { status: 400, retryable: false, title: 'The body cannot be read' },
@@ -12,9 +13,11 @@ export const ERROR_CATALOGUE = {
   forbidden: { status: 403, retryable: false, title: 'The credential does not allow this' },
   not_found: { status: 404, retryable: false, title: 'There is no such thing' },
   method_not_allowed: { status: 405, retryable: false, title: 'The method is not supported here' },
+  request_timeout: { status: 408, retryable: true, title: 'The request did not arrive in time' },
   conflict: { status: 409, retryable: true, title: 'Another request changed it first' },
   body_too_large: { status: 413, retryable: false, title: 'The body is larger than the limit' },
   unsupported_media_type: { status: 415, retryable: false, title: 'The content type or encoding is not supported' },
+  headers_too_large: { status: 431, retryable: false, title: 'The header fields are larger than the limit' },
   idempotency_conflict: { status: 422, retryable: false, title: 'The idempotency key was used with another body' },
   // the node is short of something
   overloaded: { status: 429, retryable: true, title: 'The node has as much in flight as it may' },

@@ -30,6 +30,32 @@ export const DEAD_LETTER_RAW_BYTES_MAX = 64 * KIB
 export const CHUNK_ROWS_MAX = 8192
 export const CHUNK_BYTES_MAX = 1 * MIB
 
+// --- HTTP -----------------------------------------------------------------------------------------------------
+
+/** A query of QUERY_TEXT_BYTES_MAX fits the URL, percent-encoded, beside the other headers. */
+export const HTTP_HEADERS_BYTES_MAX = 64 * KIB
+/** Bodies that hold parameters (POST search, keys), not records. */
+export const HTTP_PARAMETERS_BYTES_MAX = 1 * MIB
+/** Slow senders: time for all headers, for the whole request, and without a single byte of the body. */
+export const HTTP_HEADERS_TIMEOUT_MS = 15_000
+export const HTTP_REQUEST_TIMEOUT_MS = 300_000
+export const HTTP_BODY_IDLE_MAX_MS = 20_000
+/** Longer than the 60 s that load balancers keep a connection, so that they close it first. */
+export const HTTP_KEEP_ALIVE_MS = 65_000
+/** A refused body is read and thrown away for this long and this far, so that the answer is not lost to a reset. */
+export const HTTP_LINGER_MS = 2000
+export const HTTP_LINGER_BYTES_MAX = 64 * MIB
+/** Requests in progress get this long when the server closes. */
+export const HTTP_CLOSE_GRACE_MS = 5000
+/** Steps in which bytes of a body are taken out of the budget in flight. */
+export const ADMISSION_STEP_BYTES = 256 * KIB
+/** Concatenated compressed frames of one body; each costs a decompressor. */
+export const COMPRESSED_FRAMES_MAX = 1000
+/** Longest wait of one poll of a tail. */
+export const TAIL_WAIT_MAX_MS = 60_000
+/** Buckets of one histogram. */
+export const HISTOGRAM_BUCKETS_MAX = 10_000
+
 // --- the journal ----------------------------------------------------------------------------------------------
 
 /** J2: the next frame gathers while one is unacknowledged, at least until this many bytes or FRAME_LINGER_MS. */
