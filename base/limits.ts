@@ -64,6 +64,18 @@ export const FRAME_LINGER_MS = 5
 /** A frame is one journal message; one chunk may overshoot the target. */
 export const FRAME_BYTES_MAX = 6 * MIB
 export const JOURNAL_MESSAGE_BYTES_MAX = 8 * MIB
+/** Directory entries are small; this only keeps a count within its 16 bits. */
+export const FRAME_SECTIONS_MAX = 0xffff
+/** Frames one thread may have handed to the journal without an answer; J2 keeps it far below. */
+export const JOURNAL_IN_FLIGHT_BYTES_MAX = 64 * MIB
+/** Frames handed to a reader in memory before it falls back to reading them from the disk. */
+export const JOURNAL_HANDOVER_BYTES_MAX = 16 * MIB
+/** One commit of the journal; what waits beyond it goes into the next. */
+export const JOURNAL_COMMIT_BYTES_MAX = 8 * MIB
+/** Frames removed by one commit, so that a long trim does not stall appends. */
+export const JOURNAL_TRIM_FRAMES_MAX = 256
+/** D2: newest frames whose ids are remembered; a resend comes within seconds. */
+export const JOURNAL_DEDUPE_FRAMES_MAX = 4096
 
 // --- storage --------------------------------------------------------------------------------------------------
 
