@@ -5,7 +5,10 @@
 export interface ObjectStore {
   /** Stores the object whole or not at all; durable when it resolves. */
   put(key: string, bytes: Uint8Array): Promise<void>
-  /** `length` bytes from `offset` (negative offset: from the end). Throws not_found. */
+  /**
+   * `length` bytes from `offset` (negative offset: from the end), in memory of their own. Bytes beyond either end are left
+   * out, so the answer may be shorter. Throws not_found.
+   */
   get(key: string, range?: { readonly offset: number; readonly length?: number }): Promise<Uint8Array>
   size(key: string): Promise<number | undefined>
   /** Keys that begin with `prefix`, ascending. */
