@@ -105,6 +105,16 @@ export const QUERY_TIMEOUT_DEFAULT_MS = 30_000
 export const QUERY_TIMEOUT_MAX_MS = 300_000
 export const QUERY_TEXT_BYTES_MAX = 16 * KIB
 export const QUERY_NODES_MAX = 1000
+/** Parentheses, negations and groups within one another; keeps recursion far from the end of the stack. */
+export const QUERY_DEPTH_MAX = 64
+export const REGEX_SOURCE_CHARS_MAX = 2000
+/** RE2's bound: a count, and the product of nested counts. */
+export const REGEX_REPEAT_MAX = 1000
+export const REGEX_DEPTH_MAX = 100
+/** Instructions of a compiled regular expression; the worst case of a match is this many steps per byte. */
+export const REGEX_INSTRUCTIONS_MAX = 4000
+/** Bytes of one regular expression's table of transitions; a full table is thrown away and filled anew. */
+export const REGEX_TABLE_BYTES_MAX = 1 * MIB
 /** Groups of one aggregation; more is an error that names the field. */
 export const AGGREGATE_GROUPS_MAX = 100_000
 /** T2: no synchronous slice longer than this on any thread. */
