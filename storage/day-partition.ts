@@ -1,0 +1,220 @@
+import { pack, unpack } from 'msgpackr'
+import { assert } from '../base/assert.ts'
+import type { DayNumber, Position, TenantId } from '../base/ids.ts'
+import { comparePositions, dayText } from '../base/ids.ts'
+import type { BlockSummary, EncodedBlock } from './block.ts'
+import { LocalBlockIndex } from './block-index.ts'
+import type { Head } from './head.ts'
+import {
+  dayKey,
+  KEYSPACE_APPLIED,
+  KEYSPACE_BLOCK,
+  KEYSPACE_BLOOM,
+  KEYSPACE_SUMMARY,
+  KEYSPACE_WORDS,
+  keyspaceRange,
+} from './keyspaces.ts'
+import type { KeyValueEngine, KeyValueOperation, KeyValueStore } from './kv.ts'
+
+/** What one tenant has in one day of one shard: heads in memory and the blocks cut from them. */
+export interface TenantDay {
+  readonly tenant: TenantId
+  readonly day: DayNumber
+  /** Takes rows; undefined when none came since the last cut. */
+  head: Head | undefined
+  /** Heads that wait to become blocks, oldest first; still searched. */
+  readonly frozen: Head[]
+  readonly blocks: LocalBlockIndex
+  /** Local blocks, in the order they were cut. */
+  readonly local: LocalBlock[]
+  /** Every row at or below it is in a committed block or published (S2). */
+  appliedThrough: Position
+  /** Every row at or below it is in a published segment. */
+  publishedThrough: Position
+}
+
+/** A block in the day's store; once published it stays for the plans that still name it. */
+export interface LocalBlock {
+  readonly summary: BlockSummary
+  publishedMs: number | undefined
+}
+
+/**
+ * One UTC day of one shard on this node's disk: a directory with one LMDB environment (S2), opened when the first row or query needs it. It
+ * holds the unpublished tail and, for a while, what was published of it; a day is dropped whole.
+ */
+export class DayPartition {
+  readonly day: DayNumber
+  readonly #engine: KeyValueEngine
+  readonly #directory: string
+  readonly #store: KeyValueStore
+  readonly #tenants = new Map<TenantId, TenantDay>()
+
+  private constructor(day: DayNumber, engine: KeyValueEngine, directory: string, store: KeyValueStore) {
+    this.day = day
+    this.#engine = engine
+    this.#directory = directory
+    this.#store = store
+  }
+
+  /** Opens the day and forgets blocks that are published already (`publishedThrough` says how far, per tenant). */
+  static async open(
+    engine: KeyValueEngine,
+    shardDirectory: string,
+    day: DayNumber,
+    publishedThrough: (tenant: TenantId) => Position,
+  ): Promise<DayPartition> {
+    const directory = `${shardDirectory}/${dayText(day)}`
+    const store = await engine.open(directory)
+    const partition = new DayPartition(day, engine, directory, store)
+    const stale: KeyValueOperation[] = []
+    const [appliedFrom, appliedTo] = keyspaceRange(KEYSPACE_APPLIED)
+    for (const { key, value } of store.range(appliedFrom, appliedTo)) {
+      const tenant = new TextDecoder().decode(key.subarray(1, -1)) as TenantId
+      const [generation, sequence] = unpack(value) as [number, number]
+      const state = partition.tenant(tenant, publishedThrough(tenant))
+      state.appliedThrough = later(state.appliedThrough, { generation, sequence })
+    }
+    const [from, to] = keyspaceRange(KEYSPACE_SUMMARY)
+    for (const { value } of store.range(from, to)) {
+      const summary = unpack(value) as BlockSummary
+      const state = partition.tenant(summary.tenant, publishedThrough(summary.tenant))
+      const last = { generation: summary.generation, sequence: summary.lastSequence }
+      if (comparePositions(last, state.publishedThrough) <= 0) {
+        stale.push(...deletesOf(summary))
+        continue
+      }
+      partition.#index(state, summary)
+    }
+    for (const state of partition.#tenants.values()) {
+      state.local.sort((a, b) => a.summary.firstSequence - b.summary.firstSequence)
+    }
+    if (stale.length > 0) await store.transact(stale)
+    return partition
+  }
+
+  tenants(): Iterable<TenantDay> {
+    return this.#tenants.values()
+  }
+
+  find(tenant: TenantId): TenantDay | undefined {
+    return this.#tenants.get(tenant)
+  }
+
+  /** The tenant's part of the day, begun when absent. */
+  tenant(tenant: TenantId, publishedThrough: Position): TenantDay {
+    let state = this.#tenants.get(tenant)
+    if (state === undefined) {
+      state = {
+        tenant,
+        day: this.day,
+        head: undefined,
+        frozen: [],
+        blocks: new LocalBlockIndex(),
+        local: [],
+        appliedThrough: publishedThrough,
+        publishedThrough,
+      }
+      this.#tenants.set(tenant, state)
+    }
+    return state
+  }
+
+  /**
+   * S2: stores the blocks of a frozen head and how far the day is applied, in one transaction; then the blocks take the head's place
+   * in the eyes of queries, in one step.
+   */
+  async commitCut(state: TenantDay, head: Head, blocks: readonly EncodedBlock[]): Promise<void> {
+    assert(state.frozen[0] === head, 'heads become blocks in the order they were frozen')
+    const operations: KeyValueOperation[] = []
+    for (const block of blocks) {
+      const { tenant, blockId } = block.summary
+      operations.push(
+        { kind: 'put', key: dayKey(KEYSPACE_BLOCK, tenant, blockId), value: block.bytes },
+        { kind: 'put', key: dayKey(KEYSPACE_BLOOM, tenant, blockId), value: block.bloom },
+        { kind: 'put', key: dayKey(KEYSPACE_WORDS, tenant, blockId), value: pack(block.words) },
+        { kind: 'put', key: dayKey(KEYSPACE_SUMMARY, tenant, blockId), value: pack(block.summary) },
+      )
+    }
+    const { generation, sequence } = head.lastPosition
+    operations.push({ kind: 'put', key: dayKey(KEYSPACE_APPLIED, state.tenant), value: pack([generation, sequence]) })
+    await this.#store.transact(operations)
+    state.frozen.shift()
+    state.appliedThrough = later(state.appliedThrough, head.lastPosition)
+    for (const block of blocks) {
+      state.blocks.add(block)
+      state.local.push({ summary: block.summary, publishedMs: undefined })
+    }
+  }
+
+  /** The bytes of a local block as a view, valid until the next call on this partition (S9). */
+  blockView(summary: BlockSummary): Uint8Array | undefined {
+    return this.#store.getView(dayKey(KEYSPACE_BLOCK, summary.tenant, summary.blockId))
+  }
+
+  /** A local block with its filters, as it was cut; for a publisher. */
+  encodedBlock(summary: BlockSummary): EncodedBlock {
+    const { tenant, blockId } = summary
+    const part = (keyspace: typeof KEYSPACE_BLOCK | typeof KEYSPACE_BLOOM | typeof KEYSPACE_WORDS): Uint8Array => {
+      const value = this.#store.get(dayKey(keyspace, tenant, blockId))
+      assert(value !== undefined, `block ${blockId} is stored whole`)
+      return value
+    }
+    return {
+      summary,
+      bytes: part(KEYSPACE_BLOCK),
+      bloom: part(KEYSPACE_BLOOM),
+      words: unpack(part(KEYSPACE_WORDS)) as readonly string[] | null,
+    }
+  }
+
+  /** Removes local blocks that were published at or before `publishedMsMax` (C5: plans that name them are over). */
+  async forgetPublished(publishedMsMax: number): Promise<void> {
+    const operations: KeyValueOperation[] = []
+    for (const state of this.#tenants.values()) {
+      while (state.local[0]?.publishedMs !== undefined && state.local[0].publishedMs <= publishedMsMax) {
+        const { summary } = state.local.shift()!
+        state.blocks.remove(summary.blockId)
+        operations.push(...deletesOf(summary))
+      }
+    }
+    if (operations.length > 0) await this.#store.transact(operations)
+  }
+
+  /** True when nothing of the day is here but what the published segments hold too. */
+  isEmpty(): boolean {
+    for (const state of this.#tenants.values()) {
+      if (state.head !== undefined || state.frozen.length > 0 || state.local.length > 0) return false
+    }
+    return true
+  }
+
+  close(): Promise<void> {
+    return this.#store.close()
+  }
+
+  async destroy(): Promise<void> {
+    await this.#store.close()
+    await this.#engine.destroy(this.#directory)
+  }
+
+  #index(state: TenantDay, summary: BlockSummary): void {
+    const { tenant, blockId } = summary
+    const bloom = this.#store.get(dayKey(KEYSPACE_BLOOM, tenant, blockId))
+    const words = this.#store.get(dayKey(KEYSPACE_WORDS, tenant, blockId))
+    assert(bloom !== undefined && words !== undefined, `block ${blockId} is stored with its filters`)
+    state.blocks.add({ summary, bloom, words: unpack(words) as readonly string[] | null })
+    state.local.push({ summary, publishedMs: undefined })
+  }
+}
+
+function deletesOf(summary: BlockSummary): KeyValueOperation[] {
+  return [KEYSPACE_BLOCK, KEYSPACE_BLOOM, KEYSPACE_WORDS, KEYSPACE_SUMMARY].map((keyspace) => ({
+    kind: 'delete',
+    key: dayKey(keyspace as typeof KEYSPACE_BLOCK, summary.tenant, summary.blockId),
+  }))
+}
+
+function later(a: Position, b: Position): Position {
+  return comparePositions(a, b) >= 0 ? a : b
+}

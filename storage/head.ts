@@ -1,0 +1,125 @@
+import { assert } from '../base/assert.ts'
+import type { ColumnSource } from '../base/columns.ts'
+import type { DayNumber, Position, TenantId } from '../base/ids.ts'
+import { BLOCK_BYTES_MAX, BLOCK_ROWS_MAX, HEAD_AGE_MAX_MS } from '../base/limits.ts'
+import type { BlockPart } from './block-codec.ts'
+import { concatParts } from './block-codec.ts'
+
+/** Small parts are joined this many at a time, so that a trickle of single records does not make thousands of them. */
+const PARTS_PER_LEVEL = 16
+
+/** Rows of a head as a query sees them: parts in order of arrival, each immutable. */
+export interface HeadPart extends BlockPart {
+  readonly minMs: number
+  readonly maxMs: number
+  readonly lastSequence: number
+}
+
+/**
+ * The newest rows of one (shard, tenant, day), in memory, rebuilt from the journal after a crash. Rows are kept as the
+ * sections they came in: appending copies nothing. A head that is frozen takes no more rows and waits to become blocks.
+ */
+export class Head {
+  readonly tenant: TenantId
+  readonly day: DayNumber
+  readonly generation: number
+  readonly openedMs: number
+  #parts: HeadPart[] = []
+  #rowCount = 0
+  #byteSize = 0
+  #firstSequence = 0
+  #lastSequence = 0
+
+  constructor(tenant: TenantId, day: DayNumber, generation: number, openedMs: number) {
+    this.tenant = tenant
+    this.day = day
+    this.generation = generation
+    this.openedMs = openedMs
+  }
+
+  get rowCount(): number {
+    return this.#rowCount
+  }
+
+  /** Approximate bytes of memory that the rows hold. */
+  get byteSize(): number {
+    return this.#byteSize
+  }
+
+  /** Lowest journal sequence among the rows. */
+  get firstSequence(): number {
+    assert(this.#rowCount > 0, 'an empty head has no sequence')
+    return this.#firstSequence
+  }
+
+  get lastPosition(): Position {
+    return { generation: this.generation, sequence: this.#lastSequence }
+  }
+
+  /** A copy: the caller may walk it while the head goes on. */
+  parts(): readonly HeadPart[] {
+    return this.#parts.slice()
+  }
+
+  append(part: BlockPart, byteSize: number): void {
+    const rowCount = part.source.rowCount
+    assert(rowCount > 0, 'a part of a head has rows')
+    assert(part.sequence >= this.#lastSequence, 'parts come in the order of the journal')
+    if (this.#rowCount === 0) this.#firstSequence = part.sequence
+    this.#lastSequence = part.sequence
+    this.#rowCount += rowCount
+    this.#byteSize += byteSize
+    const [minMs, maxMs] = timeBounds(part.source)
+    this.#parts.push({ ...part, minMs, maxMs, lastSequence: part.sequence })
+    this.#joinSmallParts()
+  }
+
+  /** True when `rowCount` further rows should rather begin a new head. */
+  isFullFor(rowCount: number): boolean {
+    return (
+      this.#rowCount >= BLOCK_ROWS_MAX ||
+      this.#byteSize >= BLOCK_BYTES_MAX ||
+      (this.#rowCount >= BLOCK_ROWS_MAX / 2 && this.#rowCount + rowCount > BLOCK_ROWS_MAX)
+    )
+  }
+
+  isOld(nowMs: number): boolean {
+    return this.#rowCount > 0 && nowMs - this.openedMs >= HEAD_AGE_MAX_MS
+  }
+
+  /** Like a log-structured merge: the newest run of parts of about one size is joined when it is long enough. */
+  #joinSmallParts(): void {
+    for (;;) {
+      const newest = this.#parts[this.#parts.length - 1]!
+      const level = levelOf(newest.source.rowCount)
+      let start = this.#parts.length
+      while (start > 0 && levelOf(this.#parts[start - 1]!.source.rowCount) <= level) start--
+      const run = this.#parts.slice(start)
+      if (run.length < PARTS_PER_LEVEL || newest.source.rowCount >= BLOCK_ROWS_MAX / PARTS_PER_LEVEL) return
+      const joined = concatParts(run)
+      this.#parts.length = start
+      this.#parts.push({
+        ...joined,
+        minMs: Math.min(...run.map((part) => part.minMs)),
+        maxMs: Math.max(...run.map((part) => part.maxMs)),
+        lastSequence: newest.lastSequence,
+      })
+    }
+  }
+}
+
+function levelOf(rowCount: number): number {
+  return Math.floor(Math.log2(rowCount) / Math.log2(PARTS_PER_LEVEL))
+}
+
+function timeBounds(source: ColumnSource): [minMs: number, maxMs: number] {
+  const times = source.timeMs
+  let min = times[0]!
+  let max = min
+  for (let i = 1; i < source.rowCount; i++) {
+    const t = times[i]!
+    if (t < min) min = t
+    if (t > max) max = t
+  }
+  return [min, max]
+}
