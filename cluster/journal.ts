@@ -7,7 +7,10 @@ import type { LaneId, Position } from '../base/ids.ts'
 export interface Journal {
   /**
    * Appends one frame; resolves with its position once it is durable (fsynced, or replicated). `frameId` makes a resend of the same frame
-   * a no-op that resolves with the first position (D2). Throws journal_full, storage_unavailable.
+   * a no-op that resolves with the first position (D2), within the newest JOURNAL_DEDUPE_FRAMES_MAX frames. Takes the frame: when it is the sole
+   * content of its ArrayBuffer, that may be detached as soon as this is called. Throws journal_full, storage_unavailable, and
+   * overloaded when JOURNAL_IN_FLIGHT_BYTES_MAX are waiting. After storage_unavailable the frame may or may not have been
+   * stored; after the other two it has not.
    */
   append(lane: LaneId, frameId: string, frame: Uint8Array): Promise<Position>
   /** Reads durable frames in order, starting behind `after` (a sequence of the current generation; 0 for the oldest kept). */

@@ -8,11 +8,17 @@ export interface KeyValueStore {
   get(key: Uint8Array): Uint8Array | undefined
   /** The value without a copy: valid only until the next call on this store (S9). */
   getView(key: Uint8Array): Uint8Array | undefined
-  /** Entries with from <= key < to, ascending (descending with `reverse`). Values are copies. */
+  /**
+   * Entries of one snapshot, if taken without awaiting in between, with from <= key < to, ascending (descending with `reverse`). Values are copies.
+   */
   range(from: Uint8Array, to: Uint8Array, options?: { reverse?: boolean; limit?: number }): Iterable<KeyValueEntry>
   /** Keys alone of the same range. */
   keys(from: Uint8Array, to: Uint8Array, options?: { reverse?: boolean; limit?: number }): Iterable<Uint8Array>
-  /** Applies all of `operations` or none; resolves when committed and visible to every reader. */
+  /**
+   * Applies all of `operations` or none; resolves when committed and visible to every reader. Keys and values must stay as they are until
+   * then. Transactions of one store are applied in the order of the calls. Throws storage_unavailable when the disk refuses; nothing
+   * is applied then, and the store stays usable.
+   */
   transact(operations: readonly KeyValueOperation[]): Promise<void>
   /** Resolves when everything committed before the call is on stable storage. Throws storage_unavailable when the disk refuses. */
   flushed(): Promise<void>
