@@ -128,7 +128,8 @@ export class ActorCell<M extends Message> {
   async #run(): Promise<void> {
     // The factory runs in a later microtask, when spawn has returned the ref.
     await undefined
-    while (!this.#stop.signal.aborted) {
+    // Once even when it was stopped already: what came before the stop is handled.
+    do {
       try {
         this.#actor = this.#parts.make()
         const starting = this.#actor.started?.()
@@ -137,10 +138,9 @@ export class ActorCell<M extends Message> {
         await this.#handleMessages(this.#actor)
       } catch (error) {
         await this.#release()
-        if (await this.#maySurvive(error)) continue
-        return
+        if (!(await this.#maySurvive(error))) return
       }
-    }
+    } while (!this.#stop.signal.aborted)
     await this.#release()
     this.#end('stopped')
   }

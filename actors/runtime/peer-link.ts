@@ -44,8 +44,8 @@ export interface LinkParts {
 
 /**
  * The connection to the actor system of another thread. Messages are cloned, buffers in `transfer` moved. What is sent within
- * one turn is posted as one parcel list: a round trip of a 16 KB buffer then costs 4.6 µs of CPU on both threads together, 8.6 when
- * posted one by one. When the other end goes, every question asked over it fails with actor_stopped and every one it asked is cancelled.
+ * one turn is posted as one parcel list: with 32 questions in flight a bare round trip of a 16 KB buffer costs 4.6 µs of CPU on both threads
+ * together, 8.6 when posted one by one; a whole ask of 1 KB costs 6.7 µs, a lone one 65 µs (it wakes both threads). When the other end goes, every question asked over it fails with actor_stopped and every one it asked is cancelled.
  */
 export class PeerLink {
   readonly #parts: LinkParts
