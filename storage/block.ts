@@ -30,6 +30,8 @@ export interface BlockSummary {
   readonly dimensions: Readonly<Record<string, readonly string[]>>
   /** Bounds of columns whose every value is a finite number; for pruning ranges. */
   readonly numbers: Readonly<Record<string, readonly [min: number, max: number]>>
+  /** Shapes of the tokens that are no words (storage/token-shapes.ts), for prefixes and misspellings; absent: not known. */
+  readonly otherTokens?: Uint8Array
   /** Names of all columns. */
   readonly columnNames: readonly string[]
 }

@@ -1,0 +1,116 @@
+import { assert } from '../base/assert.ts'
+import { Bitmap } from '../base/bitmap.ts'
+import { COLUMN_OVERFLOW } from '../base/columns.ts'
+import type { TenantId } from '../base/ids.ts'
+import type { BlockSummary } from './block.ts'
+
+/** Lists of column names that are kept once for all blocks that have the same. */
+const COLUMN_LISTS_MAX = 256
+
+/** The columns of blocks; most blocks of a tenant have the same ones. */
+interface ColumnSet {
+  readonly names: readonly string[]
+  readonly set: ReadonlySet<string>
+  /** S4: any field may hide in the overflow column, so the lists of columns say nothing. */
+  readonly hasOverflow: boolean
+}
+
+/**
+ * Summaries of blocks, numbered from 0 in order of adding, and what they alone can say of a filter. Every answer may only err on the
+ * side of too much (S5).
+ */
+export class SummaryTable {
+  #summaries: BlockSummary[] = []
+  #columns: ColumnSet[] = []
+  readonly #columnSets = new Map<string, ColumnSet>()
+  /** Whether someone holds #summaries and must not see it change. */
+  #isShared = false
+
+  get length(): number {
+    return this.#summaries.length
+  }
+
+  /** By number. The array stays as it is when blocks are added or removed later. */
+  get summaries(): readonly BlockSummary[] {
+    this.#isShared = true
+    return this.#summaries
+  }
+
+  add(summary: BlockSummary): void {
+    this.#own()
+    const columns = this.#columnSet(summary.columnNames)
+    this.#summaries.push({ ...summary, columnNames: columns.names })
+    this.#columns.push(columns)
+  }
+
+  /** Removes blocks; those that stay are numbered anew, in the same order. */
+  keepOnly(keep: Bitmap): void {
+    assert(keep.length === this.length, 'a bitmap of all blocks')
+    this.#isShared = false
+    this.#summaries = this.#summaries.filter((_, i) => keep.has(i))
+    this.#columns = this.#columns.filter((_, i) => keep.has(i))
+  }
+
+  /** Blocks of `tenant` with a row in [fromMs, toMs). */
+  within(tenant: TenantId, fromMs: number, toMs: number): Bitmap {
+    return this.#where(({ tenant: owner, minMs, maxMs }) => owner === tenant && minMs < toMs && maxMs >= fromMs)
+  }
+
+  withField(field: string): Bitmap {
+    return this.#where((_, columns) => columns.hasOverflow || columns.set.has(field))
+  }
+
+  withRange(field: string, min: number, max: number): Bitmap {
+    return this.#where((summary, columns) => {
+      if (columns.hasOverflow) return true
+      if (!columns.set.has(field)) return false
+      const bounds = ownProperty(summary.numbers, field)
+      return bounds === undefined || (bounds[0] <= max && bounds[1] >= min)
+    })
+  }
+
+  /** Blocks whose columns do not rule out that `field` is `value` in some row; letter case is not looked at. */
+  withValue(field: string, value: string): Bitmap {
+    const wanted = value.toLowerCase()
+    return this.#where((summary, columns) => {
+      if (columns.hasOverflow) return true
+      if (!columns.set.has(field)) return false
+      const values = ownProperty(summary.dimensions, field)
+      return values === undefined || values.some((known) => known.toLowerCase() === wanted)
+    })
+  }
+
+  /** Blocks in whose overflow column any field may hide. */
+  withOverflow(): Bitmap {
+    return this.#where((_, columns) => columns.hasOverflow)
+  }
+
+  #where(holds: (summary: BlockSummary, columns: ColumnSet) => boolean): Bitmap {
+    const found = new Bitmap(this.length)
+    for (let i = 0; i < this.#summaries.length; i++) {
+      if (holds(this.#summaries[i]!, this.#columns[i]!)) found.add(i)
+    }
+    return found
+  }
+
+  #own(): void {
+    if (!this.#isShared) return
+    this.#isShared = false
+    this.#summaries = this.#summaries.slice()
+  }
+
+  #columnSet(names: readonly string[]): ColumnSet {
+    const key = names.join('\0')
+    const known = this.#columnSets.get(key)
+    if (known !== undefined) return known
+    if (this.#columnSets.size >= COLUMN_LISTS_MAX) this.#columnSets.clear()
+    const columns = { names, set: new Set(names), hasOverflow: names.includes(COLUMN_OVERFLOW) }
+    this.#columnSets.set(key, columns)
+    return columns
+  }
+}
+
+/** Senders choose field names: `constructor` must not be looked up on the prototype. */
+function ownProperty<T>(record: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(record, name) ? record[name] : undefined
+}
