@@ -49,3 +49,17 @@ export function diskError(error: unknown, what: string): WeirError {
   const message = error instanceof Error ? error.message : String(error)
   return new WeirError('internal', `${what}: ${message}`, {}, { cause: error })
 }
+
+/**
+ * Why an asynchronous LMDB commit failed: the library rejects with a general error that carries a promise of the cause, which must be
+ * waited for, or its rejection counts as unhandled.
+ */
+export async function causeOfFailedCommit(error: unknown): Promise<unknown> {
+  if (typeof error !== 'object' || error === null || !('commitError' in error)) return error
+  try {
+    await error.commitError
+    return error
+  } catch (cause) {
+    return cause
+  }
+}

@@ -77,6 +77,12 @@ export const JOURNAL_TRIM_FRAMES_MAX = 256
 /** D2: newest frames whose ids are remembered; a resend comes within seconds. */
 export const JOURNAL_DEDUPE_FRAMES_MAX = 4096
 
+// --- the registry ---------------------------------------------------------------------------------------------
+
+/** LMDB keys hold at most 1,978 bytes. */
+export const REGISTRY_KEY_BYTES_MAX = 512
+export const REGISTRY_VALUE_BYTES_MAX = 1 * MIB
+
 // --- storage --------------------------------------------------------------------------------------------------
 
 /** Rows of a block: small enough that a query opens little, large enough that columns compress. */

@@ -2,7 +2,7 @@ import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { assert } from '../base/assert.ts'
-import { diskError } from '../base/disk-error.ts'
+import { causeOfFailedCommit, diskError } from '../base/disk-error.ts'
 import { WeirError } from '../base/errors.ts'
 import type { KeyValueEngine, KeyValueEntry, KeyValueOperation, KeyValueStore } from './kv.ts'
 
@@ -179,7 +179,7 @@ class LmdbStore implements KeyValueStore {
       this.#db.resetReadTxn()
       return undefined
     } catch (error) {
-      return this.#refusal(await commitError(error), 'writing to')
+      return this.#refusal(await causeOfFailedCommit(error), 'writing to')
     }
   }
 
@@ -202,17 +202,6 @@ class LmdbStore implements KeyValueStore {
       return new WeirError('storage_unavailable', message, { errno: 'MDB_MAP_FULL' }, { cause: error })
     }
     return diskError(error, `${what} the store in ${this.#directory}`)
-  }
-}
-
-/** LMDB reports a failed commit by a general error that carries a promise of the cause. */
-async function commitError(error: unknown): Promise<unknown> {
-  if (typeof error !== 'object' || error === null || !('commitError' in error)) return error
-  try {
-    await error.commitError
-    return error
-  } catch (cause) {
-    return cause
   }
 }
 
