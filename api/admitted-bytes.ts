@@ -1,0 +1,35 @@
+import { ADMISSION_STEP_BYTES } from '../base/limits.ts'
+import type { IngestBackend } from './backend.ts'
+
+/** Bytes that one request has taken out of the node's budget in flight; `releaseAll` gives back exactly those. */
+export class AdmittedBytes {
+  readonly #backend: Pick<IngestBackend, 'admit' | 'release'>
+  #bytes = 0
+
+  constructor(backend: Pick<IngestBackend, 'admit' | 'release'>) {
+    this.#backend = backend
+  }
+
+  /**
+   * Takes what is missing to `bytes`, in steps, so that a slow sender holds little more than it has sent. Throws overloaded or
+   * draining; what was taken before stays taken until `releaseAll`.
+   */
+  cover(bytes: number, most = Number.POSITIVE_INFINITY): void {
+    if (bytes <= this.#bytes) return
+    const missing = bytes - this.#bytes
+    const step = Math.max(missing, Math.min(ADMISSION_STEP_BYTES, most - this.#bytes))
+    this.#backend.admit(step)
+    this.#bytes += step
+  }
+
+  /** Gives back all but `bytes`. */
+  shrinkTo(bytes: number): void {
+    if (bytes >= this.#bytes) return
+    this.#backend.release(this.#bytes - bytes)
+    this.#bytes = bytes
+  }
+
+  releaseAll(): void {
+    this.shrinkTo(0)
+  }
+}

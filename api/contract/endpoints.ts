@@ -1,0 +1,35 @@
+import { aggregateLogs, histogramLogs, listFields, listFieldValues, patternsOfLogs } from './analytics.ts'
+import type { Endpoint } from './endpoint.ts'
+import { ingestLogs } from './ingest.ts'
+import { createKey, listKeys, revokeKey } from './keys.ts'
+import { getDocs, getErrorDocs, getHealth, getLanding, getMetrics, getOpenApi, getReadiness } from './operations.ts'
+import { getRecord, getRecordContext, getTrace, listDeadLetters } from './records.ts'
+import { explainSearch, searchLogs, searchLogsByPost, tailLogs } from './search.ts'
+
+/** Every endpoint of a node, in the order in which the documents show them. */
+export const ENDPOINTS: readonly Endpoint[] = [
+  ingestLogs,
+  searchLogs,
+  searchLogsByPost,
+  tailLogs,
+  getRecord,
+  getRecordContext,
+  getTrace,
+  explainSearch,
+  histogramLogs,
+  aggregateLogs,
+  patternsOfLogs,
+  listFields,
+  listFieldValues,
+  listDeadLetters,
+  createKey,
+  listKeys,
+  revokeKey,
+  getHealth,
+  getReadiness,
+  getMetrics,
+  getOpenApi,
+  getDocs,
+  getErrorDocs,
+  getLanding,
+]

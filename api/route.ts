@@ -1,0 +1,20 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Access } from './auth.ts'
+import type { Endpoint } from './contract/endpoint.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set before any handler of an endpoint with a role. */
+    access: Access | null
+  }
+}
+
+/** Answers a request: sends by `reply` or returns what to send; throws WeirErrors. */
+export type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown> | unknown
+
+export interface Route {
+  readonly endpoint: Endpoint
+  readonly handler: Handler
+  /** The handler reads the raw request itself. */
+  readonly readsBody?: boolean
+}

@@ -1,0 +1,112 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { present } from '../../base/assert.ts'
+import { FUTURE_MAX_MS, QUERY_TIMEOUT_DEFAULT_MS } from '../../base/limits.ts'
+import { runForClient } from '../client-signal.ts'
+import {
+  CONTEXT_DEFAULT,
+  ContextParameters,
+  DEAD_LETTERS_LIMIT_DEFAULT,
+  DeadLettersParameters,
+  getRecord,
+  getRecordContext,
+  getTrace,
+  listDeadLetters,
+  NoParameters,
+  TRACE_LIMIT_DEFAULT,
+  TraceParameters,
+} from '../contract/records.ts'
+import { arrayParts, JSON_CONTENT_TYPE, restOfObject, sendParts } from '../json-parts.ts'
+import { ParameterReader } from '../parameters.ts'
+import { queryBaseOf, type RangeDefaults, rangeOf, timeoutMsOf } from '../query-request.ts'
+import type { Route } from '../route.ts'
+import type { ServerContext } from '../server-options.ts'
+
+/** GET /v1/logs/{id}, /v1/logs/{id}/context, /v1/traces/{traceId}, /v1/dead-letters */
+export function recordRoutes(context: ServerContext): Route[] {
+  const { clock } = context.options
+  const { search: backend } = context.backend
+  const noParameters = new ParameterReader(NoParameters)
+  const contextParameters = new ParameterReader(ContextParameters)
+  const traceParameters = new ParameterReader(TraceParameters)
+  const deadLettersParameters = new ParameterReader(DeadLettersParameters)
+
+  async function record(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const { tenant } = present(request.access, 'access of a record')
+    noParameters.ofQuery(request)
+    const { id } = request.params as { id: string }
+    const found = await runForClient(clock, reply, QUERY_TIMEOUT_DEFAULT_MS, (signal) =>
+      backend.record(tenant, id, signal),
+    )
+    return sendParts(reply, JSON_CONTENT_TYPE, [found], clock)
+  }
+
+  async function neighbours(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const { tenant } = present(request.access, 'access of a record')
+    const parameters = contextParameters.ofQuery(request)
+    const wanted = {
+      tenant,
+      id: (request.params as { id: string }).id,
+      before: parameters.before ?? CONTEXT_DEFAULT,
+      after: parameters.after ?? CONTEXT_DEFAULT,
+      timeoutMs: timeoutMsOf(parameters.timeout),
+    }
+    const answer = await runForClient(clock, reply, wanted.timeoutMs, (signal) => backend.context(wanted, signal))
+    const parts = ['{"before":']
+    arrayParts(answer.before, parts)
+    parts.push(`,"record":${answer.record},"after":`)
+    arrayParts(answer.after, parts)
+    parts.push(restOfObject({ coverage: answer.coverage }))
+    return sendParts(reply, JSON_CONTENT_TYPE, parts, clock)
+  }
+
+  async function trace(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const { tenant } = present(request.access, 'access of a trace')
+    const parameters = traceParameters.ofQuery(request)
+    const { traceId } = request.params as { traceId: string }
+    const nowMs = clock.nowMs()
+    const base = queryBaseOf(tenant, parameters, rangeOf(parameters, nowMs, allTime(nowMs)))
+    const limit = parameters.limit ?? TRACE_LIMIT_DEFAULT
+    const answer = await runForClient(clock, reply, base.timeoutMs, (signal) =>
+      backend.trace(base, traceId, limit, signal),
+    )
+    const { logs, coverage, ...head } = answer
+    const parts = [`${JSON.stringify(head).slice(0, -1)},"logs":`]
+    arrayParts(logs, parts)
+    parts.push(restOfObject({ coverage }))
+    return sendParts(reply, JSON_CONTENT_TYPE, parts, clock)
+  }
+
+  async function deadLetters(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const { tenant } = present(request.access, 'access of the dead letters')
+    const parameters = deadLettersParameters.ofQuery(request)
+    const nowMs = clock.nowMs()
+    const { cursor } = parameters
+    const wanted = {
+      tenant,
+      range: rangeOf(parameters, nowMs, allTime(nowMs)),
+      limit: parameters.limit ?? DEAD_LETTERS_LIMIT_DEFAULT,
+      timeoutMs: timeoutMsOf(parameters.timeout),
+      ...(cursor === undefined ? {} : { cursor }),
+    }
+    const answer = await runForClient(clock, reply, wanted.timeoutMs, (signal) => backend.deadLetters(wanted, signal))
+    const parts = ['{"deadLetters":']
+    arrayParts(
+      answer.deadLetters.map((letter) => JSON.stringify(letter)),
+      parts,
+    )
+    parts.push(restOfObject({ nextCursor: answer.nextCursor }))
+    return sendParts(reply, JSON_CONTENT_TYPE, parts, clock)
+  }
+
+  return [
+    { endpoint: getRecord, handler: record },
+    { endpoint: getRecordContext, handler: neighbours },
+    { endpoint: getTrace, handler: trace },
+    { endpoint: listDeadLetters, handler: deadLetters },
+  ]
+}
+
+/** Everything that may be kept: from the epoch to the latest timestamp that is accepted (D5). */
+export function allTime(nowMs: number): RangeDefaults {
+  return { fromMs: 0, toMs: nowMs + FUTURE_MAX_MS + 1 }
+}

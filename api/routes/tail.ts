@@ -1,0 +1,52 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { present } from '../../base/assert.ts'
+import { TAIL_WAIT_MAX_MS } from '../../base/limits.ts'
+import { runForClient } from '../client-signal.ts'
+import { TAIL_LIMIT_DEFAULT, TailParameters, tailLogs } from '../contract/search.ts'
+import { arrayParts, JSON_CONTENT_TYPE, restOfObject, sendParts } from '../json-parts.ts'
+import { ParameterReader, parameterError } from '../parameters.ts'
+import { durationMsOf, durationText, lastHour, queryBaseOf, rangeOf } from '../query-request.ts'
+import type { Route } from '../route.ts'
+import type { ServerContext } from '../server-options.ts'
+import { allTime } from './records.ts'
+
+/** GET /v1/logs/tail, by polling */
+export function tailRoutes(context: ServerContext): Route[] {
+  const { backend, options, drainSignal } = context
+  const { clock } = options
+  const reader = new ParameterReader(TailParameters)
+
+  async function handler(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const { tenant } = present(request.access, 'access of a tail')
+    const parameters = reader.ofQuery(request)
+    const { cursor } = parameters
+    const nowMs = clock.nowMs()
+    const all = allTime(nowMs)
+    // A cursor says itself where to go on: what came since is new, however old its timestamp.
+    const defaults = cursor === undefined ? { fromMs: lastHour(nowMs).fromMs, toMs: all.toMs } : all
+    const base = queryBaseOf(tenant, parameters, rangeOf(parameters, nowMs, defaults))
+    const waitMs = parameters.wait === undefined ? 0 : durationMsOf('wait', parameters.wait)
+    if (waitMs < 0 || waitMs > TAIL_WAIT_MAX_MS) {
+      throw parameterError('wait', `must be at most ${durationText(TAIL_WAIT_MAX_MS)}`)
+    }
+    const wanted = {
+      ...base,
+      limit: parameters.limit ?? TAIL_LIMIT_DEFAULT,
+      waitMs,
+      ...(cursor === undefined ? {} : { cursor }),
+    }
+    const answer = await runForClient(
+      clock,
+      reply,
+      base.timeoutMs + waitMs,
+      (signal) => backend.search.tail(wanted, signal),
+      drainSignal,
+    )
+    const parts = ['{"logs":']
+    arrayParts(answer.logs, parts)
+    parts.push(restOfObject({ cursor: answer.cursor, coverage: answer.coverage }))
+    return sendParts(reply, JSON_CONTENT_TYPE, parts, clock)
+  }
+
+  return [{ endpoint: tailLogs, handler }]
+}

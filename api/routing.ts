@@ -1,0 +1,95 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { assert } from '../base/assert.ts'
+import { WeirError } from '../base/errors.ts'
+import { authenticate, authorize, authorizeCluster } from './auth.ts'
+import type { Endpoint } from './contract/endpoint.ts'
+import { ENDPOINTS } from './contract/endpoints.ts'
+import type { Route } from './route.ts'
+import { ingestRoutes } from './routes/ingest.ts'
+import { keyRoutes } from './routes/keys.ts'
+import { operationRoutes } from './routes/operations.ts'
+import { recordRoutes } from './routes/records.ts'
+import { searchRoutes } from './routes/search.ts'
+import { searchAnalyticsRoutes } from './routes/search-analytics.ts'
+import { tailRoutes } from './routes/tail.ts'
+import type { ServerContext } from './server-options.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    readsBody?: boolean
+  }
+}
+
+/** Puts every endpoint of the contract on its path. */
+export function addRoutes(app: FastifyInstance, context: ServerContext): void {
+  const routes: Route[] = [
+    ...ingestRoutes(context),
+    ...searchRoutes(context),
+    ...searchAnalyticsRoutes(context),
+    ...recordRoutes(context),
+    ...tailRoutes(context),
+    ...keyRoutes(context),
+    ...operationRoutes(context),
+  ]
+  assert(
+    routes.length === ENDPOINTS.length &&
+      ENDPOINTS.every((endpoint) => routes.some((route) => route.endpoint === endpoint)),
+    'every endpoint of the contract has its handler',
+  )
+  for (const route of routes.filter((candidate) => !candidate.readsBody)) addRoute(app, context, route)
+  app.register(async (scope) => {
+    scope.removeAllContentTypeParsers()
+    scope.addContentTypeParser('*', (_request, _payload, done) => done(null))
+    for (const route of routes.filter((candidate) => candidate.readsBody)) addRoute(scope, context, route)
+  })
+  refuseOtherMethods(app, routes)
+}
+
+function addRoute(app: FastifyInstance, context: ServerContext, { endpoint, handler, readsBody }: Route): void {
+  app.route({
+    method: endpoint.method,
+    url: routerPath(endpoint.path),
+    config: readsBody ? { readsBody } : {},
+    ...(endpoint.role === null ? {} : { onRequest: checkAccess(context, endpoint) }),
+    handler: handler as (request: FastifyRequest, reply: FastifyReply) => unknown,
+  })
+}
+
+function routerPath(path: string): string {
+  return path.replace(/\{(\w+)\}/g, ':$1')
+}
+
+const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'] as const
+
+/** 405 with Allow on every path for the methods that it does not have; so no path with a parameter takes `/v1/logs/ingest` for an id. */
+function refuseOtherMethods(app: FastifyInstance, routes: readonly Route[]): void {
+  for (const path of new Set(routes.map((route) => route.endpoint.path))) {
+    const own: string[] = routes.filter((route) => route.endpoint.path === path).map((route) => route.endpoint.method)
+    const allow = [...(own.includes('GET') ? ['HEAD'] : []), ...own, 'OPTIONS'].join(', ')
+    app.route({
+      method: METHODS.filter((method) => !own.includes(method)),
+      url: routerPath(path),
+      exposeHeadRoute: !own.includes('GET'),
+      handler: async (request, reply) => {
+        reply.header('allow', allow)
+        if (request.method === 'OPTIONS') return reply.code(204).send()
+        throw new WeirError('method_not_allowed', `${request.method} is not supported here; ${allow} are`)
+      },
+    })
+  }
+}
+
+function checkAccess({ backend, options }: ServerContext, { role, clusterOnly }: Endpoint) {
+  return (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
+    try {
+      const access = authenticate(options.authMode, backend.keys, request.raw.headers)
+      if (role !== null) authorize(access, role)
+      if (clusterOnly) authorizeCluster(access)
+      request.access = access
+    } catch (error) {
+      done(error as Error)
+      return
+    }
+    done()
+  }
+}

@@ -1,0 +1,145 @@
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import { assert } from '../base/assert.ts'
+import { WeirError } from '../base/errors.ts'
+import {
+  HTTP_CLOSE_GRACE_MS,
+  HTTP_HEADERS_BYTES_MAX,
+  HTTP_HEADERS_TIMEOUT_MS,
+  HTTP_KEEP_ALIVE_MS,
+  HTTP_PARAMETERS_BYTES_MAX,
+  HTTP_REQUEST_TIMEOUT_MS,
+} from '../base/limits.ts'
+import type { Backend } from './backend.ts'
+import { BodyWatch } from './body-reader.ts'
+import { continueBody, deferContinue } from './expect-continue.ts'
+import { isLoopback, refuseForeignPages } from './origin-guard.ts'
+import { parseFormFields } from './query-string.ts'
+import { addRoutes } from './routing.ts'
+import { answerParserError, sendError } from './send-error.ts'
+import type { ServerContext, ServerOptions } from './server-options.ts'
+
+export interface HttpServer {
+  /** Starts to listen. `port` is the one in use, also where 0 was asked for. */
+  listen(): Promise<{ readonly url: string; readonly port: number }>
+  /**
+   * Refuses ingest, ends what merely waits, and asks clients to reconnect elsewhere; searches still run. Idempotent.
+   */
+  drain(): void
+  /** Drains, stops listening, and waits for requests in progress, at most HTTP_CLOSE_GRACE_MS. Idempotent. */
+  close(): Promise<void>
+}
+
+/** The HTTP side of one thread of a node: every endpoint, before one `backend`. */
+export async function createServer(backend: Backend, options: ServerOptions): Promise<HttpServer> {
+  const { clock } = options
+  const bodyWatch = new BodyWatch(clock)
+  const draining = new AbortController()
+  const context: ServerContext = { backend, options, bodyWatch, drainSignal: draining.signal }
+  const app = createApp(context)
+  await app.ready()
+  deferContinue(app.server, (request, response) => app.routing(request, response))
+
+  function drain(): void {
+    if (!draining.signal.aborted) draining.abort(new WeirError('draining', 'The node is shutting down'))
+  }
+
+  async function stop(): Promise<void> {
+    drain()
+    bodyWatch.stop()
+    const grace = clock.after(HTTP_CLOSE_GRACE_MS, () => {
+      options.logger.warn('closing connections whose requests did not end in time')
+      app.server.closeAllConnections()
+    })
+    try {
+      await app.close()
+    } finally {
+      grace.cancel()
+    }
+  }
+
+  let stopped: Promise<void> | undefined
+  return {
+    async listen() {
+      const { host, port, reusePort } = options
+      await app.listen({ host, port, ...(reusePort ? { reusePort } : {}) })
+      const address = app.server.address()
+      assert(address !== null && typeof address === 'object', 'a listening TCP server has an address')
+      const name = host.includes(':') ? `[${host}]` : host
+      return { url: `http://${name}:${address.port}`, port: address.port }
+    },
+    drain,
+    close() {
+      stopped ??= stop()
+      return stopped
+    },
+  }
+}
+
+function createApp(context: ServerContext): FastifyInstance {
+  const { options } = context
+  let requests = 0
+  const app = fastify({
+    logger: false,
+    exposeHeadRoutes: true,
+    bodyLimit: HTTP_PARAMETERS_BYTES_MAX,
+    keepAliveTimeout: HTTP_KEEP_ALIVE_MS,
+    requestTimeout: HTTP_REQUEST_TIMEOUT_MS,
+    return503OnClosing: false,
+    genReqId: () => `${options.nodeId}-${(++requests).toString(36)}`,
+    routerOptions: { maxParamLength: 4096, querystringParser: parseFormFields },
+    http: {
+      maxHeaderSize: HTTP_HEADERS_BYTES_MAX,
+      headersTimeout: HTTP_HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: HTTP_HEADERS_TIMEOUT_MS / 3,
+    },
+    clientErrorHandler: (error, socket) => answerParserError(error, socket),
+    frameworkErrors: (error, request, reply) => sendError(context, request, reply as FastifyReply, error),
+  })
+  app.decorateRequest('access', null)
+  app.addHook('onRequest', onRequest(context))
+  app.addHook('preParsing', (request, reply, _payload, done) => {
+    if (request.routeOptions.config.readsBody !== true) continueBody(request.raw, reply.raw)
+    done()
+  })
+  if (options.metrics !== undefined) observeRequests(app, context)
+  app.setErrorHandler((error, request, reply) => sendError(context, request, reply, error))
+  app.setNotFoundHandler((request, reply) =>
+    sendError(context, request, reply, new WeirError('not_found', 'There is nothing at this path')),
+  )
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  addRoutes(app, context)
+  return app
+}
+
+/** What holds for every request, known path or not. */
+function onRequest({ options, drainSignal }: ServerContext) {
+  const guarded = options.authMode === 'off'
+  const loopbackOnly = isLoopback(options.host)
+  const { version } = options
+  return (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
+    reply.headers({
+      'x-weir-version': version,
+      'x-content-type-options': 'nosniff',
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+      'referrer-policy': 'no-referrer',
+      'cache-control': 'no-store',
+    })
+    if (drainSignal.aborted) reply.header('connection', 'close')
+    try {
+      if (guarded) refuseForeignPages(request.raw.headers, loopbackOnly)
+    } catch (error) {
+      done(error as Error)
+      return
+    }
+    done()
+  }
+}
+
+function observeRequests(app: FastifyInstance, { options }: ServerContext): void {
+  app.addHook('onResponse', (request, reply, done) => {
+    const route = request.routeOptions.url ?? 'unknown'
+    options.metrics?.requestFinished(route, request.method, reply.raw.statusCode, reply.elapsedTime)
+    done()
+  })
+}

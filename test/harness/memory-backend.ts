@@ -1,0 +1,281 @@
+import type { IngestReceipt, IngestRequest, RecordReject } from '../../actors/messages/ingest.ts'
+import type {
+  Coverage,
+  QueryBase,
+  QueryStats,
+  RowsAnswer,
+  SearchRequest,
+  TableAnswer,
+} from '../../actors/messages/search.ts'
+import type { Backend, IngestBackend, KeyBackend, KeyRecord, SearchBackend, StatusBackend } from '../../api/backend.ts'
+import { WeirError } from '../../base/errors.ts'
+import type { TenantId } from '../../base/ids.ts'
+
+interface StoredRecord {
+  readonly id: string
+  readonly timeMs: number
+  readonly level: string
+  readonly service: string
+  readonly traceId: string
+  readonly json: string
+}
+
+const COVERAGE: Coverage = {
+  complete: true,
+  shards: 1,
+  answered: 1,
+  missing: [],
+  tiers: { hot: { blocks: 1, rows: 1 }, warm: { blocks: 0, rows: 0 }, cold: { blocks: 0, rows: 0 } },
+}
+const STATS: QueryStats = { blocks: 1, blocksSkipped: 0, rowsScanned: 1, bytesRead: 1 }
+const ANSWERED = { coverage: COVERAGE, stats: STATS, tookMs: 0.1234567 }
+
+/**
+ * The node behind the HTTP layer, held in memory: keeps records per tenant and finds them by scanning. Its knobs make the outcomes that
+ * a real node has only now and then.
+ */
+export class MemoryBackend implements Backend {
+  readonly ingest: IngestBackend
+  readonly search: SearchBackend
+  readonly keys: KeyBackend & { readonly byHash: Map<string, KeyRecord> }
+  readonly status: StatusBackend
+
+  /** Bytes admitted and not released. */
+  inFlightBytes = 0
+  inFlightBytesMost = 0
+  inFlightBytesMax = Number.POSITIVE_INFINITY
+  readonly ingested: IngestRequest[] = []
+  readonly searched: SearchRequest[] = []
+  notReady: string[] = []
+  /** Called before each answer; may throw, or wait until the signal aborts. */
+  before: (signal: AbortSignal) => Promise<void> | void = () => {}
+  /** The receipt to give instead of the true one. */
+  receipt: IngestReceipt | undefined
+
+  readonly #records = new Map<TenantId, StoredRecord[]>()
+  readonly #nowMs: () => number
+  #nextId = 0
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs
+    this.ingest = {
+      admit: (bytes) => this.#admit(bytes),
+      release: (bytes) => {
+        this.inFlightBytes -= bytes
+        if (this.inFlightBytes < 0) throw new Error('more bytes were released than admitted')
+      },
+      ingest: (request, signal) => this.#ingest(request, signal),
+    }
+    this.search = this.#searchBackend()
+    this.keys = memoryKeys(nowMs)
+    this.status = {
+      notReadyReasons: () => this.notReady,
+      metrics: async () => '# TYPE weir_up gauge\nweir_up 1\n',
+    }
+  }
+
+  #admit(bytes: number): void {
+    if (!Number.isInteger(bytes) || bytes <= 0) throw new Error(`${bytes} is no number of bytes to admit`)
+    if (this.inFlightBytes + bytes > this.inFlightBytesMax)
+      throw new WeirError('overloaded', 'too many bytes in flight')
+    this.inFlightBytes += bytes
+    this.inFlightBytesMost = Math.max(this.inFlightBytesMost, this.inFlightBytes)
+  }
+
+  async #ingest(request: IngestRequest, signal: AbortSignal): Promise<IngestReceipt> {
+    await this.before(signal)
+    this.ingested.push(request)
+    if (this.receipt !== undefined) return this.receipt
+    const errors: RecordReject[] = []
+    let accepted = 0
+    parseRecords(request).forEach((record, index) => {
+      if (typeof record !== 'object' || record === null || Array.isArray(record)) {
+        errors.push({ index, code: 'not_an_object', reason: 'A record is a JSON object' })
+        return
+      }
+      this.#store(request, record as Record<string, unknown>)
+      accepted++
+    })
+    return { accepted, rejected: errors.length, errors, repeated: false }
+  }
+
+  #store(request: IngestRequest, record: Record<string, unknown>): void {
+    const id = `r${++this.#nextId}`
+    const level = String(record.level ?? 'INFO')
+    const service = String(record.service ?? request.serviceDefault ?? 'unknown')
+    const timestamp = new Date(request.receivedMs).toISOString()
+    const { message, traceId, ...metadata } = record
+    const json = JSON.stringify({ id, timestamp, level, service, message, traceId, metadata, ingestedAt: timestamp })
+    const stored = { id, timeMs: request.receivedMs, level, service, traceId: String(traceId ?? ''), json }
+    const records = this.#records.get(request.tenant) ?? []
+    records.push(stored)
+    this.#records.set(request.tenant, records)
+  }
+
+  /** Oldest first. */
+  #matching(query: QueryBase): StoredRecord[] {
+    const { range, service, level, traceId } = query
+    return (this.#records.get(query.tenant) ?? []).filter(
+      (record) =>
+        record.timeMs >= range.fromMs &&
+        record.timeMs < range.toMs &&
+        (service === undefined || record.service === service) &&
+        (level === undefined || record.level === level) &&
+        (traceId === undefined || record.traceId === traceId) &&
+        record.json.toLowerCase().includes(query.query.toLowerCase()),
+    )
+  }
+
+  #find(tenant: TenantId, id: string): { readonly records: StoredRecord[]; readonly at: number } {
+    const records = this.#records.get(tenant) ?? []
+    const at = records.findIndex((record) => record.id === id)
+    if (at < 0) throw new WeirError('not_found', 'There is no such record')
+    return { records, at }
+  }
+
+  #searchBackend(): SearchBackend {
+    const jsons = (records: readonly StoredRecord[]) => records.map((record) => record.json)
+    return {
+      search: async (request, signal): Promise<RowsAnswer | TableAnswer> => {
+        this.searched.push(request)
+        await this.before(signal)
+        if (request.query.includes('| stats')) {
+          const base = { ...request, query: '' }
+          return { kind: 'table', columns: ['count'], rows: [{ count: this.#matching(base).length }], ...ANSWERED }
+        }
+        const found = this.#matching(request)
+        if (request.order === 'desc') found.reverse()
+        const start = request.cursor === undefined ? (request.page - 1) * request.limit : cursorStart(request.cursor)
+        const end = start + request.limit
+        return {
+          kind: 'rows',
+          logs: jsons(found.slice(start, end)),
+          total: request.total === 'none' ? null : found.length,
+          totalRelation: 'eq',
+          nextCursor: end < found.length ? `c${end}` : null,
+          ...ANSWERED,
+        }
+      },
+      histogram: async (request, signal) => {
+        await this.before(signal)
+        const found = this.#matching(request)
+        const by: Record<string, number> = {}
+        for (const { level } of found) by[level] = (by[level] ?? 0) + 1
+        const intervalMs = request.intervalMs ?? 60_000
+        const startMs = Math.floor(this.#nowMs() / intervalMs) * intervalMs
+        return { intervalMs, buckets: [{ startMs, count: found.length, by }], total: found.length, ...ANSWERED }
+      },
+      aggregate: async (request, signal) => {
+        await this.before(signal)
+        const counts = new Map<string, number>()
+        for (const { service } of this.#matching(request)) counts.set(service, (counts.get(service) ?? 0) + 1)
+        const rows = [...counts].map(([service, count]) => ({ service, [request.metric]: count }))
+        return { kind: 'table', columns: [...request.groupBy, request.metric], rows, ...ANSWERED }
+      },
+      tail: async (request, signal) => {
+        await this.before(signal)
+        const found = this.#matching(request)
+        const start =
+          request.cursor === undefined ? Math.max(0, found.length - request.limit) : cursorStart(request.cursor)
+        const logs = jsons(found.slice(start, start + request.limit))
+        return { logs, cursor: `c${start + logs.length}`, coverage: COVERAGE }
+      },
+      record: async (tenant, id, signal) => {
+        await this.before(signal)
+        const { records, at } = this.#find(tenant, id)
+        return records[at]!.json
+      },
+      context: async (request) => {
+        const { records, at } = this.#find(request.tenant, request.id)
+        return {
+          before: jsons(records.slice(Math.max(0, at - request.before), at)),
+          record: records[at]!.json,
+          after: jsons(records.slice(at + 1, at + 1 + request.after)),
+          coverage: COVERAGE,
+        }
+      },
+      trace: async (request, traceId, limit) => {
+        const found = this.#matching({ ...request, traceId })
+        if (found.length === 0) throw new WeirError('not_found', 'There is no such trace')
+        const at = new Date(found[0]!.timeMs).toISOString()
+        const services = [{ service: found[0]!.service, count: found.length, firstAt: at, lastAt: at, errors: 0 }]
+        const logs = jsons(found.slice(0, limit))
+        return { traceId, startedAt: at, durationMs: 0, services, logs, coverage: COVERAGE }
+      },
+      patterns: async (request, limit) => {
+        const found = this.#matching(request).slice(0, limit)
+        const at = new Date(this.#nowMs()).toISOString()
+        const patterns = found.map(({ json, level }) => {
+          return {
+            pattern: 'Order <*> created',
+            count: 1,
+            levels: { [level]: 1 },
+            firstAt: at,
+            lastAt: at,
+            sample: json,
+          }
+        })
+        return { patterns, ...ANSWERED }
+      },
+      fields: async () => ({ fields: [{ name: 'service', type: 'string', count: 2, cardinality: 1 }], ...ANSWERED }),
+      fieldValues: async (_request, field, limit) => ({
+        values: [{ value: `${field}-value`, count: 2 }].slice(0, limit),
+        other: 0,
+        ...ANSWERED,
+      }),
+      explain: async (request) => ({ query: request.query, shards: [], totals: { rows: 0 }, coverage: COVERAGE }),
+      deadLetters: async ({ tenant }) => {
+        const receivedAt = new Date(this.#nowMs()).toISOString()
+        const letter = { id: 'd1', receivedAt, protocol: 'http', tenant, code: 'not_an_object', reason: 'no' }
+        return { deadLetters: [{ ...letter, raw: '"\u2028"', encoding: 'utf8' as const }], nextCursor: null }
+      },
+    }
+  }
+}
+
+function parseRecords({ format, body }: IngestRequest): readonly unknown[] {
+  const text = new TextDecoder().decode(body)
+  if (format === 'ndjson')
+    return text
+      .split('\n')
+      .filter((line) => line.trim() !== '')
+      .map(parseOrNull)
+  const value = parseOrNull(text) as { logs?: unknown } | readonly unknown[] | null
+  if (Array.isArray(value)) return value
+  const logs = (value as { logs?: unknown } | null)?.logs
+  return Array.isArray(logs) ? logs : [value]
+}
+
+function parseOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
+function cursorStart(cursor: string): number {
+  if (!/^c\d+$/.test(cursor))
+    throw new WeirError('invalid_parameter', 'The cursor is not one of ours', { parameter: 'cursor' })
+  return Number(cursor.slice(1))
+}
+
+function memoryKeys(nowMs: () => number): KeyBackend & { readonly byHash: Map<string, KeyRecord> } {
+  const byHash = new Map<string, KeyRecord>()
+  let nextId = 0
+  return {
+    byHash,
+    find: (hash) => byHash.get(hash),
+    create: async (record, hash) => {
+      const key = { ...record, id: `k${++nextId}`, createdMs: nowMs() }
+      byHash.set(hash, key)
+      return key
+    },
+    list: async () => [...byHash.values()],
+    revoke: async (id) => {
+      const entry = [...byHash].find(([, key]) => key.id === id)
+      if (entry === undefined) throw new WeirError('not_found', 'There is no such key')
+      byHash.delete(entry[0])
+    },
+  }
+}
