@@ -1,0 +1,55 @@
+import { flagName, SETTING_KEYS, settingSpec } from '../config.ts'
+import type { GivenFlag } from '../config-load.ts'
+import { didYouMean } from '../did-you-mean.ts'
+
+export const COMMANDS = ['start', 'config'] as const
+export type Command = (typeof COMMANDS)[number]
+
+export type CommandLine =
+  | { readonly command: Command; readonly flags: readonly GivenFlag[] }
+  | { readonly command: 'help' | 'version' }
+  | { readonly command: 'mistake'; readonly message: string }
+
+/** Takes the arguments apart (without the program's name). Names of settings are checked later, with those of the other sources. */
+export function parseCommandLine(argv: readonly string[]): CommandLine {
+  const flags: GivenFlag[] = []
+  const words: string[] = []
+  for (let i = 0; i < argv.length; i++) {
+    const argument = argv[i] as string
+    if (argument === '-h' || argument === '--help' || argument === 'help') return { command: 'help' }
+    if (argument === '-v' || argument === '--version' || argument === 'version') return { command: 'version' }
+    if (!argument.startsWith('-')) {
+      words.push(argument)
+      continue
+    }
+    if (!argument.startsWith('--')) return { command: 'mistake', message: `unknown flag ${argument}` }
+    const [name, value] = splitOnce(argument.slice(2), '=')
+    const next = argv[i + 1]
+    if (value !== undefined) flags.push({ name, value })
+    else if (isSwitch(name) || next === undefined || next.startsWith('--')) flags.push({ name, value: true })
+    else {
+      flags.push({ name, value: next })
+      i++
+    }
+  }
+  const [first = 'start', ...rest] = words
+  const command = COMMANDS.find((known) => known === first)
+  if (!command) {
+    const near = didYouMean(first, COMMANDS)
+    return { command: 'mistake', message: `unknown command ${first}${near ? `; did you mean ${near}?` : ''}` }
+  }
+  if (rest.length > 0) return { command: 'mistake', message: `weir ${command} takes no ${rest[0]}` }
+  const isExplain = ({ name }: GivenFlag) => command === 'config' && name === 'explain'
+  return { command, flags: flags.filter((flag) => !isExplain(flag)) }
+}
+
+/** Flags that stand alone: a word behind them is a command, not their value. */
+function isSwitch(name: string): boolean {
+  if (name === 'explain') return true
+  return SETTING_KEYS.some((key) => settingSpec(key).kind === 'boolean' && (name === key || name === flagName(key)))
+}
+
+function splitOnce(text: string, separator: string): [string, string | undefined] {
+  const at = text.indexOf(separator)
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)]
+}

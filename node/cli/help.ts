@@ -1,0 +1,22 @@
+import { environmentName, SETTING_KEYS } from '../config.ts'
+
+export function helpText(): string {
+  const width = Math.max(...SETTING_KEYS.map((key) => key.length))
+  const settings = SETTING_KEYS.map((key) => `  --${key.padEnd(width)}  ${environmentName(key)}`)
+  return `Weir keeps logs and finds them.
+
+usage
+  weir [flags]                     start a node
+  weir config --explain [flags]    print every setting: value, unit, default, where the value comes from
+  weir --help, weir --version
+
+flags
+  --config <file>    settings file; default weir.yaml in the working directory, if there is one
+  --demo             keep producing the logs of a small shop
+  --<setting> <value>, or --<setting>=<value>; the same settings as weir.yaml and the environment:
+
+${settings.join('\n')}
+
+A running node ends on SIGTERM or SIGINT after answering what it has taken in; a second signal ends it at once.
+`
+}
