@@ -164,7 +164,8 @@ export class RegexAutomaton {
     }
     this.#table[state * this.#stride + byteClass] = next
     if (state === this.#home && next === state) {
-      for (let byte = 0; byte < 256; byte++) if (this.#program.classOfByte[byte] === byteClass) this.#staysHome[byte] = 1
+      for (let byte = 0; byte < 256; byte++)
+        if (this.#program.classOfByte[byte] === byteClass) this.#staysHome[byte] = 1
     }
     return next
   }

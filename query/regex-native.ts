@@ -210,7 +210,15 @@ function sourceOf(node: RegexNode, ignoreCase: boolean, grouped: boolean): strin
       const { min, max } = node
       const source =
         sourceOf(node.of, ignoreCase, true) +
-        (max === Infinity ? (min === 0 ? '*' : min === 1 ? '+' : `{${min},}`) : min === 0 && max === 1 ? '?' : `{${min},${max}}`)
+        (max === Infinity
+          ? min === 0
+            ? '*'
+            : min === 1
+              ? '+'
+              : `{${min},}`
+          : min === 0 && max === 1
+            ? '?'
+            : `{${min},${max}}`)
       return grouped ? `(?:${source})` : source
     }
   }

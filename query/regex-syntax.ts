@@ -72,10 +72,16 @@ class RegexParser {
 
   parse(): RegexNode {
     if (this.#source.length > REGEX_SOURCE_CHARS_MAX) {
-      this.#fail('The regular expression is too long', 0, this.#source.length, `At most ${REGEX_SOURCE_CHARS_MAX} characters.`)
+      this.#fail(
+        'The regular expression is too long',
+        0,
+        this.#source.length,
+        `At most ${REGEX_SOURCE_CHARS_MAX} characters.`,
+      )
     }
     const node = this.#alternatives()
-    if (this.#at < this.#source.length) this.#fail('There is a ) without its (', this.#at, 1, 'Write \\) for the character.')
+    if (this.#at < this.#source.length)
+      this.#fail('There is a ) without its (', this.#at, 1, 'Write \\) for the character.')
     this.#checkRepeats(node, 1)
     return node
   }
@@ -119,7 +125,12 @@ class RegexParser {
     if (this.#source[this.#at] === '?') this.#at++ // lazy: the same texts match
     const after = this.#at
     if (this.#source[after] === '+' && after > start) {
-      this.#fail('Possessive quantifiers are not supported', start, after + 1 - start, 'Drop the second +; matching never backtracks anyway.')
+      this.#fail(
+        'Possessive quantifiers are not supported',
+        start,
+        after + 1 - start,
+        'Drop the second +; matching never backtracks anyway.',
+      )
     }
     if (this.#quantifier() !== null) {
       this.#fail('A quantifier follows another', start, this.#at - start, 'Put the first in a group: (?:a+)*.')
@@ -142,7 +153,8 @@ class RegexParser {
     if (min > REGEX_REPEAT_MAX || (max !== Infinity && max > REGEX_REPEAT_MAX)) {
       this.#fail('The repeat count is too high', this.#at, match[0].length, `At most ${REGEX_REPEAT_MAX}.`)
     }
-    if (max < min) this.#fail('The repeat counts are the wrong way round', this.#at, match[0].length, `Write {${max},${min}}.`)
+    if (max < min)
+      this.#fail('The repeat counts are the wrong way round', this.#at, match[0].length, `Write {${max},${min}}.`)
     this.#at += match[0].length
     return [min, max]
   }
@@ -173,7 +185,12 @@ class RegexParser {
         return this.#escape()
       default: {
         if (c === '{' && this.#quantifier() !== null) {
-          this.#fail('There is nothing for the repeat count to repeat', start, this.#at - start, 'Write \\{ for the character.')
+          this.#fail(
+            'There is nothing for the repeat count to repeat',
+            start,
+            this.#at - start,
+            'Write \\{ for the character.',
+          )
         }
         const codePoint = this.#source.codePointAt(start)!
         this.#at += codePoint > 0xffff ? 2 : 1
@@ -192,7 +209,8 @@ class RegexParser {
 
   #group(): RegexNode | null {
     const start = this.#at
-    if (++this.#depth > REGEX_DEPTH_MAX) this.#fail('Groups are nested too deeply', start, 1, `At most ${REGEX_DEPTH_MAX} levels.`)
+    if (++this.#depth > REGEX_DEPTH_MAX)
+      this.#fail('Groups are nested too deeply', start, 1, `At most ${REGEX_DEPTH_MAX} levels.`)
     this.#at++
     const outer = { ...this.#flags }
     if (this.#source[this.#at] === '?' && this.#groupHeader(start)) {
@@ -255,7 +273,8 @@ class RegexParser {
   #escape(): RegexNode | null {
     const start = this.#at
     const c = this.#source[start + 1]
-    if (c === undefined) this.#fail('A backslash ends the regular expression', start, 1, 'Write \\\\ for the character.')
+    if (c === undefined)
+      this.#fail('A backslash ends the regular expression', start, 1, 'Write \\\\ for the character.')
     const set = this.#classEscape()
     if (set !== null) return this.#classNode(set)
     switch (c) {
@@ -299,7 +318,12 @@ class RegexParser {
     const match = /^\\[pP](?:\{(\^?)([A-Za-z_]+)\}|([A-Z]))/.exec(this.#source.slice(start, start + 48))
     const set = match === null ? undefined : unicodeClass(match[2] ?? match[3]!)
     if (match === null || set === undefined) {
-      return this.#fail('Unknown Unicode class', start, match?.[0].length ?? 2, 'Known are categories and scripts: \\p{L}, \\p{Lu}, \\p{Greek}.')
+      return this.#fail(
+        'Unknown Unicode class',
+        start,
+        match?.[0].length ?? 2,
+        'Known are categories and scripts: \\p{L}, \\p{Lu}, \\p{Greek}.',
+      )
     }
     this.#at += match[0].length
     return (c === 'P') !== (match[1] === '^') ? complement(set) : set
@@ -312,7 +336,8 @@ class RegexParser {
     const hex = /^(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|[xu]\{([0-9A-Fa-f]{1,8})\})/.exec(rest)
     if (hex !== null) {
       const codePoint = Number.parseInt(hex[1] ?? hex[2] ?? hex[3]!, 16)
-      if (codePoint > CODE_POINT_MAX) this.#fail('There is no such code point', start, 1 + hex[0].length, 'The highest is \\x{10FFFF}.')
+      if (codePoint > CODE_POINT_MAX)
+        this.#fail('There is no such code point', start, 1 + hex[0].length, 'The highest is \\x{10FFFF}.')
       this.#at += 1 + hex[0].length
       return codePoint
     }
@@ -322,7 +347,8 @@ class RegexParser {
       return Number.parseInt(octal[0], 8)
     }
     const c = rest[0]
-    if (c === undefined) this.#fail('A backslash ends the regular expression', start, 1, 'Write \\\\ for the character.')
+    if (c === undefined)
+      this.#fail('A backslash ends the regular expression', start, 1, 'Write \\\\ for the character.')
     const control = 'tnrfva'.indexOf(c)
     if (control >= 0) {
       this.#at += 2
@@ -352,7 +378,8 @@ class RegexParser {
     const first = this.#at
     for (;;) {
       const c = this.#source[this.#at]
-      if (c === undefined) this.#fail('A character class is not closed', start, 1, 'Add ] or write \\[ for the character.')
+      if (c === undefined)
+        this.#fail('A character class is not closed', start, 1, 'Add ] or write \\[ for the character.')
       if (c === ']' && this.#at > first) break
       this.#bracketItem(ranges)
     }
@@ -370,7 +397,12 @@ class RegexParser {
       if (match !== null) {
         const set = Object.hasOwn(POSIX_CLASSES, match[2]!) ? POSIX_CLASSES[match[2]!] : undefined
         if (set === undefined) {
-          return this.#fail(`Unknown class ${match[0]}`, start, match[0].length, `Known are ${Object.keys(POSIX_CLASSES).join(', ')}.`)
+          this.#fail(
+            `Unknown class ${match[0]}`,
+            start,
+            match[0].length,
+            `Known are ${Object.keys(POSIX_CLASSES).join(', ')}.`,
+          )
         }
         this.#at += match[0].length
         ranges.push(...(match[1] === '^' ? complement(set) : set))
@@ -385,14 +417,23 @@ class RegexParser {
       }
     }
     const lo = this.#bracketChar()
-    if (this.#source[this.#at] !== '-' || this.#source[this.#at + 1] === ']' || this.#source[this.#at + 1] === undefined) {
+    if (
+      this.#source[this.#at] !== '-' ||
+      this.#source[this.#at + 1] === ']' ||
+      this.#source[this.#at + 1] === undefined
+    ) {
       ranges.push(lo, lo)
       return
     }
     this.#at++
     const hi = this.#bracketChar()
     if (hi < lo) {
-      this.#fail('A range of characters is the wrong way round', start, this.#at - start, 'Write the lower character first.')
+      this.#fail(
+        'A range of characters is the wrong way round',
+        start,
+        this.#at - start,
+        'Write the lower character first.',
+      )
     }
     ranges.push(lo, hi)
   }
@@ -414,7 +455,12 @@ class RegexParser {
       case 'repeat': {
         const copies = outer * Math.max(1, node.max === Infinity ? node.min : node.max)
         if (copies > REGEX_REPEAT_MAX) {
-          this.#fail('Nested repeat counts are too high', 0, this.#source.length, `Their product may be at most ${REGEX_REPEAT_MAX}.`)
+          this.#fail(
+            'Nested repeat counts are too high',
+            0,
+            this.#source.length,
+            `Their product may be at most ${REGEX_REPEAT_MAX}.`,
+          )
         }
         this.#checkRepeats(node.of, copies)
       }
