@@ -131,6 +131,7 @@ export class SimulatedJournal {
 class SimulatedConnection implements Journal {
   readonly #journal: SimulatedJournal
   readonly #isAlive: () => boolean
+  readonly #appends = new Set<Promise<void>>()
   #isClosed = false
 
   constructor(journal: SimulatedJournal, isAlive: () => boolean) {
@@ -140,7 +141,14 @@ class SimulatedConnection implements Journal {
 
   async append(lane: LaneId, frameId: string, frame: Uint8Array): Promise<Position> {
     this.#check()
-    return this.#journal.append(lane, frameId, frame, this.#isAlive)
+    const append = this.#journal.append(lane, frameId, frame, this.#isAlive)
+    const settled = append.then(
+      () => {},
+      () => {},
+    )
+    this.#appends.add(settled)
+    void settled.then(() => this.#appends.delete(settled))
+    return append
   }
 
   read(lane: LaneId, after: number): JournalReader {
@@ -161,6 +169,7 @@ class SimulatedConnection implements Journal {
   }
 
   async close(): Promise<void> {
+    await Promise.all(this.#appends)
     this.#isClosed = true
   }
 
