@@ -1,9 +1,19 @@
 import { utf8Bytes, utf8Text } from '../base/bytes.ts'
 import type { Column } from '../base/columns.ts'
-import { VALUE_ABSENT, VALUE_JSON, VALUE_NULL } from '../base/columns.ts'
+import {
+  COLUMN_LEVEL_TEXT,
+  COLUMN_OVERFLOW,
+  FIELD_LEVEL,
+  VALUE_ABSENT,
+  VALUE_JSON,
+  VALUE_NULL,
+  VALUE_STRING,
+  valueBytes,
+} from '../base/columns.ts'
 import { HASH_MULTIPLIER, HASH_SEED, valueHashOfBytes, valueSeed } from '../base/hash.ts'
 import { foldTokenBytes, TOKEN_FOLD, WORD_LENGTH_MAX, WORD_LENGTH_MIN } from '../base/tokenizer.ts'
 import { hasValueHashes, VALUE_HASH_BYTES_MAX, VALUE_IS_TOKEN_BYTES_MIN } from './bloom.ts'
+import { overflowFields } from './overflow-column.ts'
 
 /** More distinct words than this in a block are ids or noise; such a block is always scanned. */
 export const BLOCK_WORDS_MAX = 4096
@@ -39,6 +49,7 @@ export class TokenCollector {
   /** Words whose hash was another word's first. */
   #twins = new Set<string>()
   #folded = new Uint8Array(256)
+  #overflowPaths = new Set<string>()
 
   reset(): void {
     if (this.#log2Size > TABLE_LOG2_KEPT_MAX) {
@@ -54,6 +65,12 @@ export class TokenCollector {
     this.#wordCount = 0
     this.#wordsOverflow = false
     this.#twins.clear()
+    this.#overflowPaths.clear()
+  }
+
+  /** Fields of which some values lie in the overflow column. */
+  get overflowPaths(): ReadonlySet<string> {
+    return this.#overflowPaths
   }
 
   /** The distinct hashes, in no particular order. */
@@ -88,7 +105,14 @@ export class TokenCollector {
 
   /** Every value of the first `rowCount` rows of `column`, which holds values of the field of its name. */
   addColumn(column: Column, rowCount: number): void {
-    const seed = hasValueHashes(column.name) ? valueSeed(column.name) || 1 : 0
+    const { name } = column
+    if (name === COLUMN_OVERFLOW) {
+      this.#addOverflow(column, rowCount)
+      return
+    }
+    // Of our own columns only the level as it was sent is text that a sender wrote.
+    if (name.startsWith(OWN_COLUMN_PREFIX) && name !== COLUMN_LEVEL_TEXT) return
+    const seed = seedOf(name === COLUMN_LEVEL_TEXT ? FIELD_LEVEL : name)
     switch (column.kind) {
       case 'dictionary':
         for (let i = 0; i < column.types.length; i++)
@@ -109,6 +133,20 @@ export class TokenCollector {
       if (type === VALUE_ABSENT) continue
       if (type < VALUE_NULL) this.addValue(seed, bytes, offsets[row]!, offsets[row + 1]!)
       else this.#addTyped(seed, type, bytes, offsets[row]!, offsets[row + 1]!)
+    }
+  }
+
+  /** Its tokens, and its fields as if each had its own column. */
+  #addOverflow(column: Column, rowCount: number): void {
+    for (let row = 0; row < rowCount; row++) {
+      const value = valueBytes(column, row)
+      if (value.length === 0) continue
+      this.#addTyped(0, VALUE_JSON, value, 0, value.length)
+      for (const { path, isString, text } of overflowFields(value, 0, value.length)) {
+        this.#overflowPaths.add(path)
+        const bytes = utf8Bytes(text)
+        this.#addTyped(seedOf(path), isString ? VALUE_STRING : VALUE_JSON, bytes, 0, bytes.length)
+      }
     }
   }
 
@@ -313,6 +351,11 @@ export class TokenCollector {
   }
 }
 
+function seedOf(field: string): number {
+  return hasValueHashes(field) ? valueSeed(field) || 1 : 0
+}
+
+const OWN_COLUMN_PREFIX = '\\@'
 const NULL_BYTES = utf8Bytes('null')
 const BACKSLASH = 0x5c
 

@@ -1,0 +1,267 @@
+import { assert } from '../base/assert.ts'
+import { utf8Text } from '../base/bytes.ts'
+import { checksum } from '../base/checksum.ts'
+import type { Column } from '../base/columns.ts'
+import { FIELD_HOST, FIELD_LEVEL, FIELD_SERVICE, VALUE_ABSENT, VALUE_NUMBER } from '../base/columns.ts'
+import type { BlockSummary, EncodedBlock } from './block.ts'
+import { COLUMN_RECEIVED, COLUMN_ROW, COLUMN_SEQUENCE } from './block.ts'
+import type { BlockChunk, BlockIdentity } from './block-header.ts'
+import { CHUNK_PLAIN, CHUNK_ZSTD, encodeBlockHeader } from './block-header.ts'
+import { buildBloom } from './bloom.ts'
+import type { ColumnLayout, EncodedColumn, PieceRef } from './column-codecs.ts'
+import { COLUMN_TIME, encodeColumn, encodeTimes } from './column-codecs.ts'
+import { TokenCollector } from './token-collector.ts'
+import { compressLater, compressNow, isLongToCompress } from './zstd.ts'
+
+/** Rows of the block in their final order; one entry a row in each array. */
+export interface BlockRows {
+  readonly timeMs: Float64Array
+  readonly timeNs: Uint32Array
+  readonly sequence: Float64Array
+  readonly row: Float64Array
+  readonly received: Float64Array
+}
+
+/** Pieces of at least this many bytes are a chunk of their own. */
+const OWN_CHUNK_BYTES_MIN = 16 * 1024
+/** Smaller ones share chunks of about this size: a call of zstd costs 20 µs however little it is given. */
+const SHARED_CHUNK_BYTES = 48 * 1024
+/** Compression must save this much to be worth inflating again. */
+const GAIN_MIN = 0.95
+/** Fewer bytes are stored as they are. */
+const COMPRESS_BYTES_MIN = 64
+
+const DIMENSIONS = [FIELD_LEVEL, FIELD_SERVICE, FIELD_HOST]
+
+/** Collectors keep their tables between blocks; several blocks may be in the making while one waits for the thread pool. */
+const idleCollectors: TokenCollector[] = []
+const IDLE_COLLECTORS_MAX = 2
+
+interface Chunk {
+  readonly pieces: Uint8Array[]
+  length: number
+  readonly random: boolean
+  /** Large chunks are given to the thread pool as soon as they are whole. */
+  stored: Promise<Uint8Array> | Uint8Array | undefined
+}
+
+/** Builds one block, column by column, and with it the bloom filter, the words and the summary. */
+export class BlockWriter {
+  readonly #identity: BlockIdentity
+  readonly #mergeLevel: number
+  readonly #rows: BlockRows
+  readonly #zstdLevel: number
+  readonly #tokens: TokenCollector
+  readonly #chunks: Chunk[] = []
+  readonly #layouts: ColumnLayout[] = []
+  readonly #dimensions: Record<string, readonly string[]> = {}
+  readonly #numbers: Record<string, readonly [min: number, max: number]> = {}
+  #shared: number | undefined
+
+  constructor(identity: BlockIdentity, mergeLevel: number, rows: BlockRows, zstdLevel: number) {
+    this.#identity = identity
+    this.#mergeLevel = mergeLevel
+    this.#rows = rows
+    this.#zstdLevel = zstdLevel
+    this.#tokens = idleCollectors.pop() ?? new TokenCollector()
+    this.#tokens.reset()
+    this.#addEncoded(COLUMN_TIME, encodeTimes(rows))
+  }
+
+  get rowCount(): number {
+    return this.#rows.timeMs.length
+  }
+
+  /** Adds a column of a sender's fields or of ours, in the order of the block's rows. */
+  addColumn(column: Column): void {
+    const { name } = column
+    this.#tokens.addColumn(column, this.rowCount)
+    if (DIMENSIONS.includes(name) && column.kind === 'dictionary') this.#dimensions[name] = valuesOf(column)
+    const bounds = numberBounds(column, this.rowCount)
+    if (bounds !== undefined) this.#numbers[name] = bounds
+    this.#addEncoded(name, encodeColumn(column, this.rowCount))
+  }
+
+  /** The block; no more columns may be added. */
+  async finish(): Promise<EncodedBlock> {
+    const { sequence, row, received } = this.#rows
+    this.#shared = undefined
+    for (const [name, values] of [
+      [COLUMN_SEQUENCE, sequence],
+      [COLUMN_ROW, row],
+      [COLUMN_RECEIVED, received],
+    ] as const)
+      this.#addEncoded(name, encodeColumn({ kind: 'integer', name, values }, this.rowCount))
+    const bloom = buildBloom(this.#tokens.hashes())
+    const words = this.#tokens.words()
+    for (const path of this.#tokens.overflowPaths) {
+      // Some values of the field are not in its column, so what is known of the column says nothing.
+      delete this.#numbers[path]
+      delete this.#dimensions[path]
+    }
+    if (idleCollectors.length < IDLE_COLLECTORS_MAX) idleCollectors.push(this.#tokens)
+    const stored: Uint8Array[] = []
+    for (const chunk of this.#chunks) stored.push(await this.#storedChunk(chunk))
+    return this.#assemble(stored, bloom, words)
+  }
+
+  #assemble(stored: readonly Uint8Array[], bloom: Uint8Array, words: string[] | null): EncodedBlock {
+    const { timeMs } = this.#rows
+    const chunks = this.#chunks.map((chunk, i): BlockChunk => {
+      const bytes = stored[i]!
+      const codec = bytes.length < chunk.length ? CHUNK_ZSTD : CHUNK_PLAIN
+      return { codec, start: 0, storedLength: bytes.length, rawLength: chunk.length, checksum: checksum(bytes) }
+    })
+    const { firstSequence, lastSequence, firstRow } = positionBounds(this.#rows)
+    const minMs = timeMs[0]!
+    const maxMs = timeMs[this.rowCount - 1]!
+    const header = encodeBlockHeader({
+      identity: this.#identity,
+      mergeLevel: this.#mergeLevel,
+      rowCount: this.rowCount,
+      minMs,
+      maxMs,
+      firstSequence,
+      lastSequence,
+      firstRow,
+      chunks,
+      columns: this.#layouts,
+    })
+    const bytes = concatBytes([header, ...stored])
+    const { tenant, day, retentionClass, generation } = this.#identity
+    const place = [generation, firstSequence, firstRow].map((n) => n.toString(36)).join('-')
+    const summary: BlockSummary = {
+      blockId: `${day.toString(36)}-${place}${this.#mergeLevel === 0 ? '' : `-${this.#mergeLevel.toString(36)}`}`,
+      tenant,
+      day,
+      retentionClass,
+      generation,
+      firstSequence,
+      lastSequence,
+      rowCount: this.rowCount,
+      minMs,
+      maxMs,
+      byteLength: bytes.length,
+      dimensions: this.#dimensions,
+      numbers: this.#numbers,
+      columnNames: this.#layouts.map((layout) => layout.name).filter((name) => name !== COLUMN_TIME),
+    }
+    return { summary, bytes, bloom, words }
+  }
+
+  #addEncoded(name: string, { encoding, pieces }: EncodedColumn): void {
+    this.#layouts.push({ name, encoding, pieces: pieces.map(({ bytes, random }) => this.#place(bytes, random)) })
+  }
+
+  #place(bytes: Uint8Array, random: boolean): PieceRef {
+    if (random || bytes.length >= OWN_CHUNK_BYTES_MIN) {
+      const chunk: Chunk = { pieces: [bytes], length: bytes.length, random, stored: undefined }
+      this.#chunks.push(chunk)
+      if (!random && isLongToCompress(bytes, this.#zstdLevel)) chunk.stored = this.#compressLater(bytes)
+      return { chunk: this.#chunks.length - 1, start: 0, length: bytes.length }
+    }
+    if (this.#shared === undefined || this.#chunks[this.#shared]!.length + bytes.length > SHARED_CHUNK_BYTES) {
+      this.#chunks.push({ pieces: [], length: 0, random: false, stored: undefined })
+      this.#shared = this.#chunks.length - 1
+    }
+    const chunk = this.#chunks[this.#shared]!
+    const start = chunk.length
+    chunk.pieces.push(bytes)
+    chunk.length += bytes.length
+    return { chunk: this.#shared, start, length: bytes.length }
+  }
+
+  /** The promise may settle long before `finish` waits for it, so its failure is kept as a value until then. */
+  #compressLater(bytes: Uint8Array): Promise<Uint8Array> {
+    const compressed = compressLater(bytes, this.#zstdLevel).then((out) => smaller(out, bytes))
+    compressed.catch(() => undefined)
+    return compressed
+  }
+
+  async #storedChunk(chunk: Chunk): Promise<Uint8Array> {
+    if (chunk.stored !== undefined) return chunk.stored
+    const raw = chunk.pieces.length === 1 ? chunk.pieces[0]! : concatBytes(chunk.pieces)
+    assert(raw.length === chunk.length, 'the pieces of a chunk fill it')
+    if (chunk.random || raw.length < COMPRESS_BYTES_MIN) return raw
+    if (isLongToCompress(raw, this.#zstdLevel)) return this.#compressLater(raw)
+    return smaller(compressNow(raw, this.#zstdLevel), raw)
+  }
+}
+
+function smaller(compressed: Uint8Array, raw: Uint8Array): Uint8Array {
+  return compressed.length < raw.length * GAIN_MIN ? compressed : raw
+}
+
+function concatBytes(pieces: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    bytes.set(piece, at)
+    at += piece.length
+  }
+  return bytes
+}
+
+function positionBounds({ sequence, row }: BlockRows): {
+  firstSequence: number
+  lastSequence: number
+  firstRow: number
+} {
+  let firstSequence = Infinity
+  let lastSequence = -Infinity
+  let firstRow = Infinity
+  for (let i = 0; i < sequence.length; i++) {
+    const own = sequence[i]!
+    if (own < firstSequence) {
+      firstSequence = own
+      firstRow = row[i]!
+    } else if (own === firstSequence && row[i]! < firstRow) firstRow = row[i]!
+    if (own > lastSequence) lastSequence = own
+  }
+  return { firstSequence, lastSequence, firstRow }
+}
+
+function valuesOf(column: Column & { kind: 'dictionary' }): string[] {
+  return Array.from(column.types, (_, i) => utf8Text(column.bytes, column.offsets[i]!, column.offsets[i + 1]!))
+}
+
+/** Bounds of a column whose every value is a finite number; undefined otherwise. */
+function numberBounds(column: Column, rowCount: number): [min: number, max: number] | undefined {
+  let min = Infinity
+  let max = -Infinity
+  const take = (value: number): boolean => {
+    if (value < min) min = value
+    if (value > max) max = value
+    return Number.isFinite(value)
+  }
+  switch (column.kind) {
+    case 'integer':
+      for (let row = 0; row < rowCount; row++) {
+        const value = column.values[row]!
+        if (value < min) min = value
+        if (value > max) max = value
+      }
+      break
+    case 'dictionary':
+      for (let i = 0; i < column.types.length; i++) {
+        const numeric =
+          column.types[i] === VALUE_NUMBER && take(numberOf(column.bytes, column.offsets[i]!, column.offsets[i + 1]!))
+        if (!numeric) return undefined
+      }
+      break
+    case 'bytes':
+      for (let row = 0; row < rowCount; row++) {
+        if (column.types[row] === VALUE_ABSENT) continue
+        const numeric =
+          column.types[row] === VALUE_NUMBER &&
+          take(numberOf(column.bytes, column.offsets[row]!, column.offsets[row + 1]!))
+        if (!numeric) return undefined
+      }
+      break
+  }
+  return min <= max ? [min, max] : undefined
+}
+
+function numberOf(bytes: Uint8Array, start: number, end: number): number {
+  return Number(utf8Text(bytes, start, end))
+}

@@ -1,0 +1,556 @@
+import { assert } from '../base/assert.ts'
+import type { ByteReader, ByteWriter } from '../base/bytes.ts'
+import { corruptData } from '../base/bytes.ts'
+import type { BytesColumn, Column, DictionaryColumn, ValueType } from '../base/columns.ts'
+import { VALUE_ABSENT, VALUE_JSON } from '../base/columns.ts'
+import { DICTIONARY_VALUES_MAX } from '../base/limits.ts'
+import { joinPlanes, looksRandom, planesFor, splitPlanes } from './byte-planes.ts'
+import { constantTypes, uniformType } from './constant-types.ts'
+import type { HexTemplate } from './hex-packing.ts'
+import { HEX_LENGTH_MAX, hexTemplate, packedLength, packHex, uniformLength, unpackHex } from './hex-packing.ts'
+import { compressNow } from './zstd.ts'
+
+/**
+ * Columns of a block to bytes and back. A column is a list of pieces; the block's writer puts pieces that compress into chunks,
+ * several small columns in one, and pieces that do not (random digits of ids, low bytes of numbers) into chunks of their own.
+ */
+
+/** Where a piece lies: `length` bytes from `start` of an inflated chunk. */
+export interface PieceRef {
+  readonly chunk: number
+  readonly start: number
+  readonly length: number
+}
+
+/** A piece to be stored; `random` ones are not worth compressing. */
+export interface Piece {
+  readonly bytes: Uint8Array
+  readonly random: boolean
+}
+
+export type ColumnEncoding =
+  /** Pieces: values (see encodeDictionary); codes, one byte a row, unless constant. */
+  | { readonly kind: 'dictionary'; readonly constant: boolean }
+  /** Pieces: presence bitmap unless all rows have a value; planes of value - base. */
+  | { readonly kind: 'offset'; readonly base: number; readonly planes: number; readonly everyRow: boolean }
+  /** Pieces: presence bitmap unless all rows have a value; planes of (value - value before) - base; `first` is the first value. */
+  | {
+      readonly kind: 'delta'
+      readonly first: number
+      readonly base: number
+      readonly planes: number
+      readonly everyRow: boolean
+    }
+  /** Pieces: Float64 values, NaN for absent. */
+  | { readonly kind: 'float' }
+  /**
+   * Pieces: types, one a row, unless uniform (`type` > 0); planes of the lengths of all rows, unless uniform (`length` >= 0, of rows
+   * that are not absent); the values' bytes, or, with a template, their packed digits.
+   */
+  | {
+      readonly kind: 'bytes'
+      readonly type: number
+      readonly length: number
+      readonly planes: number
+      readonly template: HexTemplate | null
+    }
+  /** Time of the rows. Pieces: planes of the difference to the millisecond before; nanoseconds in units of `unitNs`, unless all 0. */
+  | {
+      readonly kind: 'time'
+      readonly firstMs: number
+      readonly planes: number
+      readonly unitNs: number
+      readonly nsPlanes: number
+    }
+
+export interface ColumnLayout {
+  readonly name: string
+  readonly encoding: ColumnEncoding
+  readonly pieces: readonly PieceRef[]
+}
+
+export interface EncodedColumn {
+  readonly encoding: ColumnEncoding
+  readonly pieces: readonly Piece[]
+}
+
+/** Name of the pseudo column that holds the rows' time. */
+export const COLUMN_TIME = '\\@time'
+
+export interface Times {
+  readonly timeMs: Float64Array
+  readonly timeNs: Uint32Array
+}
+
+// --- encode ---------------------------------------------------------------------------------------------------
+
+export function encodeColumn(column: Column, rowCount: number): EncodedColumn {
+  switch (column.kind) {
+    case 'dictionary':
+      return encodeDictionary(column, rowCount)
+    case 'integer':
+      return encodeIntegers(column.values, rowCount)
+    case 'bytes':
+      return encodeBytes(column, rowCount)
+  }
+}
+
+/** Values: count, then of each its type and its length (4 bytes), then their bytes. */
+function encodeDictionary(column: DictionaryColumn, rowCount: number): EncodedColumn {
+  const count = column.types.length
+  const first = column.offsets[0]!
+  const values = new Uint8Array(1 + count * 5 + column.offsets[count]! - first)
+  const view = new DataView(values.buffer)
+  values[0] = count
+  values.set(column.types, 1)
+  for (let i = 0; i < count; i++) view.setUint32(1 + count + i * 4, column.offsets[i + 1]! - column.offsets[i]!, true)
+  values.set(column.bytes.subarray(first, column.offsets[count]!), 1 + count * 5)
+  const codes = column.codes.subarray(0, rowCount)
+  const constant = count === 1 && uniformType(codes, rowCount) === 1
+  const pieces = [compressible(values)]
+  if (!constant) pieces.push(compressible(codes))
+  return { encoding: { kind: 'dictionary', constant }, pieces }
+}
+
+function encodeIntegers(all: Float64Array, rowCount: number): EncodedColumn {
+  let count = 0
+  for (let row = 0; row < rowCount; row++) if (!Number.isNaN(all[row]!)) count++
+  const everyRow = count === rowCount
+  const pieces: Piece[] = []
+  let values = all.subarray(0, rowCount)
+  if (!everyRow) {
+    const presence = new Uint8Array((rowCount + 7) >>> 3)
+    values = new Float64Array(count)
+    count = 0
+    for (let row = 0; row < rowCount; row++) {
+      const value = all[row]!
+      if (Number.isNaN(value)) continue
+      presence[row >>> 3]! |= 1 << (row & 7)
+      values[count++] = value
+    }
+    pieces.push(compressible(presence))
+  }
+  if (count === 0) return { encoding: { kind: 'offset', base: 0, planes: 0, everyRow }, pieces }
+  let min = values[0]!
+  let max = min
+  let minStep = Infinity
+  let maxStep = -Infinity
+  let sameSteps = 0
+  let lastStep = NaN
+  for (let i = 1; i < count; i++) {
+    const value = values[i]!
+    if (value < min) min = value
+    if (value > max) max = value
+    const step = value - values[i - 1]!
+    if (step < minStep) minStep = step
+    if (step > maxStep) maxStep = step
+    if (step === lastStep) sameSteps++
+    lastStep = step
+  }
+  // Differences of steps reach four times the span: beyond this some would not be exact.
+  if (max - min > 2 ** 51 || Math.abs(min) > 2 ** 52 || Math.abs(max) > 2 ** 52)
+    return { encoding: { kind: 'float' }, pieces: [compressible(floatBytes(all, rowCount))] }
+  const planes = planesFor(max - min)
+  const stepPlanes = count > 1 ? planesFor(maxStep - minStep) : 0
+  if (count > 1 && (stepPlanes < planes || (stepPlanes === planes && sameSteps * 2 > count))) {
+    const steps = new Float64Array(count - 1)
+    for (let i = 1; i < count; i++) steps[i - 1] = values[i]! - values[i - 1]! - minStep
+    pieces.push(...planePieces(steps, stepPlanes))
+    return { encoding: { kind: 'delta', first: values[0]!, base: minStep, planes: stepPlanes, everyRow }, pieces }
+  }
+  const offsets = new Float64Array(count)
+  for (let i = 0; i < count; i++) offsets[i] = values[i]! - min
+  pieces.push(...planePieces(offsets, planes))
+  return { encoding: { kind: 'offset', base: min, planes, everyRow }, pieces }
+}
+
+function encodeBytes(column: BytesColumn, rowCount: number): EncodedColumn {
+  const { offsets } = column
+  const pieces: Piece[] = []
+  const uniform = uniformType(column.types, rowCount)
+  const type = uniform > VALUE_ABSENT ? uniform : 0
+  if (type === 0) pieces.push(compressible(column.types.subarray(0, rowCount)))
+  const length = uniformLength(column.types, offsets, rowCount)
+  let planes = 0
+  if (length < 0) {
+    const lengths = new Uint32Array(rowCount)
+    let longest = 0
+    for (let row = 0; row < rowCount; row++) {
+      const own = offsets[row + 1]! - offsets[row]!
+      lengths[row] = own
+      if (own > longest) longest = own
+    }
+    planes = planesFor(longest)
+    for (const plane of splitPlanes(lengths, planes)) pieces.push(compressible(plane))
+  }
+  const bytes = column.bytes.subarray(offsets[0]!, offsets[rowCount]!)
+  const template = length > 0 ? hexTemplate(bytes, length, bytes.length / length) : undefined
+  if (template === undefined) {
+    pieces.push(compressible(bytes))
+    return { encoding: { kind: 'bytes', type, length, planes, template: null }, pieces }
+  }
+  const packed = packHex(template, bytes, bytes.length / length)
+  pieces.push({ bytes: packed, random: isIncompressible(packed) })
+  return { encoding: { kind: 'bytes', type, length, planes, template }, pieces }
+}
+
+/** Encodes the rows' time, which ascends. */
+export function encodeTimes(times: Times): EncodedColumn {
+  const { timeMs, timeNs } = times
+  const rowCount = timeMs.length
+  const steps = new Float64Array(rowCount - 1)
+  let maxStep = 0
+  for (let row = 1; row < rowCount; row++) {
+    const step = timeMs[row]! - timeMs[row - 1]!
+    assert(step >= 0, 'the rows of a block are ordered by time')
+    steps[row - 1] = step
+    if (step > maxStep) maxStep = step
+  }
+  const planes = planesFor(maxStep)
+  const pieces = planePieces(steps, planes)
+  let maxNs = 0
+  let micros = true
+  for (let row = 0; row < rowCount; row++) {
+    const ns = timeNs[row]!
+    if (ns > maxNs) maxNs = ns
+    if (ns % 1000 !== 0) micros = false
+  }
+  const unitNs = micros ? 1000 : 1
+  const nsPlanes = planesFor(maxNs / unitNs)
+  if (nsPlanes > 0)
+    pieces.push(
+      ...planePieces(
+        Uint32Array.from(timeNs, (ns) => ns / unitNs),
+        nsPlanes,
+      ),
+    )
+  return { encoding: { kind: 'time', firstMs: timeMs[0]!, planes, unitNs, nsPlanes }, pieces }
+}
+
+function compressible(bytes: Uint8Array): Piece {
+  return { bytes, random: false }
+}
+
+function planePieces(values: Float64Array | Uint32Array, planeCount: number): Piece[] {
+  return splitPlanes(values, planeCount).map((bytes) => ({ bytes, random: looksRandom(bytes) }))
+}
+
+function floatBytes(values: Float64Array, rowCount: number): Uint8Array {
+  return new Uint8Array(values.slice(0, rowCount).buffer)
+}
+
+const TRIAL_BYTES = 16 * 1024
+const TRIAL_GAIN_MIN = 0.97
+
+/** Random by its single bytes and, by trial, without repeats nearby either (rows of one trace follow each other). */
+function isIncompressible(bytes: Uint8Array): boolean {
+  if (!looksRandom(bytes)) return false
+  const trial = bytes.subarray(0, TRIAL_BYTES)
+  return compressNow(trial, 1).length > trial.length * TRIAL_GAIN_MIN
+}
+
+// --- decode ---------------------------------------------------------------------------------------------------
+
+/** The column of `layout`, given its pieces inflated. Throws corrupt_data when they do not fit together. */
+export function decodeColumn(layout: ColumnLayout, pieces: readonly Uint8Array[], rowCount: number): Column {
+  const { name, encoding } = layout
+  const left = new PieceQueue(pieces)
+  const column = decodeKind(name, encoding, left, rowCount)
+  left.finish()
+  return column
+}
+
+function decodeKind(name: string, encoding: ColumnEncoding, pieces: PieceQueue, rowCount: number): Column {
+  switch (encoding.kind) {
+    case 'dictionary':
+      return decodeDictionary(name, encoding.constant, pieces, rowCount)
+    case 'offset':
+    case 'delta':
+      return { kind: 'integer', name, values: decodeIntegers(encoding, pieces, rowCount) }
+    case 'float': {
+      const bytes = new Uint8Array(pieces.next(rowCount * 8))
+      const values = new Float64Array(bytes.buffer)
+      for (let row = 0; row < rowCount; row++)
+        if (!Number.isSafeInteger(values[row]!) && !Number.isNaN(values[row]!)) throw corruptData('value is no integer')
+      return { kind: 'integer', name, values }
+    }
+    case 'bytes':
+      return decodeBytes(name, encoding, pieces, rowCount)
+    case 'time':
+      throw corruptData('time is no column')
+  }
+}
+
+function decodeDictionary(name: string, constant: boolean, pieces: PieceQueue, rowCount: number): DictionaryColumn {
+  const values = pieces.next()
+  const count = values[0] ?? 0
+  if (count > DICTIONARY_VALUES_MAX || values.length < 1 + count * 5) throw corruptData('dictionary ends early')
+  const types = values.subarray(1, 1 + count)
+  const view = new DataView(values.buffer, values.byteOffset, values.byteLength)
+  const offsets = new Uint32Array(count + 1)
+  const bytes = values.subarray(1 + count * 5)
+  for (let i = 0; i < count; i++) {
+    if (types[i] === VALUE_ABSENT || types[i]! > VALUE_JSON) throw corruptData('type out of range')
+    const end = offsets[i]! + view.getUint32(1 + count + i * 4, true)
+    if (end > bytes.length) throw corruptData('dictionary ends early')
+    offsets[i + 1] = end
+  }
+  if (offsets[count] !== bytes.length) throw corruptData('dictionary has bytes left over')
+  if (constant && count !== 1) throw corruptData('constant of several values')
+  const codes = constant ? new Uint8Array(rowCount).fill(1) : pieces.next(rowCount)
+  for (let row = 0; row < rowCount; row++) if (codes[row]! > count) throw corruptData('code without a value')
+  return { kind: 'dictionary', name, codes, types, offsets, bytes }
+}
+
+function decodeIntegers(
+  encoding: ColumnEncoding & { kind: 'offset' | 'delta' },
+  pieces: PieceQueue,
+  rowCount: number,
+): Float64Array {
+  const presence = encoding.everyRow ? null : pieces.next((rowCount + 7) >>> 3)
+  let count = rowCount
+  if (presence !== null) {
+    count = 0
+    for (let row = 0; row < rowCount; row++) count += (presence[row >>> 3]! >>> (row & 7)) & 1
+  }
+  let values = new Float64Array(count)
+  if (encoding.kind === 'offset') {
+    joinPlanes(pieces.planes(encoding.planes, count), values)
+    for (let i = 0; i < count; i++) values[i]! += encoding.base
+  } else if (count > 0) {
+    const steps = values.subarray(1)
+    joinPlanes(pieces.planes(encoding.planes, count - 1), steps)
+    let value = encoding.first
+    values[0] = value
+    for (let i = 1; i < count; i++) {
+      value += values[i]! + encoding.base
+      values[i] = value
+    }
+  }
+  for (let i = 0; i < count; i++) if (!Number.isSafeInteger(values[i]!)) throw corruptData('value is no integer')
+  if (presence !== null) {
+    const dense = values
+    values = new Float64Array(rowCount).fill(NaN)
+    let next = 0
+    for (let row = 0; row < rowCount; row++)
+      if (((presence[row >>> 3]! >>> (row & 7)) & 1) === 1) values[row] = dense[next++]!
+  }
+  return values
+}
+
+function decodeBytes(
+  name: string,
+  encoding: ColumnEncoding & { kind: 'bytes' },
+  pieces: PieceQueue,
+  rowCount: number,
+): BytesColumn {
+  const types = encoding.type > 0 ? constantTypes(encoding.type as ValueType, rowCount) : pieces.next(rowCount)
+  const offsets = new Uint32Array(rowCount + 1)
+  let end = 0
+  let valueCount = 0
+  if (encoding.length < 0) {
+    const lengths = new Uint32Array(rowCount)
+    joinPlanes(pieces.planes(encoding.planes, rowCount), lengths)
+    for (let row = 0; row < rowCount; row++) {
+      end += lengths[row]!
+      offsets[row + 1] = end
+    }
+  } else {
+    for (let row = 0; row < rowCount; row++) {
+      if (types[row] !== VALUE_ABSENT) {
+        end += encoding.length
+        valueCount++
+      }
+      offsets[row + 1] = end
+    }
+  }
+  for (let row = 0; row < rowCount; row++) if (types[row]! > VALUE_JSON) throw corruptData('type out of range')
+  const { template } = encoding
+  if (template === null) return { kind: 'bytes', name, types, offsets, bytes: pieces.next(end) }
+  const packed = pieces.next(valueCount * packedLength(template))
+  return { kind: 'bytes', name, types, offsets, bytes: unpackHex(template, packed, valueCount) }
+}
+
+/** Inverse of `encodeTimes`. */
+export function decodeTimes(layout: ColumnLayout, pieces: readonly Uint8Array[], rowCount: number): Times {
+  const { encoding } = layout
+  if (encoding.kind !== 'time') throw corruptData('block without times')
+  const left = new PieceQueue(pieces)
+  const timeMs = new Float64Array(rowCount)
+  const steps = timeMs.subarray(1)
+  joinPlanes(left.planes(encoding.planes, rowCount - 1), steps)
+  let ms = encoding.firstMs
+  timeMs[0] = ms
+  for (let row = 1; row < rowCount; row++) {
+    ms += timeMs[row]!
+    timeMs[row] = ms
+  }
+  if (!Number.isSafeInteger(encoding.firstMs) || !Number.isSafeInteger(ms)) throw corruptData('time out of range')
+  const timeNs = new Uint32Array(rowCount)
+  joinPlanes(left.planes(encoding.nsPlanes, encoding.nsPlanes === 0 ? 0 : rowCount), timeNs)
+  if (encoding.unitNs !== 1) for (let row = 0; row < rowCount; row++) timeNs[row]! *= encoding.unitNs
+  for (let row = 0; row < rowCount; row++) if (timeNs[row]! > 999_999) throw corruptData('time out of range')
+  left.finish()
+  return { timeMs, timeNs }
+}
+
+class PieceQueue {
+  readonly #pieces: readonly Uint8Array[]
+  #taken = 0
+
+  constructor(pieces: readonly Uint8Array[]) {
+    this.#pieces = pieces
+  }
+
+  next(length?: number): Uint8Array {
+    const piece = this.#pieces[this.#taken++]
+    if (piece === undefined || (length !== undefined && piece.length !== length))
+      throw corruptData('piece of a column is missing or has another length')
+    return piece
+  }
+
+  planes(planeCount: number, length: number): Uint8Array[] {
+    return Array.from({ length: planeCount }, () => this.next(length))
+  }
+
+  finish(): void {
+    if (this.#taken !== this.#pieces.length) throw corruptData('column has pieces left over')
+  }
+}
+
+// --- directory ------------------------------------------------------------------------------------------------
+
+const CODE_DICTIONARY = 0
+const CODE_OFFSET = 1
+const CODE_DELTA = 2
+const CODE_FLOAT = 3
+const CODE_BYTES = 4
+const CODE_TIME = 5
+const PLANES_MAX = 7
+const PIECES_MAX = 16
+
+/** Writes one entry of a block's column directory. */
+export function writeLayout(writer: ByteWriter, layout: ColumnLayout): void {
+  writer.text(layout.name)
+  writeEncoding(writer, layout.encoding)
+  writer.varint(layout.pieces.length)
+  for (const piece of layout.pieces) writer.varint(piece.chunk).varint(piece.start).varint(piece.length)
+}
+
+function writeEncoding(writer: ByteWriter, encoding: ColumnEncoding): void {
+  switch (encoding.kind) {
+    case 'dictionary':
+      writer.u8(CODE_DICTIONARY).u8(encoding.constant ? 1 : 0)
+      break
+    case 'offset':
+      writer
+        .u8(CODE_OFFSET)
+        .f64(encoding.base)
+        .u8(encoding.planes)
+        .u8(encoding.everyRow ? 1 : 0)
+      break
+    case 'delta':
+      writer
+        .u8(CODE_DELTA)
+        .f64(encoding.first)
+        .f64(encoding.base)
+        .u8(encoding.planes)
+        .u8(encoding.everyRow ? 1 : 0)
+      break
+    case 'float':
+      writer.u8(CODE_FLOAT)
+      break
+    case 'bytes':
+      writer
+        .u8(CODE_BYTES)
+        .u8(encoding.type)
+        .varint(encoding.length + 1)
+        .u8(encoding.planes)
+      writer.varint(encoding.template === null ? 0 : encoding.template.places.length)
+      if (encoding.template !== null) writer.raw(encoding.template.places).raw(encoding.template.literal)
+      break
+    case 'time':
+      writer.u8(CODE_TIME).f64(encoding.firstMs).u8(encoding.planes).varint(encoding.unitNs).u8(encoding.nsPlanes)
+      break
+  }
+}
+
+/** Reads what `writeLayout` wrote; every piece lies within one of `chunks`. Throws corrupt_data. */
+export function readLayout(
+  reader: ByteReader,
+  chunks: readonly { readonly rawLength: number }[],
+  nameBytesMax: number,
+): ColumnLayout {
+  const name = reader.text(nameBytesMax)
+  const encoding = readEncoding(reader)
+  const pieces: PieceRef[] = []
+  for (let left = reader.varint(PIECES_MAX); left > 0; left--) {
+    const chunk = reader.varint()
+    const start = reader.varint()
+    const length = reader.varint()
+    if (start + length > (chunks[chunk]?.rawLength ?? -1)) throw corruptData('piece lies outside of its chunk')
+    pieces.push({ chunk, start, length })
+  }
+  return { name, encoding, pieces }
+}
+
+function readEncoding(reader: ByteReader): ColumnEncoding {
+  const code = reader.u8()
+  switch (code) {
+    case CODE_DICTIONARY:
+      return { kind: 'dictionary', constant: reader.u8() === 1 }
+    case CODE_OFFSET:
+      return { kind: 'offset', base: integer(reader), planes: planes(reader), everyRow: reader.u8() === 1 }
+    case CODE_DELTA:
+      return {
+        kind: 'delta',
+        first: integer(reader),
+        base: integer(reader),
+        planes: planes(reader),
+        everyRow: reader.u8() === 1,
+      }
+    case CODE_FLOAT:
+      return { kind: 'float' }
+    case CODE_BYTES: {
+      const type = reader.u8()
+      const length = reader.varint(0xffffffff) - 1
+      const planeCount = planes(reader)
+      if (type > VALUE_JSON || planeCount > 4) throw corruptData('type out of range')
+      return { kind: 'bytes', type, length, planes: planeCount, template: readTemplate(reader, length) }
+    }
+    case CODE_TIME:
+      return {
+        kind: 'time',
+        firstMs: integer(reader),
+        planes: planes(reader),
+        unitNs: reader.varint(1000),
+        nsPlanes: planes(reader),
+      }
+    default:
+      throw corruptData('column of an unknown encoding', { code })
+  }
+}
+
+function readTemplate(reader: ByteReader, length: number): HexTemplate | null {
+  const count = reader.varint(255)
+  if (count === 0) return null
+  const places = reader.raw(count).slice()
+  if (length < count || length > HEX_LENGTH_MAX) throw corruptData('template of another length than its values')
+  const literal = reader.raw(length).slice()
+  for (let i = 0; i < count; i++)
+    if (places[i]! >= length || (i > 0 && places[i]! <= places[i - 1]!))
+      throw corruptData('template has a place too many')
+  return { places, literal }
+}
+
+function planes(reader: ByteReader): number {
+  const count = reader.u8()
+  if (count > PLANES_MAX) throw corruptData('number of too many bytes', { count })
+  return count
+}
+
+function integer(reader: ByteReader): number {
+  const value = reader.f64()
+  if (!Number.isSafeInteger(value)) throw corruptData('value is no integer')
+  return value
+}
