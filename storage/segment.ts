@@ -2,9 +2,8 @@ import type { DayNumber, Position, ShardId, TenantId } from '../base/ids.ts'
 
 /** Tenants or services named one by one in a SegmentMeta; more are not listed. */
 export const SEGMENT_NAMES_MAX = 64
-/** A merge stops filling a segment here: one day and class of a busy shard, two million rows. */
-export const SEGMENT_BLOCKS_MAX = 256
-export const SEGMENT_BYTES_MAX = 128 * 1024 * 1024
+/** A merge stops filling a segment here: 1.4 million rows. A segment is made in memory, so this is what a merge costs of it, twice. */
+export const SEGMENT_BYTES_MAX = 64 * 1024 * 1024
 
 /** What the manifest says of a segment: a sealed object of blocks of one (shard, day, retention class). Plain data. */
 export interface SegmentMeta {

@@ -74,9 +74,15 @@ export class Vocabulary {
 export function wordsNear(words: Iterable<string>, count: number, word: string, distance: number): string[] | null {
   if (count > FUZZY_SCAN_WORDS_MAX) return null
   const near: string[] = []
-  const letters = lettersOf(word)
-  for (const candidate of words) if (isNear(candidate, word, letters, distance)) near.push(candidate)
+  const isNearWord = nearTo(word, distance)
+  for (const candidate of words) if (isNearWord(candidate)) near.push(candidate)
   return near
+}
+
+/** Whether a candidate is within `distance` of `word`. */
+export function nearTo(word: string, distance: number): (candidate: string) => boolean {
+  const letters = lettersOf(word)
+  return (candidate) => isNear(candidate, word, letters, distance)
 }
 
 /**

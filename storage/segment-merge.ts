@@ -1,0 +1,137 @@
+import { assert, present } from '../base/assert.ts'
+import type { Clock } from '../base/clock.ts'
+import { BLOCK_BYTES_MAX, BLOCK_ROWS_MAX } from '../base/limits.ts'
+import type { BlockReader, BlockSummary, EncodedBlock } from './block.ts'
+import { mergeBlocks } from './block-codec.ts'
+import { readBlockHeader } from './block-header.ts'
+import { openBlock } from './block-reader.ts'
+import { recompressBlock } from './block-recompress.ts'
+import type { ObjectStore } from './object-store/object-store.ts'
+import { Pace } from './pace.ts'
+import type { SegmentIdentity, SegmentMeta } from './segment.ts'
+import { unsliceBlooms } from './segment-blooms.ts'
+import { readSegment, type SegmentReader } from './segment-reader.ts'
+import { readWords } from './segment-terms.ts'
+import { SegmentWriter } from './segment-writer.ts'
+
+export { type MergePlan, planMerges } from './segment-merge-plan.ts'
+
+/** A block with as many rows or bytes is kept as it is, only compressed better: its filters need not be made again. */
+const FULL_BLOCK_ROWS = (BLOCK_ROWS_MAX * 3) / 4
+const FULL_BLOCK_BYTES = BLOCK_BYTES_MAX / 2
+/** Rows decoded at a time while small blocks are joined; about 30 MiB. */
+const BATCH_ROWS_MAX = 8 * BLOCK_ROWS_MAX
+const BATCH_BYTES_MAX = 8 * 1024 * 1024
+
+export interface MergeOptions {
+  readonly zstdLevel: number
+  readonly clock: Clock
+}
+
+interface InputBlock {
+  readonly segment: SegmentReader
+  readonly number: number
+  readonly summary: BlockSummary
+}
+
+/**
+ * Makes one segment of several of one (day, retention class, generation), puts it into the store and returns what the manifest
+ * must say of it; the inputs stay. Every row keeps its position. Blocks of a tenant that are not full are joined. Gives way to other
+ * work in between (T2). Throws corrupt_data, storage_unavailable; then nothing has become visible.
+ */
+export async function mergeSegments(
+  store: ObjectStore,
+  inputs: readonly SegmentMeta[],
+  identity: SegmentIdentity,
+  options: MergeOptions,
+): Promise<SegmentMeta[]> {
+  assert(inputs.length > 1, 'a merge has several inputs')
+  const { clock } = options
+  const writer = new SegmentWriter(identity, clock.nowMs(), clock)
+  const pace = new Pace(clock)
+  const small: InputBlock[] = []
+  for (const meta of inputs) {
+    const segment = await readSegment(store, meta)
+    const full: InputBlock[] = []
+    for (const [number, summary] of segment.index.summaries.entries()) {
+      const block = { segment, number, summary }
+      if (isFull(summary)) full.push(block)
+      else small.push(block)
+    }
+    await keepFullBlocks(segment, full, writer, options, pace)
+    if (pace.isDue()) await pace.rest()
+  }
+  for (const batch of batchesOf(small)) {
+    for (const block of await joined(batch, options, pace)) writer.add(block)
+  }
+  const { bytes, meta } = await writer.finish()
+  const rowsIn = inputs.reduce((rows, { rowCount }) => rows + rowCount, 0)
+  assert(meta.rowCount === rowsIn, 'a merge keeps every row')
+  await store.put(meta.key, bytes)
+  return [meta]
+}
+
+function isFull({ rowCount, byteLength }: BlockSummary): boolean {
+  return rowCount >= FULL_BLOCK_ROWS || byteLength >= FULL_BLOCK_BYTES
+}
+
+async function keepFullBlocks(
+  segment: SegmentReader,
+  blocks: readonly InputBlock[],
+  writer: SegmentWriter,
+  options: MergeOptions,
+  pace: Pace,
+): Promise<void> {
+  if (blocks.length === 0) return
+  const sizes = Uint8Array.from(segment.directory.blocks, (block) => block.bloomLog2Bits)
+  const blooms = await unsliceBlooms(await segment.blooms.read(0, segment.blooms.dataLength), sizes, pace)
+  const words = await readWords(segment.directory, segment.terms, pace)
+  for (const { number, summary } of blocks) {
+    const bytes = await recompressBlock(await segment.blockBytes(number), options.zstdLevel)
+    const bloom = present(blooms[number], 'the filter of a block')
+    writer.add({ summary: { ...summary, byteLength: bytes.length }, bytes, bloom, words: words[number] ?? null })
+    if (pace.isDue()) await pace.rest()
+  }
+}
+
+/** Blocks of one tenant that are joined together, oldest first. */
+function batchesOf(blocks: InputBlock[]): InputBlock[][] {
+  blocks.sort((a, b) => compareTenants(a, b) || a.summary.minMs - b.summary.minMs)
+  const batches: InputBlock[][] = []
+  let batch: InputBlock[] = []
+  let rows = 0
+  let bytes = 0
+  for (const block of blocks) {
+    const { rowCount, byteLength, tenant } = block.summary
+    const isOther = batch[0] !== undefined && batch[0].summary.tenant !== tenant
+    if (isOther || (rows > 0 && (rows + rowCount > BATCH_ROWS_MAX || bytes + byteLength > BATCH_BYTES_MAX))) {
+      batches.push(batch)
+      batch = []
+      rows = 0
+      bytes = 0
+    }
+    batch.push(block)
+    rows += rowCount
+    bytes += byteLength
+  }
+  if (batch.length > 0) batches.push(batch)
+  return batches
+}
+
+function compareTenants(a: InputBlock, b: InputBlock): number {
+  if (a.summary.tenant === b.summary.tenant) return 0
+  return a.summary.tenant < b.summary.tenant ? -1 : 1
+}
+
+async function joined(batch: readonly InputBlock[], options: MergeOptions, pace: Pace): Promise<EncodedBlock[]> {
+  const readers: BlockReader[] = []
+  let mergeLevel = 1
+  for (const { segment, number } of batch) {
+    const bytes = await segment.blockBytes(number)
+    mergeLevel = Math.max(mergeLevel, readBlockHeader(bytes).mergeLevel + 1)
+    readers.push(openBlock(bytes))
+    if (pace.isDue()) await pace.rest()
+  }
+  const { tenant, day, retentionClass, generation } = present(batch[0], 'a block of a batch').summary
+  return mergeBlocks(readers, { tenant, day, retentionClass, generation }, { ...options, mergeLevel })
+}
