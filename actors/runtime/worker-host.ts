@@ -44,6 +44,8 @@ export interface WorkerOptions {
   readonly url: URL
   /** Given to it; cloned. */
   readonly data: unknown
+  /** Ports in `data` that move to the worker. */
+  readonly transfer?: readonly MessagePort[]
   readonly resourceLimits?: ResourceLimits
   /** How long it may take to become ready. */
   readonly startTimeoutMs: number
@@ -136,7 +138,7 @@ class Member {
     this.#worker = new Worker(options.url, {
       name: options.name,
       workerData: seed,
-      transferList: seed.ports.map(({ port }) => port),
+      transferList: [...seed.ports.map(({ port }) => port), ...(options.transfer ?? [])],
       ...(options.resourceLimits ? { resourceLimits: options.resourceLimits } : {}),
     })
     this.exited = this.#watchExit()

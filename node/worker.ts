@@ -1,0 +1,315 @@
+import { FrameGatherer } from '../actors/frame-gatherer.ts'
+import type { IngestRouterMessage } from '../actors/ingest-router.ts'
+import { IngestRouter } from '../actors/ingest-router.ts'
+import { LaneReader } from '../actors/lane-reader.ts'
+import type { ThreadMessage } from '../actors/messages/control.ts'
+import type { QueryLeafMessage } from '../actors/messages/leaf.ts'
+import type {
+  FloorAdvanced,
+  LaneReaderMessage,
+  SegmentPublisherMessage,
+  ShardControllerMessage,
+  ShardHostMessage,
+  ShardWriterMessage,
+} from '../actors/messages/shard.ts'
+import { QueryCoordinator } from '../actors/query-coordinator.ts'
+import { QueryLeaf } from '../actors/query-leaf.ts'
+import { ActorSystem } from '../actors/runtime/actor-system.ts'
+import { RESTART_DEFAULT } from '../actors/runtime/supervisor.ts'
+import type { HostedWorker, WorkerSide } from '../actors/runtime/worker-host.ts'
+import { hostWorker } from '../actors/runtime/worker-host.ts'
+import { SegmentPublisher, takeOver } from '../actors/segment-publisher.ts'
+import { laneOf, workerOf } from '../actors/shard-controller.ts'
+import type { HostedShard } from '../actors/shard-host.ts'
+import { ShardHost } from '../actors/shard-host.ts'
+import { ShardWriter } from '../actors/shard-writer.ts'
+import { ThreadKeeper } from '../actors/thread-keeper.ts'
+import type { Backend } from '../api/backend.ts'
+import { createServer } from '../api/server.ts'
+import { systemClock } from '../base/clock.ts'
+import type { LaneId, NodeId, ShardId } from '../base/ids.ts'
+import { createLogger } from '../base/logger.ts'
+import { Metrics, renderPrometheus } from '../base/metrics.ts'
+import type { LmdbJournalShared } from '../cluster/lmdb-journal.ts'
+import { openLmdbJournal } from '../cluster/lmdb-journal.ts'
+import type { LmdbRegistryShared } from '../cluster/lmdb-registry.ts'
+import { openLmdbRegistry } from '../cluster/lmdb-registry-remote.ts'
+import { PathTable } from '../ingest/path-table.ts'
+import { enableLinearRegexFallback } from '../query/regex-native.ts'
+import { HeadBudget } from '../storage/head-budget.ts'
+import { lmdbEngine } from '../storage/lmdb-kv.ts'
+import { openDirectoryObjectStore } from '../storage/object-store/directory.ts'
+import { SegmentCache } from '../storage/segment-reader.ts'
+import { ShardStore } from '../storage/shard-store.ts'
+import { Admission } from './admission.ts'
+import type { Settings } from './config.ts'
+import { KeyStore } from './key-store.ts'
+import { metricHooks } from './metric-hooks.ts'
+import { NodeStatus } from './node-status.ts'
+import { watchProcess } from './process-metrics.ts'
+
+/** What a worker thread is started with. */
+export interface WorkerSeedData {
+  readonly settings: Settings
+  readonly version: string
+  readonly nodeId: NodeId
+  /** Random, new with each start of the node; part of frame ids (D2). */
+  readonly boot: string
+  /** Number of this worker, from 0. */
+  readonly index: number
+  /** The port to listen on: the configured one, or the one that the first worker was given. */
+  readonly port: number
+  readonly journal: LmdbJournalShared
+  readonly registry: LmdbRegistryShared
+  readonly status: SharedArrayBuffer
+}
+
+export interface WorkerReady {
+  readonly url: string
+  readonly port: number
+}
+
+/** zstd levels: cheap when a block is cut, denser when blocks are merged and will be read for weeks. */
+const CUT_ZSTD_LEVEL = 1
+const MERGE_ZSTD_LEVEL = 6
+
+/** A failure of what writes must not be repaired in place: the node ends, and the journal brings back what memory held. */
+const FAIL_FAST = { ...RESTART_DEFAULT, budget: 0 }
+
+export function workerName(index: number): string {
+  return `worker-${index}`
+}
+
+/** A whole data plane on one thread (T1): listens, parses, appends, owns shards, searches them. */
+async function startWorker(side: WorkerSide): Promise<HostedWorker> {
+  const seed = side.data as WorkerSeedData
+  const { settings, nodeId, index } = seed
+  const clock = systemClock
+  enableLinearRegexFallback()
+  const logger = createLogger({ level: settings['log.level'], fields: { node: nodeId, thread: side.name } })
+  const metrics = new Metrics()
+  const hooks = metricHooks(metrics)
+  const stopWatching = watchProcess(metrics, side.name, false)
+  const status = new NodeStatus(seed.status)
+  const workers = settings.workers
+  const laneCount = settings['journal.lanes']
+  const shardCount = settings.shards
+
+  const system = new ActorSystem({
+    name: side.name,
+    clock,
+    logger,
+    onEscalate: ({ actor, error }) => {
+      logger.fatal('an actor failed for good; the node must start anew', { actor, error })
+      throw error
+    },
+  })
+  side.connect(system)
+
+  const journal = openLmdbJournal(seed.journal, clock)
+  const registry = openLmdbRegistry(seed.registry)
+  const objects = await openDirectoryObjectStore(settings['objects.dir'], clock)
+  const cache = new SegmentCache(objects)
+  const keys = await KeyStore.open(registry, clock)
+
+  // Storage: the shards of this worker.
+  const budget = new HeadBudget(settings['limits.headsBytes'])
+  const shards = new Map<ShardId, HostedShard>()
+  const engine = lmdbEngine()
+  const controller = system.ref<ShardControllerMessage>('main/controller')
+  const cutLargestOfWorker = () => {
+    let largest: ShardStore | undefined
+    for (const { store } of shards.values()) {
+      if (store.largestHeadBytes() > (largest?.largestHeadBytes() ?? 0)) largest = store
+    }
+    largest?.cutLargest()
+  }
+  const open = async (shard: ShardId, generation: number): Promise<HostedShard> => {
+    const lane = laneOf(shard, laneCount)
+    const ownership = await takeOver(shard, nodeId, generation, registry, objects)
+    const store = await ShardStore.open({
+      shard,
+      directory: `${settings['data.dir']}/shards/${shard}`,
+      engine,
+      clock,
+      budget,
+      published: ownership.published,
+      zstdLevel: CUT_ZSTD_LEVEL,
+      onCut: hooks.cut,
+    })
+    const writer = system.spawn<ShardWriterMessage>(
+      `shard-writer-${shard}`,
+      (context) =>
+        new ShardWriter({ store, budget, cutLargestOfWorker, clock, logger: context.logger, onApplied: hooks.applied }),
+      { mailboxMax: 1024, overflow: 'dropNewest', restart: FAIL_FAST },
+    )
+    const publisher = system.spawn<SegmentPublisherMessage>(
+      `segment-publisher-${shard}`,
+      (context) =>
+        new SegmentPublisher({
+          shard,
+          lane,
+          store,
+          ownership,
+          registry,
+          objects,
+          controller: controller as unknown as import('../actors/runtime/actor-ref.ts').ActorRef<FloorAdvanced>,
+          retentionDays: settings['retention.days'],
+          mergeZstdLevel: MERGE_ZSTD_LEVEL,
+          clock,
+          logger: context.logger,
+          onPublished: hooks.published,
+          onMerged: hooks.merged,
+          onFailure: hooks.publishFailed,
+        }),
+      { mailboxMax: 4, overflow: 'dropNewest', restart: FAIL_FAST },
+    )
+    return { lane, store, writer, publisher }
+  }
+  system.spawn<ShardHostMessage>(
+    'shard-host',
+    (context) => new ShardHost({ clock, logger: context.logger, budget, shards, open }),
+    { mailboxMax: 64, overflow: 'wait', restart: FAIL_FAST },
+  )
+  const hosts = Array.from({ length: workers }, (_, worker) =>
+    system.ref<ShardHostMessage>(`${workerName(worker)}/shard-host`),
+  )
+  for (let lane = 0; lane < laneCount; lane++) {
+    if (lane % workers !== index) continue
+    const addresses = hosts.map((ref, worker) => ({ ref, isLocal: worker === index }))
+    system.spawn<LaneReaderMessage>(
+      `lane-reader-${lane}`,
+      (context) =>
+        new LaneReader({
+          lane: lane as LaneId,
+          journal,
+          clock,
+          logger: context.logger,
+          hosts: addresses,
+          hostOf: (shard) => addresses[workerOf(shard, workers)]!,
+        }),
+      { mailboxMax: 64 },
+    )
+  }
+
+  // Ingest.
+  const paths = new PathTable()
+  let frames = 0
+  const nextFrameId = () => `${nodeId}/${seed.boot}/${index}/${++frames}`
+  const gatherers = Array.from(
+    { length: laneCount },
+    (_, lane) =>
+      new FrameGatherer({
+        lane: lane as LaneId,
+        journal,
+        clock,
+        paths,
+        compression: 'none',
+        nextFrameId,
+        onFrame: hooks.frame,
+      }),
+  )
+  const admission = new Admission(settings['limits.inFlightBytes'], status, metrics.gauge('ingestInFlightBytes'))
+  const router = system.spawn<IngestRouterMessage>(
+    'ingest-router',
+    (context) =>
+      new IngestRouter({
+        paths,
+        gatherers,
+        shardCount,
+        laneOf: (shard) => laneOf(shard, laneCount),
+        hostOf: (shard) => hosts[workerOf(shard, workers)]!,
+        retentionDays: settings['retention.days'],
+        levelFloor: () => admission.levelFloor(),
+        clock,
+        logger: context.logger,
+      }),
+    { mailboxMax: 4096, overflow: 'reject' },
+  )
+
+  // Queries.
+  system.spawn<QueryLeafMessage>(
+    'query-leaf',
+    (context) =>
+      new QueryLeaf({
+        shards,
+        cache,
+        clock,
+        logger: context.logger,
+        concurrencyMax: settings['limits.searchConcurrency'],
+      }),
+    { mailboxMax: 1024, overflow: 'reject' },
+  )
+  const leaves = Array.from({ length: workers }, (_, worker) =>
+    system.ref<QueryLeafMessage>(`${workerName(worker)}/query-leaf`),
+  )
+  const search = new QueryCoordinator({
+    leaves,
+    workerOf: (shard) => workerOf(shard, workers),
+    shardCount,
+    clock,
+    groupsMax: settings['limits.aggregateGroups'],
+    onAnswered: hooks.answered,
+  })
+
+  // The HTTP side.
+  const keepers = ['main', ...Array.from({ length: workers }, (_, worker) => workerName(worker))]
+  const backend: Backend = {
+    ingest: {
+      admit: (bytes) => admission.admit(bytes),
+      release: (bytes) => admission.release(bytes),
+      ingest: async (request, signal) => {
+        const startedMs = clock.monotonicMs()
+        const receipt = await router.ask({ kind: 'ingest', request }, { deadlineMs: INGEST_DEADLINE_MS, signal })
+        hooks.received(request, receipt, clock.monotonicMs() - startedMs)
+        return receipt
+      },
+    },
+    search,
+    keys,
+    status: {
+      notReadyReasons: () => status.notReadyReasons(),
+      async metrics() {
+        const snapshots = await Promise.all(
+          keepers.map((name) =>
+            system.ref<ThreadMessage>(`${name}/thread`).ask({ kind: 'takeSnapshot' }, { deadlineMs: 5000 }),
+          ),
+        )
+        return renderPrometheus(snapshots, { node: nodeId })
+      },
+    },
+  }
+  metrics.onSnapshot(() => hooks.storage(budget.bytes))
+  const server = await createServer(backend, {
+    authMode: settings['auth.mode'] === 'keys' ? 'keys' : 'off',
+    host: settings['http.host'],
+    port: seed.port,
+    reusePort: true,
+    bodyBytesMax: settings['limits.bodyBytes'],
+    inflatedBytesMax: settings['limits.bodyInflatedBytes'],
+    clock,
+    logger: logger.child('http'),
+    metrics: hooks.http,
+    nodeId,
+    version: seed.version,
+  })
+  system.spawn<ThreadMessage>('thread', () => new ThreadKeeper(metrics, () => server.drain()), { mailboxMax: 64 })
+  const { url, port } = await server.listen()
+
+  const ready: WorkerReady = { url, port }
+  return {
+    ready,
+    async stop(drainMs) {
+      await server.close()
+      await system.stop(drainMs)
+      await journal.close()
+      await registry.close()
+      objects.close()
+      stopWatching()
+    },
+  }
+}
+
+const INGEST_DEADLINE_MS = 60_000
+
+await hostWorker(startWorker)

@@ -1,0 +1,24 @@
+import { equal, ok } from 'node:assert/strict'
+import { test } from 'node:test'
+import { systemClock } from '../../../base/clock.ts'
+import { Metrics } from '../../../base/metrics.ts'
+import { watchProcess } from '../../../node/process-metrics.ts'
+
+test('a blocked event loop is seen, once', async (context) => {
+  const metrics = new Metrics()
+  context.after(watchProcess(metrics, 'main', true))
+  const values = () => new Map(metrics.snapshot().map(({ key, value }) => [key, value]))
+  values()
+  // The first sample after a snapshot only starts the next interval.
+  await systemClock.sleep(30)
+  const until = systemClock.monotonicMs() + 60
+  while (systemClock.monotonicMs() < until) {}
+  await systemClock.sleep(30)
+  const after = values()
+  const delaySeconds = after.get('eventLoopDelaySeconds')!
+  ok(delaySeconds > 0.04, String(delaySeconds))
+  ok(
+    after.get('processResidentBytes')! > 1e7 && after.get('heapBytes')! > 1e6 && after.get('processCpuSeconds')! > 0.05,
+  )
+  equal(values().get('eventLoopDelaySeconds')! < delaySeconds, true)
+})
