@@ -67,7 +67,7 @@ export class Histogram {
 /** All series of one thread as plain values, for structured clone and msgpack. */
 export type MetricsSnapshot = readonly SeriesSnapshot[]
 
-export interface SeriesSnapshot {
+interface SeriesSnapshot {
   readonly key: MetricKey
   /** In the order of the catalogue's label names. */
   readonly labels: readonly string[]
@@ -169,8 +169,6 @@ export function renderPrometheus(
   }
   return `${lines.join('\n')}\n`
 }
-
-export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
 interface MergedSeries {
   readonly labels: readonly string[]

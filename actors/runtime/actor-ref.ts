@@ -14,8 +14,8 @@ export interface ActorRef<M extends Message> {
   /** `system/actor`; the part before the last slash names the system. */
   readonly address: string
   /**
-   * Sends without waiting; at most once, in order. Throws mailbox_full or actor_stopped when the actor lives on this thread; on another
-   * one, a refused message is counted and logged there.
+   * Sends without waiting; at most once, in order. Throws mailbox_full or actor_stopped when the actor lives on this thread. When it lives on
+   * another, these mean that the thread is gone or takes nothing in; what its mailbox refuses is counted and logged there.
    */
   tell(message: M, transfer?: readonly ArrayBuffer[]): void
   /**

@@ -30,7 +30,7 @@ type Parcel =
   | readonly [typeof TAKEN, count: number]
 
 /** Hands a letter that came in to the actor of that name; returns the error of a tell that was refused. */
-export type Receive = (actor: string, letter: Letter<Message>) => WeirError | undefined
+type Receive = (actor: string, letter: Letter<Message>) => WeirError | undefined
 
 export interface LinkParts {
   readonly peer: string

@@ -51,7 +51,7 @@ export interface WorkerOptions {
   readonly startTimeoutMs: number
 }
 
-export interface WorkerExit {
+interface WorkerExit {
   readonly name: string
   /** What ended it, when it did not end well. */
   readonly error: WeirError | undefined

@@ -2,8 +2,8 @@ import { flagName, SETTING_KEYS, settingSpec } from '../config.ts'
 import type { GivenFlag } from '../config-load.ts'
 import { didYouMean } from '../did-you-mean.ts'
 
-export const COMMANDS = ['start', 'config'] as const
-export type Command = (typeof COMMANDS)[number]
+const COMMANDS = ['start', 'config'] as const
+type Command = (typeof COMMANDS)[number]
 
 export type CommandLine =
   | { readonly command: Command; readonly flags: readonly GivenFlag[] }
