@@ -2,7 +2,7 @@ import { assert } from './assert.ts'
 
 /**
  * A seeded generator of good quality, for data and schedules that must be the same in every run: sfc32 (Chris Doty-Humphrey, PractRand),
- * 128 bits of state, 4 ns a number. Weak generators make data that compresses better than real data does. Not for secrets.
+ * 128 bits of state, under 10 ns a number. Weak generators make data that compresses better than real data does. Not for secrets.
  */
 export class Prng {
   #a: number
