@@ -40,7 +40,10 @@ export interface IngestBackend {
    */
   admit(bytes: number): void
   release(bytes: number): void
-  /** Resolves once every accepted record is durable. */
+  /**
+   * Resolves once every accepted record is durable. From then on the bytes of `request.body` are used for the next body, so nothing may
+   * keep a view of them; when it rejects they are left alone.
+   */
   ingest(request: IngestRequest, signal: AbortSignal): Promise<IngestReceipt>
 }
 

@@ -3,6 +3,7 @@ import type { Clock, Timer } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'
 import { HTTP_BODY_IDLE_MAX_MS } from '../base/limits.ts'
 import type { AdmittedBytes } from './admitted-bytes.ts'
+import type { BodyBuffer } from './body-pool.ts'
 
 /** Notices bodies that stand still. One timer for all, so that a body costs an entry in a set. */
 export class BodyWatch {
@@ -51,19 +52,19 @@ export function tooLarge(bytesMax: number): WeirError {
 }
 
 /**
- * Reads the whole body of a request as it came, admitting bytes as they arrive. Throws body_too_large, overloaded, draining,
- * request_timeout, or cancelled when the client goes away. The request is left paused when it fails; admitted bytes stay admitted.
+ * Reads the whole body of a request, as it came, into `body`, admitting bytes as they arrive. Throws body_too_large, overloaded,
+ * draining, request_timeout, or cancelled when the client goes away. The request is left paused when it fails; admitted bytes stay
+ * admitted.
  */
 export function readBody(
   request: IncomingMessage,
+  body: BodyBuffer,
   bytesMax: number,
   admitted: AdmittedBytes,
   watch: BodyWatch,
-): Promise<Buffer> {
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const announced = announcedLength(request, bytesMax)
-    const chunks: Buffer[] = []
-    let length = 0
     const reading: Reading = { idleChecks: 0, fail: (error) => finish(error) }
 
     const finish = (error: unknown) => {
@@ -73,7 +74,7 @@ export function readBody(
       request.off('close', onClose)
       if (error === undefined) {
         request.off('error', onError)
-        resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length))
+        resolve()
         return
       }
       // The listener for `error` stays: a request that is cut off later reports it once more.
@@ -82,14 +83,14 @@ export function readBody(
     }
     const onData = (chunk: Buffer) => {
       reading.idleChecks = 0
-      length += chunk.length
+      const length = body.length + chunk.length
       if (length > bytesMax) return finish(tooLarge(bytesMax))
       try {
         admitted.cover(length, announced)
       } catch (error) {
         return finish(error)
       }
-      chunks.push(chunk)
+      body.append(chunk)
     }
     const onEnd = () => finish(undefined)
     const onError = () => finish(gone())

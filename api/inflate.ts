@@ -13,46 +13,48 @@ import { WeirError } from '../base/errors.ts'
 import { COMPRESSED_FRAMES_MAX } from '../base/limits.ts'
 import type { AdmittedBytes } from './admitted-bytes.ts'
 import type { BodyEncoding } from './body-format.ts'
+import type { BodyBuffer } from './body-pool.ts'
 import { tooLarge } from './body-reader.ts'
 
+/** Each chunk is a round trip to the thread pool. */
 const OUTPUT_CHUNK_BYTES_MIN = 4096
-const OUTPUT_CHUNK_BYTES_MAX = 256 * 1024
+const OUTPUT_CHUNK_BYTES_MAX = 1024 * 1024
 /** RFC 9659: a window of at most 8 MiB for zstd as a content coding; a larger one is memory that the sender chose. */
 const ZSTD_WINDOW_LOG_MAX = 23
+
+export type CompressedEncoding = Exclude<BodyEncoding, 'identity'>
 
 type Inflater = Gunzip | Inflate | InflateRaw | ZstdDecompress
 
 /**
- * Inflates a body on the thread pool, stopping as soon as it has more than `bytesMax`. Admits what comes out beside what is
- * admitted for `body`. Throws invalid_body for corrupt or truncated data, body_too_large, overloaded, or the reason of `signal`.
+ * Inflates `compressed` into `body` on the thread pool, stopping as soon as there is more than `bytesMax`. Admits what comes out beside
+ * what is admitted for `compressed`. Throws invalid_body for corrupt or truncated data, body_too_large, overloaded, or the reason of
+ * `signal`.
  */
 export async function inflate(
-  body: Buffer,
-  encoding: Exclude<BodyEncoding, 'identity'>,
+  compressed: Buffer,
+  encoding: CompressedEncoding,
+  body: BodyBuffer,
   bytesMax: number,
   admitted: AdmittedBytes,
   signal: AbortSignal,
-): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let length = 0
-  let rest = body
+): Promise<void> {
+  let rest = compressed
   // Node's zstd stream ends with the first frame, though RFC 8878 lets frames follow each other; its gunzip reads on by itself.
   for (let frames = 1; ; frames++) {
     if (frames > COMPRESSED_FRAMES_MAX) throw new WeirError('invalid_body', 'The body has too many compressed frames')
     const consumed = await inflateOne(inflaterOf(rest, encoding), rest, signal, (chunk) => {
-      length += chunk.length
+      const length = body.length + chunk.length
       if (length > bytesMax) throw tooLarge(bytesMax)
-      admitted.cover(body.length + length)
-      chunks.push(chunk)
+      admitted.cover(compressed.length + length)
+      body.append(chunk)
     })
     rest = rest.subarray(consumed)
-    if (rest.length === 0) break
-    if (encoding !== 'zstd' || consumed === 0)
+    if (rest.length === 0) return
+    if (encoding !== 'zstd' || consumed === 0) {
       throw new WeirError('invalid_body', `Bytes follow the ${encoding} data of the body`)
+    }
   }
-  const inflated = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length)
-  admitted.shrinkTo(length)
-  return inflated
 }
 
 /** Resolves with the number of compressed bytes that were used. What `onChunk` throws ends it. */
@@ -94,8 +96,10 @@ function inflateOne(
   })
 }
 
-function inflaterOf(compressed: Buffer, encoding: Exclude<BodyEncoding, 'identity'>): Inflater {
-  const chunkSize = Math.min(OUTPUT_CHUNK_BYTES_MAX, Math.max(OUTPUT_CHUNK_BYTES_MIN, compressed.length * 8))
+function inflaterOf(compressed: Buffer, encoding: CompressedEncoding): Inflater {
+  // A little more than is expected: a chunk that comes out exactly full costs one more round to see that nothing follows.
+  const wanted = inflatedLengthHint(compressed, encoding) + 64
+  const chunkSize = Math.min(OUTPUT_CHUNK_BYTES_MAX, Math.max(OUTPUT_CHUNK_BYTES_MIN, wanted))
   switch (encoding) {
     case 'gzip':
       return createGunzip({ chunkSize })
@@ -104,6 +108,30 @@ function inflaterOf(compressed: Buffer, encoding: Exclude<BodyEncoding, 'identit
     case 'deflate':
       return hasZlibHeader(compressed) ? createInflate({ chunkSize }) : createInflateRaw({ chunkSize })
   }
+}
+
+/**
+ * Inflated size as the data itself claims: the last four bytes of gzip (RFC 1952), the header of a zstd frame (RFC 8878, 3.1.1.1);
+ * else a guess. Only a hint: the sender wrote it.
+ */
+export function inflatedLengthHint(compressed: Buffer, encoding: CompressedEncoding): number {
+  const { length } = compressed
+  if (encoding === 'gzip' && length >= 18) return compressed.readUInt32LE(length - 4)
+  if (encoding === 'zstd' && length >= 14) {
+    const descriptor = compressed[4]!
+    const isSingleSegment = (descriptor & 0x20) !== 0
+    const at = 5 + (isSingleSegment ? 0 : 1) + [0, 1, 2, 4][descriptor & 3]!
+    switch (descriptor >> 6) {
+      case 0:
+        if (isSingleSegment) return compressed[at]!
+        break
+      case 1:
+        return compressed.readUInt16LE(at) + 256
+      default:
+        if (at + 4 <= length) return compressed.readUInt32LE(at)
+    }
+  }
+  return length * 8
 }
 
 /** RFC 1950: method 8, and the two bytes a multiple of 31. Some clients send raw deflate data under the same name. */

@@ -24,8 +24,8 @@ export interface ServerOptions {
 export interface HttpMetrics {
   /** `route` is the path of the endpoint with its parameters unnamed of values (`/v1/logs/{id}`), or `unknown`. */
   requestFinished(route: string, method: string, status: number, durationMs: number): void
-  /** Bytes of an ingested body, as sent and as inflated. */
-  bodyReceived(bytes: number, inflatedBytes: number): void
+  /** Bytes of a compressed body, as sent and as inflated. */
+  bodyInflated(compressedBytes: number, inflatedBytes: number): void
 }
 
 /** What route handlers share. */

@@ -51,6 +51,11 @@ export const HTTP_CLOSE_GRACE_MS = 5000
 export const ADMISSION_STEP_BYTES = 256 * KIB
 /** Concatenated compressed frames of one body; each costs a decompressor. */
 export const COMPRESSED_FRAMES_MAX = 1000
+/** Buffers kept per thread for the next bodies; larger ones are too rare to keep. */
+export const BODY_POOL_BYTES_MAX = 32 * MIB
+export const BODY_POOLED_BYTES_MAX = 8 * MIB
+/** Received bytes after which the young generation of the thread is collected (base/young-collection.ts). */
+export const YOUNG_COLLECTION_BYTES = 8 * MIB
 /** Longest wait of one poll of a tail. */
 export const TAIL_WAIT_MAX_MS = 60_000
 /** Buckets of one histogram. */

@@ -5,11 +5,12 @@ import { ERROR_CATALOGUE, WeirError } from '../../base/errors.ts'
 import { IDEMPOTENCY_KEY_BYTES_MAX } from '../../base/limits.ts'
 import { AdmittedBytes } from '../admitted-bytes.ts'
 import { bodyEncoding, declaredFormat, sniffFormat, withoutMark } from '../body-format.ts'
+import { BodyBuffer, BodyPool } from '../body-pool.ts'
 import { announcedLength, readBody } from '../body-reader.ts'
 import { clientSignal } from '../client-signal.ts'
 import { IngestParameters, ingestLogs } from '../contract/ingest.ts'
 import { continueBody } from '../expect-continue.ts'
-import { inflate } from '../inflate.ts'
+import { type CompressedEncoding, inflate } from '../inflate.ts'
 import { JSON_CONTENT_TYPE } from '../json-parts.ts'
 import { ParameterReader } from '../parameters.ts'
 import { PROBLEM_CONTENT_TYPE, problemOf } from '../problem.ts'
@@ -22,6 +23,7 @@ const NO_PARAMETERS: IngestParameters = {}
 export function ingestRoutes(context: ServerContext): Route[] {
   const { backend, options, bodyWatch, drainSignal } = context
   const parameters = new ParameterReader(IngestParameters)
+  const bodyPool = new BodyPool()
 
   async function handler(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     // Whatever can be refused without the body is refused before it is read (D1).
@@ -32,19 +34,17 @@ export function ingestRoutes(context: ServerContext): Route[] {
     const format = declaredFormat(headers['content-type'])
     const encoding = bodyEncoding(headers['content-encoding'])
     const idempotencyKey = idempotencyKeyOf(headers['idempotency-key'])
-    announcedLength(raw, options.bodyBytesMax)
+    const announced = announcedLength(raw, options.bodyBytesMax)
     if (drainSignal.aborted) throw drainSignal.reason
 
     const signal = clientSignal(reply)
     const admitted = new AdmittedBytes(backend.ingest)
+    const sent = new BodyBuffer(bodyPool, announced ?? 0)
     try {
       continueBody(raw, reply.raw)
-      const sent = await readBody(raw, options.bodyBytesMax, admitted, bodyWatch)
-      if (sent.length === 0) throw new WeirError('invalid_body', 'The body is empty')
-      const inflated =
-        encoding === 'identity' ? sent : await inflate(sent, encoding, options.inflatedBytesMax, admitted, signal)
-      options.metrics?.bodyReceived(sent.length, inflated.length)
-      const body = withoutMark(inflated)
+      await readBody(raw, sent, options.bodyBytesMax, admitted, bodyWatch)
+      const whole = encoding === 'identity' ? sent : await inflated(sent, encoding, admitted, signal)
+      const body = withoutMark(whole.bytes())
       if (body.length === 0) throw new WeirError('invalid_body', 'The body is empty')
       const ingestRequest: IngestRequest = {
         tenant,
@@ -58,10 +58,30 @@ export function ingestRoutes(context: ServerContext): Route[] {
         ...(said.service ? { serviceDefault: said.service } : {}),
         ...(said.host ? { hostDefault: said.host } : {}),
       }
-      return sendReceipt(request, reply, await backend.ingest.ingest(ingestRequest, signal))
+      const receipt = await backend.ingest.ingest(ingestRequest, signal)
+      // Only now, and not after an error: work that was given up may still be reading.
+      whole.release()
+      return sendReceipt(request, reply, receipt)
     } finally {
       admitted.releaseAll()
     }
+  }
+
+  /** The inflated body; `sent` is given back. */
+  async function inflated(
+    sent: BodyBuffer,
+    encoding: CompressedEncoding,
+    admitted: AdmittedBytes,
+    signal: AbortSignal,
+  ): Promise<BodyBuffer> {
+    const compressed = sent.bytes()
+    if (compressed.length === 0) return sent
+    const body = new BodyBuffer(bodyPool, 0)
+    await inflate(compressed, encoding, body, options.inflatedBytesMax, admitted, signal)
+    options.metrics?.bodyInflated(compressed.length, body.length)
+    sent.release()
+    admitted.shrinkTo(body.length)
+    return body
   }
 
   return [{ endpoint: ingestLogs, handler, readsBody: true }]
