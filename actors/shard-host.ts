@@ -1,13 +1,13 @@
 import { assert } from '../base/assert.ts'
 import type { Clock, Timer } from '../base/clock.ts'
 import type { LaneId, ShardId } from '../base/ids.ts'
+import { UNPUBLISHED_BYTES_MAX } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { HeadBudget } from '../storage/head-budget.ts'
 import type { ShardStore } from '../storage/shard-store.ts'
 import type {
   ApplyFrames,
   DrainShards,
-  LaneReaderMessage,
   OpenShards,
   SegmentPublisherMessage,
   ShardHostMessage,
@@ -17,6 +17,8 @@ import type { Actor, MessageContext } from './runtime/actor.ts'
 import type { ActorRef } from './runtime/actor-ref.ts'
 
 const TICK_MS = 1000
+/** S3: with heads at most 30 s old, a publish every minute keeps every row within two. Shards take turns within it. */
+const PUBLISH_EVERY_TICKS = 60
 const APPLY_DEADLINE_MS = 120_000
 const PUBLISH_DEADLINE_MS = 60_000
 
@@ -35,7 +37,6 @@ export interface ShardHostOptions {
   readonly shards: Map<ShardId, HostedShard>
   /** Takes the shard over in the registry, opens its store, spawns its writer and publisher. */
   readonly open: (shard: ShardId, generation: number) => Promise<HostedShard>
-  readonly laneReaders: readonly ActorRef<LaneReaderMessage>[]
 }
 
 /** One a worker: owns the stores of the worker's shards, opens and closes them, and passes sections on to their writers. */
@@ -48,9 +49,20 @@ export class ShardHost implements Actor<ShardHostMessage> {
   }
 
   started(): void {
-    this.#ticking = this.#options.clock.every(TICK_MS, () => {
-      for (const { writer } of this.#options.shards.values()) writer.tell({ kind: 'tick' })
-    })
+    let ticks = 0
+    this.#ticking = this.#options.clock.every(TICK_MS, () => this.#tick(ticks++))
+  }
+
+  #tick(tick: number): void {
+    for (const [shard, { writer, publisher, store }] of this.#options.shards) {
+      writer.tell({ kind: 'tick' })
+      const turn = (tick + shard) % PUBLISH_EVERY_TICKS
+      if (turn === 0) publisher.tell({ kind: 'publish', everything: false })
+      else if (turn === PUBLISH_EVERY_TICKS / 2) publisher.tell({ kind: 'tidyUp' })
+      else if (turn % 5 === 0 && store.unpublishedBytes() > UNPUBLISHED_BYTES_MAX) {
+        publisher.tell({ kind: 'publish', everything: false })
+      }
+    }
   }
 
   stopping(): void {

@@ -5,7 +5,6 @@ import { LaneReader } from '../actors/lane-reader.ts'
 import type { ThreadMessage } from '../actors/messages/control.ts'
 import type { QueryLeafMessage } from '../actors/messages/leaf.ts'
 import type {
-  FloorAdvanced,
   LaneReaderMessage,
   SegmentPublisherMessage,
   ShardControllerMessage,
@@ -35,7 +34,6 @@ import { openLmdbJournal } from '../cluster/lmdb-journal.ts'
 import type { LmdbRegistryShared } from '../cluster/lmdb-registry.ts'
 import { openLmdbRegistry } from '../cluster/lmdb-registry-remote.ts'
 import { PathTable } from '../ingest/path-table.ts'
-import { enableLinearRegexFallback } from '../query/regex-native.ts'
 import { HeadBudget } from '../storage/head-budget.ts'
 import { lmdbEngine } from '../storage/lmdb-kv.ts'
 import { openDirectoryObjectStore } from '../storage/object-store/directory.ts'
@@ -85,7 +83,6 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   const seed = side.data as WorkerSeedData
   const { settings, nodeId, index } = seed
   const clock = systemClock
-  enableLinearRegexFallback()
   const logger = createLogger({ level: settings['log.level'], fields: { node: nodeId, thread: side.name } })
   const metrics = new Metrics()
   const hooks = metricHooks(metrics)
@@ -153,7 +150,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
           ownership,
           registry,
           objects,
-          controller: controller as unknown as import('../actors/runtime/actor-ref.ts').ActorRef<FloorAdvanced>,
+          controller,
           retentionDays: settings['retention.days'],
           mergeZstdLevel: MERGE_ZSTD_LEVEL,
           clock,
@@ -193,7 +190,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   }
 
   // Ingest.
-  const paths = new PathTable()
+  const paths = new PathTable(Math.floor(clock.random() * 2 ** 32))
   let frames = 0
   const nextFrameId = () => `${nodeId}/${seed.boot}/${index}/${++frames}`
   const gatherers = Array.from(

@@ -24,19 +24,14 @@ export interface TenantDay {
   head: Head | undefined
   /** Heads that wait to become blocks, oldest first; still searched. */
   readonly frozen: Head[]
+  /** What tells which unpublished blocks a query must open. */
   readonly blocks: LocalBlockIndex
-  /** Local blocks, in the order they were cut. */
-  readonly local: LocalBlock[]
+  /** Unpublished blocks, in the order they were cut. */
+  unpublished: BlockSummary[]
   /** Every row at or below it is in a committed block or published (S2). */
   appliedThrough: Position
   /** Every row at or below it is in a published segment. */
   publishedThrough: Position
-}
-
-/** A block in the day's store; once published it stays for the plans that still name it. */
-export interface LocalBlock {
-  readonly summary: BlockSummary
-  publishedMs: number | undefined
 }
 
 /**
@@ -49,6 +44,8 @@ export class DayPartition {
   readonly #directory: string
   readonly #store: KeyValueStore
   readonly #tenants = new Map<TenantId, TenantDay>()
+  /** Published blocks that plans may still name (C5), oldest first. */
+  #superseded: { readonly summary: BlockSummary; readonly publishedMs: number }[] = []
 
   private constructor(day: DayNumber, engine: KeyValueEngine, directory: string, store: KeyValueStore) {
     this.day = day
@@ -87,7 +84,7 @@ export class DayPartition {
       partition.#index(state, summary)
     }
     for (const state of partition.#tenants.values()) {
-      state.local.sort((a, b) => a.summary.firstSequence - b.summary.firstSequence)
+      state.unpublished.sort((a, b) => a.firstSequence - b.firstSequence)
     }
     if (stale.length > 0) await store.transact(stale)
     return partition
@@ -111,7 +108,7 @@ export class DayPartition {
         head: undefined,
         frozen: [],
         blocks: new LocalBlockIndex(),
-        local: [],
+        unpublished: [],
         appliedThrough: publishedThrough,
         publishedThrough,
       }
@@ -143,7 +140,7 @@ export class DayPartition {
     state.appliedThrough = later(state.appliedThrough, head.lastPosition)
     for (const block of blocks) {
       state.blocks.add(block)
-      state.local.push({ summary: block.summary, publishedMs: undefined })
+      state.unpublished.push(block.summary)
     }
   }
 
@@ -168,23 +165,34 @@ export class DayPartition {
     }
   }
 
-  /** Removes local blocks that were published at or before `publishedMsMax` (C5: plans that name them are over). */
-  async forgetPublished(publishedMsMax: number): Promise<void> {
-    const operations: KeyValueOperation[] = []
+  /** From now on queries find these blocks in a published segment; here they stay for plans that name them. */
+  markPublished(blocks: ReadonlySet<BlockSummary>, publishedMs: number): void {
     for (const state of this.#tenants.values()) {
-      while (state.local[0]?.publishedMs !== undefined && state.local[0].publishedMs <= publishedMsMax) {
-        const { summary } = state.local.shift()!
+      const gone = state.unpublished.filter((summary) => blocks.has(summary))
+      if (gone.length === 0) continue
+      state.unpublished = state.unpublished.filter((summary) => !blocks.has(summary))
+      for (const summary of gone) {
         state.blocks.remove(summary.blockId)
-        operations.push(...deletesOf(summary))
+        this.#superseded.push({ summary, publishedMs })
       }
+      const { generation, lastSequence } = gone[gone.length - 1]!
+      state.publishedThrough = later(state.publishedThrough, { generation, sequence: lastSequence })
     }
-    if (operations.length > 0) await this.#store.transact(operations)
+  }
+
+  /** Removes blocks that were published at or before `publishedMsMax`: plans that name them are over. */
+  async forgetPublished(publishedMsMax: number): Promise<void> {
+    const gone = this.#superseded.filter(({ publishedMs }) => publishedMs <= publishedMsMax)
+    if (gone.length === 0) return
+    await this.#store.transact(gone.flatMap(({ summary }) => deletesOf(summary)))
+    this.#superseded = this.#superseded.filter((block) => !gone.includes(block))
   }
 
   /** True when nothing of the day is here but what the published segments hold too. */
   isEmpty(): boolean {
+    if (this.#superseded.length > 0) return false
     for (const state of this.#tenants.values()) {
-      if (state.head !== undefined || state.frozen.length > 0 || state.local.length > 0) return false
+      if (state.head !== undefined || state.frozen.length > 0 || state.unpublished.length > 0) return false
     }
     return true
   }
@@ -204,7 +212,7 @@ export class DayPartition {
     const words = this.#store.get(dayKey(KEYSPACE_WORDS, tenant, blockId))
     assert(bloom !== undefined && words !== undefined, `block ${blockId} is stored with its filters`)
     state.blocks.add({ summary, bloom, words: unpack(words) as readonly string[] | null })
-    state.local.push({ summary, publishedMs: undefined })
+    state.unpublished.push(summary)
   }
 }
 

@@ -10,9 +10,10 @@ export interface RowSource {
   receivedMsOf(row: number): number
 }
 
-/** Rows of one section: one frame, rows counted from `rowBase`. */
+/** Rows of one section, or those of it that `selected` names: one frame, rows counted from `rowBase`. */
 export function sectionRows(
   columns: ColumnSource,
+  selected: Uint32Array | null,
   generation: number,
   sequence: number,
   rowBase: number,
@@ -22,7 +23,7 @@ export function sectionRows(
     columns,
     generation,
     sequenceOf: () => sequence,
-    rowOf: (row) => rowBase + row,
+    rowOf: (row) => rowBase + (selected === null ? row : selected[row]!),
     receivedMsOf: () => receivedMs,
   }
 }

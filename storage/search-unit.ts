@@ -28,12 +28,3 @@ export interface OpenUnit {
   /** Compressed bytes fetched to open it. */
   readonly bytesRead: number
 }
-
-/** What a query must look at in one shard, after pruning. */
-export interface SearchPlan {
-  readonly units: readonly SearchUnit[]
-  /** Blocks that lie in the range of time at all. */
-  readonly blocks: number
-  /** Of these, blocks that the filters ruled out. */
-  readonly blocksSkipped: number
-}

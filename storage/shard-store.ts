@@ -4,6 +4,7 @@ import type { ColumnSource } from '../base/columns.ts'
 import type { DayNumber, Position, ShardId, TenantId } from '../base/ids.ts'
 import { comparePositions, dayOf } from '../base/ids.ts'
 import { BLOCK_ROWS_MAX } from '../base/limits.ts'
+import type { BlockSummary } from './block.ts'
 import type { BlockPart } from './block-codec.ts'
 import { encodeBlock, selectRows } from './block-codec.ts'
 import type { TenantDay } from './day-partition.ts'
@@ -29,6 +30,8 @@ export interface ShardStoreOptions {
   readonly onCut?: (cut: { readonly rows: number; readonly blocks: number; readonly tookMs: number }) => void
 }
 
+const NO_BLOCKS: ReadonlySet<BlockSummary> = new Set()
+
 /** What became of a section. */
 export interface ApplyResult {
   readonly rows: number
@@ -44,8 +47,8 @@ export interface ApplyResult {
  */
 export class ShardStore {
   readonly shard: ShardId
-  readonly published: PublishedState
   readonly seen: SeenSet
+  #published: PublishedState
   readonly #options: ShardStoreOptions
   readonly #days = new Map<DayNumber, DayPartition>()
   readonly #opening = new Map<DayNumber, Promise<DayPartition>>()
@@ -59,7 +62,7 @@ export class ShardStore {
 
   private constructor(options: ShardStoreOptions) {
     this.shard = options.shard
-    this.published = options.published
+    this.#published = options.published
     this.seen = new SeenSet()
     this.#options = options
     this.#applied = options.published.floor
@@ -76,6 +79,11 @@ export class ShardStore {
       if (partition.isEmpty()) await store.#destroyDay(partition)
     }
     return store
+  }
+
+  /** What the manifest of this shard lists now. */
+  get published(): PublishedState {
+    return this.#published
   }
 
   /** Where replay of the journal begins: everything at or below it is in published segments. */
@@ -115,7 +123,7 @@ export class ShardStore {
     let rows = 0
     for (const [day, selected] of rowsByDay(source, dropped)) {
       const partition = this.#days.get(day) ?? (await this.#openForRows(day))
-      const state = partition.tenant(meta.tenant, this.published.publishedThrough(meta.tenant, day))
+      const state = partition.tenant(meta.tenant, this.#published.publishedThrough(meta.tenant, day))
       if (comparePositions(position, state.appliedThrough) <= 0) continue
       rows += this.#append(state, source, selected, position, rowBase, meta.receivedMs)
     }
@@ -138,18 +146,27 @@ export class ShardStore {
     await this.#drainFrozen()
   }
 
-  /** S4: freezes the largest head of the shard; false when there is none. */
-  cutLargest(): boolean {
+  /** Bytes of the shard's largest head that is not frozen. */
+  largestHeadBytes(): number {
+    return this.#largest()?.head?.byteSize ?? 0
+  }
+
+  /** S4: freezes the largest head of the shard and starts making blocks of it. */
+  cutLargest(): void {
+    const largest = this.#largest()
+    if (largest === undefined) return
+    this.#freeze(largest)
+    void this.#drainFrozen()
+  }
+
+  #largest(): TenantDay | undefined {
     let largest: TenantDay | undefined
     for (const partition of this.#days.values()) {
       for (const state of partition.tenants()) {
         if (state.head !== undefined && state.head.byteSize > (largest?.head?.byteSize ?? 0)) largest = state
       }
     }
-    if (largest === undefined) return false
-    this.#freeze(largest)
-    void this.#drainFrozen()
-    return true
+    return largest
   }
 
   /** The partition of a day, opened when first asked for. */
@@ -172,23 +189,50 @@ export class ShardStore {
     return this.#days.get(day)
   }
 
-  /** The lowest position of which some row is not published yet, less one; never above what is applied. */
-  floorNow(): Position {
+  /** The highest position at or below which every row is in a published segment or in a block of `publishing`. */
+  floorNow(publishing: ReadonlySet<BlockSummary>): Position {
     let floor = this.#applied
+    const lower = (generation: number, sequence: number) => {
+      const before = { generation, sequence: sequence - 1 }
+      if (comparePositions(before, floor) < 0) floor = before
+    }
     for (const partition of this.#days.values()) {
-      for (const state of partition.tenants()) {
-        for (const head of [...state.frozen, ...(state.head === undefined ? [] : [state.head])]) {
-          const before = { generation: head.generation, sequence: head.firstSequence - 1 }
-          if (comparePositions(before, floor) < 0) floor = before
-        }
-        for (const { summary, publishedMs } of state.local) {
-          if (publishedMs !== undefined) continue
-          const before = { generation: summary.generation, sequence: summary.firstSequence - 1 }
-          if (comparePositions(before, floor) < 0) floor = before
-        }
+      for (const { head, frozen, unpublished } of partition.tenants()) {
+        if (head !== undefined) lower(head.generation, head.firstSequence)
+        for (const waiting of frozen) lower(waiting.generation, waiting.firstSequence)
+        for (const block of unpublished) if (!publishing.has(block)) lower(block.generation, block.firstSequence)
       }
     }
-    return floor
+    return comparePositions(floor, this.#published.floor) > 0 ? floor : this.#published.floor
+  }
+
+  /** Bytes of blocks that are not published yet. */
+  unpublishedBytes(): number {
+    let bytes = 0
+    for (const partition of this.#days.values()) {
+      for (const { unpublished } of partition.tenants()) for (const { byteLength } of unpublished) bytes += byteLength
+    }
+    return bytes
+  }
+
+  /**
+   * Takes the state that the registry now names. In the same step `blocks` cease to be found here and begin to be found in the segments
+   * of that state, so no query sees a row twice or not at all (C5).
+   */
+  setPublished(published: PublishedState, blocks: ReadonlySet<BlockSummary> = NO_BLOCKS): void {
+    this.#published = published
+    if (blocks.size === 0) return
+    const nowMs = this.#options.clock.nowMs()
+    for (const partition of this.#days.values()) partition.markPublished(blocks, nowMs)
+  }
+
+  /** Retention: removes what this disk holds of these days. The segments are the manifest's matter. */
+  async dropDays(days: readonly DayNumber[]): Promise<void> {
+    await this.#cutting
+    for (const day of days) {
+      const partition = this.#days.get(day)
+      if (partition !== undefined) await this.#destroyDay(partition)
+    }
   }
 
   /** Drops local blocks that plans no longer name and closes days that hold nothing more. */
@@ -210,7 +254,7 @@ export class ShardStore {
   async #open(day: DayNumber): Promise<DayPartition> {
     await this.#destroying.get(day)
     const { engine, directory } = this.#options
-    const through = (tenant: TenantId) => this.published.publishedThrough(tenant, day)
+    const through = (tenant: TenantId) => this.#published.publishedThrough(tenant, day)
     const partition = await DayPartition.open(engine, directory, day, through)
     this.#days.set(day, partition)
     return partition

@@ -1,0 +1,205 @@
+import type { Clock, Timer } from '../base/clock.ts'
+import type { LaneId, ShardId, TenantId } from '../base/ids.ts'
+import { CHUNK_BYTES_MAX, FRAME_BYTES_MAX, FRAME_BYTES_TARGET, FRAME_LINGER_MS } from '../base/limits.ts'
+import { encodeFrame } from '../cluster/frame.ts'
+import type { Journal } from '../cluster/journal.ts'
+import { ColumnWriter } from '../ingest/column-writer.ts'
+import type { PathTable } from '../ingest/path-table.ts'
+import type { KeyedChunk } from '../storage/section-codec.ts'
+import { encodeSection } from '../storage/section-codec.ts'
+
+/** A frame takes further chunks until then; what is gathered while one is in flight makes the next one larger, not more of them. */
+const GATHER_BYTES_MAX = FRAME_BYTES_MAX - 3 * CHUNK_BYTES_MAX
+/** What a row may cost in a frame beyond its own bytes: time, offsets, codes. */
+const ROW_OVERHEAD_BYTES = 64
+/** Writers keep their buffers between frames; those of idle tenants are let go beyond this many. */
+const WRITERS_KEPT_MAX = 256
+
+export interface FrameGathererOptions {
+  readonly lane: LaneId
+  readonly journal: Journal
+  readonly clock: Clock
+  readonly paths: PathTable
+  readonly compression: 'none' | 'zstd'
+  /** Names the next frame, unique for ever (D2). */
+  readonly nextFrameId: () => string
+  readonly onFrame?: (frame: {
+    readonly rows: number
+    readonly bytes: number
+    readonly sections: number
+    readonly tookMs: number
+  }) => void
+}
+
+/** The rows of one (tenant, shard) in the frame that is being gathered. */
+export interface GatheredSection {
+  readonly tenant: TenantId
+  readonly shard: ShardId
+  readonly writer: ColumnWriter
+  keyed: KeyedChunk[]
+  /** When the oldest request among the rows was received. */
+  receivedMs: number
+}
+
+interface Gathering {
+  readonly sections: Map<string, GatheredSection>
+  readonly startedMs: number
+  readonly durable: Promise<void>
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * Gathers the frames of one (worker, lane) and appends them, one in flight (J2): the next gathers while the previous is not yet
+ * acknowledged, at least until it has 512 KiB or 5 ms have passed. All rows of a chunk go into one frame.
+ */
+export class FrameGatherer {
+  readonly #options: FrameGathererOptions
+  readonly #writers = new Map<string, ColumnWriter>()
+  #gathering: Gathering | undefined
+  #inFlight = false
+  #linger: Timer | undefined
+  #roomWaiters: (() => void)[] = []
+
+  constructor(options: FrameGathererOptions) {
+    this.#options = options
+  }
+
+  /** Bytes that the rows gathered and not yet handed to the journal will need in a frame, or somewhat more. */
+  get byteSize(): number {
+    let bytes = 0
+    for (const { writer } of this.#gathering?.sections.values() ?? []) {
+      bytes += writer.byteSize + writer.rowCount * ROW_OVERHEAD_BYTES
+    }
+    return bytes
+  }
+
+  /** Resolves when the frame being gathered can take another chunk. */
+  async room(): Promise<void> {
+    while (this.byteSize >= GATHER_BYTES_MAX) {
+      await new Promise<void>((resolve) => this.#roomWaiters.push(resolve))
+    }
+  }
+
+  /** The section that takes rows of (tenant, shard), begun when there is none in this frame. */
+  section(tenant: TenantId, shard: ShardId, receivedMs: number): GatheredSection {
+    const { sections } = this.#begin()
+    const key = `${tenant}/${shard}`
+    let section = sections.get(key)
+    if (section === undefined) {
+      section = { tenant, shard, writer: this.#writer(key), keyed: [], receivedMs }
+      sections.set(key, section)
+    }
+    return section
+  }
+
+  /** Sections of the frame being gathered. */
+  sections(): Iterable<GatheredSection> {
+    return this.#gathering?.sections.values() ?? []
+  }
+
+  /** After a chunk: resolves when the frame that holds it is durable; rejects with why the journal did not take it. */
+  chunkDone(): Promise<void> {
+    const { durable } = this.#begin()
+    this.#closeWhenDue()
+    return durable
+  }
+
+  #begin(): Gathering {
+    if (this.#gathering === undefined) {
+      const { promise, resolve, reject } = Promise.withResolvers<void>()
+      promise.catch(() => undefined) // every request of the frame has the promise too; without one nobody need hear
+      this.#gathering = {
+        sections: new Map(),
+        startedMs: this.#options.clock.monotonicMs(),
+        durable: promise,
+        resolve,
+        reject,
+      }
+    }
+    return this.#gathering
+  }
+
+  #writer(key: string): ColumnWriter {
+    let writer = this.#writers.get(key)
+    if (writer === undefined) {
+      writer = new ColumnWriter(this.#options.paths)
+    } else {
+      this.#writers.delete(key)
+    }
+    this.#writers.set(key, writer) // newest last
+    return writer
+  }
+
+  #closeWhenDue(): void {
+    if (this.#gathering === undefined || this.#inFlight) return
+    const ageMs = this.#options.clock.monotonicMs() - this.#gathering.startedMs
+    if (this.byteSize >= FRAME_BYTES_TARGET || ageMs >= FRAME_LINGER_MS) {
+      void this.#append()
+      return
+    }
+    this.#linger ??= this.#options.clock.after(FRAME_LINGER_MS - ageMs, () => {
+      this.#linger = undefined
+      this.#closeWhenDue()
+    })
+  }
+
+  async #append(): Promise<void> {
+    const gathering = this.#gathering!
+    const { journal, lane, clock, nextFrameId, onFrame } = this.#options
+    this.#linger?.cancel()
+    this.#linger = undefined
+    this.#gathering = undefined
+    this.#inFlight = true
+    const startedMs = clock.monotonicMs()
+    try {
+      const { frame, rows, sections } = this.#encode(gathering)
+      this.#wakeRoom()
+      if (sections > 0) {
+        await journal.append(lane, nextFrameId(), frame)
+        onFrame?.({ rows, bytes: frame.byteLength, sections, tookMs: clock.monotonicMs() - startedMs })
+      }
+      gathering.resolve()
+    } catch (error) {
+      gathering.reject(error)
+    } finally {
+      this.#inFlight = false
+      this.#forgetIdleWriters()
+      this.#closeWhenDue()
+    }
+  }
+
+  /** Turns the gathered rows into bytes; the writers are free for the next frame afterwards, also when it fails. */
+  #encode(gathering: Gathering): { frame: Uint8Array; rows: number; sections: number } {
+    const { compression } = this.#options
+    let rows = 0
+    try {
+      const encoded = []
+      for (const { tenant, shard, writer, keyed, receivedMs } of gathering.sections.values()) {
+        const rowCount = writer.rowCount
+        if (rowCount === 0 && keyed.length === 0) continue
+        rows += rowCount
+        const bytes = encodeSection(writer.finish(), { tenant, receivedMs, keyed }, { compression })
+        encoded.push({ shard, tenant, rowCount, bytes })
+      }
+      const frame = encoded.length === 0 ? new Uint8Array(0) : encodeFrame(encoded)
+      return { frame, rows, sections: encoded.length }
+    } finally {
+      for (const { writer } of gathering.sections.values()) writer.reset()
+    }
+  }
+
+  #wakeRoom(): void {
+    const waiters = this.#roomWaiters
+    this.#roomWaiters = []
+    for (const wake of waiters) wake()
+  }
+
+  #forgetIdleWriters(): void {
+    if (this.#writers.size <= WRITERS_KEPT_MAX) return
+    for (const key of this.#writers.keys()) {
+      if (this.#writers.size <= WRITERS_KEPT_MAX) break
+      if (this.#gathering?.sections.has(key) !== true) this.#writers.delete(key)
+    }
+  }
+}

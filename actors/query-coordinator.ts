@@ -1,0 +1,456 @@
+import type { Clock } from '../base/clock.ts'
+import { WeirError } from '../base/errors.ts'
+import { shardOf } from '../base/hash.ts'
+import type { ShardId, TenantId } from '../base/ids.ts'
+import { deadLetterTenant } from '../base/ids.ts'
+import { TOTAL_EXACT_MAX } from '../base/limits.ts'
+import type { Filter } from '../query/ast.ts'
+import { parseQuery } from '../query/parser.ts'
+import type { RecordKey } from '../storage/record-id.ts'
+import { compareRecordKeys, decodeRecordId } from '../storage/record-id.ts'
+import type { FindRows, LeafReport, LeafRow, LeafRows, LeafScope, QueryLeafMessage } from './messages/leaf.ts'
+import type {
+  ContextAnswer,
+  ContextRequest,
+  Coverage,
+  DeadLettersAnswer,
+  DeadLettersRequest,
+  ExplainAnswer,
+  QueryBase,
+  QueryStats,
+  RecordJson,
+  RowsAnswer,
+  SearchAnswer,
+  SearchRequest,
+  TailAnswer,
+  TailRequest,
+  TraceAnswer,
+} from './messages/search.ts'
+import type { AnswerOf } from './runtime/actor.ts'
+import type { ActorRef, AskOptions } from './runtime/actor-ref.ts'
+import { decodeSearchCursor, decodeTailCursor, encodeSearchCursor, encodeTailCursor } from './search-cursor.ts'
+import { summariseTrace } from './trace-summary.ts'
+
+export interface QueryCoordinatorOptions {
+  /** One a worker. */
+  readonly leaves: readonly ActorRef<QueryLeafMessage>[]
+  readonly workerOf: (shard: ShardId) => number
+  readonly shardCount: number
+  readonly groupsMax: number
+  readonly clock: Clock
+  readonly onAnswered?: (kind: string, outcome: string, tookMs: number, stats: QueryStats | undefined) => void
+}
+
+/** Time for the answer to come back from a leaf that used all of its own. */
+const LEAF_GRACE_MS = 250
+
+/**
+ * Fans a query out to the leaves that own its shards and merges what comes back. Lives on the worker that took the request; keeps
+ * nothing between requests. A shard that fails or is late is named in `coverage`, never passed over.
+ */
+export class QueryCoordinator {
+  readonly #options: QueryCoordinatorOptions
+
+  constructor(options: QueryCoordinatorOptions) {
+    this.#options = options
+  }
+
+  search(request: SearchRequest, signal: AbortSignal): Promise<SearchAnswer> {
+    return this.#timed('search', async (startedMs) => {
+      const { limit, page, order, fields } = request
+      const cursor = request.cursor === undefined ? undefined : decodeSearchCursor(request.cursor)
+      const range = cursor?.range ?? request.range
+      const { filter, pipes } = parseQuery(request.query, { nowMs: this.#options.clock.nowMs() })
+      const scope = { tenant: request.tenant, filter: narrowed(filter, request), range }
+      const wanted = limit * page
+      const answers = await this.#ask(scope, request.timeoutMs, signal, (own) => ({
+        kind: 'findRows' as const,
+        scope: own,
+        order,
+        limit: wanted + 1,
+        after: cursor?.after,
+        countMax: countMaxOf(request),
+        fields,
+        original: false,
+      }))
+      const rows = mergedRows(answers.ok, order)
+      const shown = rows.slice(wanted - limit, wanted)
+      const last = shown[shown.length - 1]
+      const hasMore = rows.length > wanted
+      const count = answers.ok.reduce((sum, answer) => sum + answer.count, 0)
+      const isBound = answers.ok.some((answer) => answer.countIsLowerBound)
+      return {
+        kind: 'rows',
+        logs: shown.map((row) => row.json),
+        ...totalOf(request, count, isBound),
+        nextCursor: hasMore && last !== undefined ? encodeSearchCursor({ range, after: last.key }) : null,
+        ...this.#closing(answers, startedMs),
+      } satisfies RowsAnswer
+    })
+  }
+
+  record(tenant: TenantId, id: string, signal: AbortSignal): Promise<RecordJson> {
+    return this.#timed('record', async () => {
+      const found = await this.#find(tenant, decodeRecordId(id), signal)
+      return { result: found.row.json }
+    }).then(({ result }) => result)
+  }
+
+  context(request: ContextRequest, signal: AbortSignal): Promise<ContextAnswer> {
+    return this.#timed('context', async (startedMs) => {
+      const key = decodeRecordId(request.id)
+      const found = await this.#find(request.tenant, key, signal)
+      const same: Filter[] = [fieldIs('service', found.service), fieldIs('host', found.host)]
+      const filter: Filter = { kind: 'and', of: same.filter((part) => part.kind !== 'all') }
+      const side = (order: 'asc' | 'desc', limit: number) => {
+        const range =
+          order === 'asc'
+            ? { fromMs: key.timeMs, toMs: key.timeMs + CONTEXT_RANGE_MS }
+            : { fromMs: key.timeMs - CONTEXT_RANGE_MS, toMs: key.timeMs + 1 }
+        const scope = { tenant: request.tenant, filter, range }
+        return this.#ask(scope, request.timeoutMs, signal, (own) => findRows(own, order, limit, key))
+      }
+      const [before, after] = await Promise.all([side('desc', request.before), side('asc', request.after)])
+      const jsonOf = (answers: Answers<LeafRows>, order: 'asc' | 'desc', limit: number) =>
+        mergedRows(answers.ok, order)
+          .slice(0, limit)
+          .map((row) => row.json)
+      const answers = {
+        ok: [...before.ok, ...after.ok],
+        failed: [...before.failed, ...after.failed],
+        shards: before.shards,
+      }
+      return {
+        before: jsonOf(before, 'desc', request.before).reverse(),
+        record: found.row.json,
+        after: jsonOf(after, 'asc', request.after),
+        ...this.#closing(answers, startedMs),
+      }
+    })
+  }
+
+  trace(request: QueryBase, traceId: string, limit: number, signal: AbortSignal): Promise<TraceAnswer> {
+    return this.#timed('trace', async (startedMs) => {
+      const filter = narrowed({ kind: 'all' }, { ...request, traceId })
+      const scope = { tenant: request.tenant, filter, range: request.range }
+      const answers = await this.#ask(scope, request.timeoutMs, signal, (own) => findRows(own, 'asc', limit, undefined))
+      const rows = mergedRows(answers.ok, 'asc').slice(0, limit)
+      if (rows.length === 0) throw new WeirError('not_found', 'no record of this trace in the range of time')
+      return { traceId, ...summariseTrace(rows), ...this.#closing(answers, startedMs) }
+    })
+  }
+
+  tail(request: TailRequest, signal: AbortSignal): Promise<TailAnswer> {
+    return this.#timed('tail', async (startedMs) => {
+      const { clock } = this.#options
+      const { filter } = parseQuery(request.query, { nowMs: clock.nowMs() })
+      const scope = { tenant: request.tenant, filter: narrowed(filter, request), range: request.range }
+      const places = new Map(
+        (request.cursor === undefined ? [] : decodeTailCursor(request.cursor).shards).map((place) => [
+          place.shard,
+          place,
+        ]),
+      )
+      const endMs = startedMs + request.waitMs
+      for (;;) {
+        const answers = await this.#ask(scope, request.timeoutMs, signal, (own) => ({
+          kind: 'followRows' as const,
+          scope: own,
+          behind: [...places.values()],
+          limit: request.limit,
+        }))
+        const followed = answers.ok.flatMap((answer) => answer.shards)
+        const rows = takeInOrder(followed, request.limit, places)
+        if (request.cursor === undefined && rows.length === 0) {
+          // The first poll shows the newest records, then goes on from there.
+          const newest = await this.#ask(scope, request.timeoutMs, signal, (own) =>
+            findRows(own, 'desc', request.limit, undefined),
+          )
+          rows.push(...mergedRows(newest.ok, 'desc').slice(0, request.limit).reverse())
+        }
+        const remainingMs = endMs - clock.monotonicMs()
+        if (rows.length > 0 || remainingMs <= 0 || signal.aborted) {
+          return {
+            logs: rows.map((row) => row.json),
+            cursor: encodeTailCursor({ shards: [...places.values()] }),
+            ...this.#closing(answers, startedMs),
+          }
+        }
+        await clock.sleep(Math.min(TAIL_POLL_MS, remainingMs), signal).catch(() => undefined)
+      }
+    })
+  }
+
+  explain(request: SearchRequest, signal: AbortSignal): Promise<ExplainAnswer> {
+    return this.#timed('explain', async (startedMs) => {
+      const { filter, pipes } = parseQuery(request.query, { nowMs: this.#options.clock.nowMs() })
+      const scope = { tenant: request.tenant, filter: narrowed(filter, request), range: request.range }
+      const answers = await this.#ask(scope, request.timeoutMs, signal, (own) => ({
+        kind: 'explainPlan' as const,
+        scope: own,
+      }))
+      const { coverage, stats } = this.#closing(answers, startedMs)
+      return {
+        query: { filter: scope.filter, pipes, range: request.range },
+        shards: answers.ok.flatMap((answer) => answer.shards).sort((a, b) => a.shard - b.shard),
+        totals: stats,
+        coverage,
+      }
+    })
+  }
+
+  deadLetters(request: DeadLettersRequest, signal: AbortSignal): Promise<DeadLettersAnswer> {
+    return this.#timed('deadLetters', async () => {
+      const cursor = request.cursor === undefined ? undefined : decodeSearchCursor(request.cursor)
+      const range = cursor?.range ?? request.range
+      const scope = { tenant: deadLetterTenant(request.tenant), filter: { kind: 'all' } as const, range }
+      const answers = await this.#ask(scope, request.timeoutMs, signal, (own) =>
+        findRows(own, 'desc', request.limit + 1, cursor?.after),
+      )
+      const rows = mergedRows(answers.ok, 'desc')
+      const shown = rows.slice(0, request.limit)
+      const last = shown[shown.length - 1]
+      return {
+        deadLetters: shown.map(({ json }) => {
+          const letter = JSON.parse(json) as Record<string, string>
+          return {
+            id: letter.id!,
+            receivedAt: letter.timestamp!,
+            protocol: letter.service!,
+            tenant: request.tenant,
+            code: letter.code!,
+            reason: letter.message!,
+            raw: letter.raw ?? '',
+            encoding: letter.encoding === 'base64' ? ('base64' as const) : ('utf8' as const),
+          }
+        }),
+        nextCursor:
+          rows.length > request.limit && last !== undefined ? encodeSearchCursor({ range, after: last.key }) : null,
+      }
+    })
+  }
+
+  async #find(tenant: TenantId, key: RecordKey, signal: AbortSignal) {
+    const leaf = this.#options.leaves[this.#options.workerOf(key.shard)]
+    const found =
+      key.shard < this.#options.shardCount
+        ? await leaf?.ask({ kind: 'findRecord', tenant, key }, { deadlineMs: RECORD_DEADLINE_MS, signal })
+        : undefined
+    if (found?.row === undefined) throw new WeirError('not_found', 'no record has this id')
+    return { ...found, row: found.row }
+  }
+
+  /** Asks every leaf that owns shards of the scope, at once. */
+  async #ask<K extends ScopedKind>(
+    scope: Omit<LeafScope, 'shards'>,
+    timeoutMs: number,
+    signal: AbortSignal,
+    questionFor: (scope: LeafScope) => Extract<QueryLeafMessage, { readonly kind: K }>,
+  ): Promise<Answers<LeafAnswer<K>>> {
+    const { leaves, workerOf, shardCount } = this.#options
+    const perLeaf = leaves.map((): ShardId[] => [])
+    const shards = shardsOf(scope.tenant, scope.filter, shardCount)
+    for (const shard of shards) perLeaf[workerOf(shard)]!.push(shard)
+    const ok: LeafAnswer<K>[] = []
+    const failed: { shard: ShardId; reason: string }[] = []
+    await Promise.all(
+      perLeaf.map(async (own, worker) => {
+        if (own.length === 0) return
+        const leaf = leaves[worker] as unknown as ScopedLeaf<K>
+        try {
+          const options = { deadlineMs: timeoutMs + LEAF_GRACE_MS, signal }
+          ok.push(await leaf.ask(questionFor({ ...scope, shards: own }), options))
+        } catch (error) {
+          if (signal.aborted || (error instanceof WeirError && !error.retryable)) throw error
+          const reason = error instanceof Error ? error.message : String(error)
+          failed.push(...own.map((shard) => ({ shard, reason })))
+        }
+      }),
+    )
+    return { ok, failed, shards: shards.length }
+  }
+
+  #closing(
+    answers: Answers<{ readonly report: LeafReport }>,
+    startedMs: number,
+  ): { readonly coverage: Coverage; readonly stats: QueryStats; readonly tookMs: number } {
+    const reports = answers.ok.map((answer) => answer.report)
+    const missing = [...answers.failed, ...reports.flatMap((report) => report.missing)]
+    const sum = (of: (report: LeafReport) => number) => reports.reduce((total, report) => total + of(report), 0)
+    return {
+      coverage: {
+        complete: missing.length === 0,
+        shards: answers.shards,
+        answered: answers.shards - new Set(missing.map(({ shard }) => shard)).size,
+        missing,
+        tiers: {
+          hot: { blocks: sum(({ hot }) => hot.blocks), rows: sum(({ hot }) => hot.rows) },
+          warm: { blocks: sum(({ warm }) => warm.blocks), rows: sum(({ warm }) => warm.rows) },
+          cold: { blocks: 0, rows: 0 },
+        },
+      },
+      stats: {
+        blocks: sum(({ stats }) => stats.blocks),
+        blocksSkipped: sum(({ stats }) => stats.blocksSkipped),
+        rowsScanned: sum(({ stats }) => stats.rowsScanned),
+        bytesRead: sum(({ stats }) => stats.bytesRead),
+      },
+      tookMs: Math.round((this.#options.clock.monotonicMs() - startedMs) * 100) / 100,
+    }
+  }
+
+  async #timed<R extends object>(kind: string, run: (startedMs: number) => Promise<R>): Promise<R> {
+    const { clock, onAnswered } = this.#options
+    const startedMs = clock.monotonicMs()
+    try {
+      const answer = await run(startedMs)
+      const { coverage, stats } = answer as { coverage?: Coverage; stats?: QueryStats }
+      onAnswered?.(kind, coverage?.complete === false ? 'partial' : 'ok', clock.monotonicMs() - startedMs, stats)
+      return answer
+    } catch (error) {
+      const outcome = error instanceof WeirError ? error.code : 'internal'
+      onAnswered?.(kind, outcome, clock.monotonicMs() - startedMs, undefined)
+      throw error
+    }
+  }
+}
+
+const TAIL_POLL_MS = 100
+const RECORD_DEADLINE_MS = 10_000
+/** Neighbours further away than this are no context. */
+const CONTEXT_RANGE_MS = 24 * 3600 * 1000
+
+/** Questions about a scope; each is answered with a report beside its result. */
+type ScopedKind = Exclude<QueryLeafMessage['kind'], 'findRecord'>
+type LeafAnswer<K extends ScopedKind> = AnswerOf<Extract<QueryLeafMessage, { readonly kind: K }>> & {
+  readonly report: LeafReport
+}
+
+interface ScopedLeaf<K extends ScopedKind> {
+  ask(question: Extract<QueryLeafMessage, { readonly kind: K }>, options: AskOptions): Promise<LeafAnswer<K>>
+}
+
+interface Answers<R> {
+  readonly ok: readonly R[]
+  readonly failed: readonly { readonly shard: ShardId; readonly reason: string }[]
+  readonly shards: number
+}
+
+function findRows(scope: LeafScope, order: 'asc' | 'desc', limit: number, after: RecordKey | undefined): FindRows {
+  return { kind: 'findRows', scope, order, limit, after, countMax: 0, fields: undefined, original: false }
+}
+
+function mergedRows(answers: readonly { readonly rows: readonly LeafRow[] }[], order: 'asc' | 'desc'): LeafRow[] {
+  const sign = order === 'desc' ? -1 : 1
+  return answers.flatMap((answer) => answer.rows).sort((a, b) => sign * compareRecordKeys(a.key, b.key))
+}
+
+/** ANDs the narrowing parameters of a request to its filter. */
+function narrowed(filter: Filter, request: Pick<QueryBase, 'service' | 'level' | 'host' | 'traceId'>): Filter {
+  const parts: Filter[] = [filter]
+  for (const field of ['service', 'level', 'host', 'traceId'] as const) {
+    const text = request[field]
+    if (text !== undefined) parts.push(fieldIs(field, field === 'level' ? text.toUpperCase() : text))
+  }
+  const real = parts.filter((part) => part.kind !== 'all')
+  if (real.length === 0) return { kind: 'all' }
+  return real.length === 1 ? real[0]! : { kind: 'and', of: real }
+}
+
+function fieldIs(field: string, text: string): Filter {
+  return text === '' ? { kind: 'all' } : { kind: 'field', field, match: { kind: 'equal', text, number: null } }
+}
+
+/** The shards that may hold matches: those of the services that the filter demands, else all. */
+function shardsOf(tenant: TenantId, filter: Filter, shardCount: number): ShardId[] {
+  const services = servicesOf(filter)
+  if (services === undefined) return Array.from({ length: shardCount }, (_, shard) => shard as ShardId)
+  return [...new Set([...services].map((service) => shardOf(tenant, service, 0, shardCount) as ShardId))]
+}
+
+function servicesOf(filter: Filter): Set<string> | undefined {
+  switch (filter.kind) {
+    case 'field':
+      return filter.field === 'service' && filter.match.kind === 'equal' ? new Set([filter.match.text]) : undefined
+    case 'and': {
+      const known = filter.of.map(servicesOf).filter((services) => services !== undefined)
+      return known.sort((a, b) => a.size - b.size)[0]
+    }
+    case 'or': {
+      const all = filter.of.map(servicesOf)
+      return all.every((services) => services !== undefined)
+        ? new Set(all.flatMap((services) => [...services]))
+        : undefined
+    }
+    default:
+      return undefined
+  }
+}
+
+function countMaxOf(request: SearchRequest): number {
+  switch (request.total) {
+    case 'none':
+      return 0
+    case 'exact':
+      return Number.POSITIVE_INFINITY
+    case 'upToLimit':
+      return TOTAL_EXACT_MAX + 1
+  }
+}
+
+function totalOf(
+  request: SearchRequest,
+  count: number,
+  isLowerBound: boolean,
+): Pick<RowsAnswer, 'total' | 'totalRelation'> {
+  if (request.total === 'none') return { total: null, totalRelation: 'eq' }
+  if (request.total === 'exact') return { total: count, totalRelation: isLowerBound ? 'gte' : 'eq' }
+  if (count > TOTAL_EXACT_MAX) return { total: TOTAL_EXACT_MAX, totalRelation: 'gte' }
+  return { total: count, totalRelation: isLowerBound ? 'gte' : 'eq' }
+}
+
+/**
+ * Merges the shards' new rows, oldest first, up to `limit`; each shard's place moves to its last row taken, or to all it has applied when all
+ * its rows were.
+ */
+function takeInOrder(
+  followed: readonly {
+    readonly shard: ShardId
+    readonly applied: { readonly generation: number; readonly sequence: number }
+    readonly rows: readonly LeafRow[]
+  }[],
+  limit: number,
+  places: Map<ShardId, { shard: ShardId; generation: number; sequence: number; row: number }>,
+): LeafRow[] {
+  const next = new Map(followed.map(({ shard }) => [shard, 0]))
+  const taken: LeafRow[] = []
+  while (taken.length < limit) {
+    let best: LeafRow | undefined
+    for (const { shard, rows } of followed) {
+      const row = rows[next.get(shard)!]
+      if (row !== undefined && (best === undefined || compareRecordKeys(row.key, best.key) < 0)) best = row
+    }
+    if (best === undefined) break
+    taken.push(best)
+    next.set(best.key.shard, next.get(best.key.shard)! + 1)
+  }
+  for (const { shard, applied, rows } of followed) {
+    const count = next.get(shard)!
+    const last = rows[count - 1]?.key
+    if (count < rows.length) {
+      if (last !== undefined)
+        places.set(shard, { shard, generation: last.generation, sequence: last.sequence, row: last.row })
+      continue
+    }
+    const isAhead =
+      last !== undefined &&
+      (last.generation > applied.generation ||
+        (last.generation === applied.generation && last.sequence > applied.sequence))
+    const through = isAhead ? last : { ...applied, row: ROW_LAST }
+    places.set(shard, { shard, generation: through.generation, sequence: through.sequence, row: through.row })
+  }
+  return taken
+}
+
+/** Above every row number of a frame. */
+const ROW_LAST = 0xffffffff

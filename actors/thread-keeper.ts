@@ -1,0 +1,25 @@
+import type { Metrics } from '../base/metrics.ts'
+import type { ThreadMessage } from './messages/control.ts'
+import type { Actor, MessageContext } from './runtime/actor.ts'
+
+/** One a thread: answers for what belongs to the thread as a whole. */
+export class ThreadKeeper implements Actor<ThreadMessage> {
+  readonly #metrics: Metrics
+  readonly #stopAdmitting: () => void
+
+  constructor(metrics: Metrics, stopAdmitting: () => void) {
+    this.#metrics = metrics
+    this.#stopAdmitting = stopAdmitting
+  }
+
+  handle(message: ThreadMessage, context: MessageContext): void {
+    switch (message.kind) {
+      case 'takeSnapshot':
+        context.answer(message, this.#metrics.snapshot())
+        return
+      case 'stopAdmitting':
+        this.#stopAdmitting()
+        context.answer(message, undefined)
+    }
+  }
+}

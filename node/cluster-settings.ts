@@ -1,0 +1,43 @@
+import type { Clock } from '../base/clock.ts'
+import { WeirError } from '../base/errors.ts'
+import type { NodeId } from '../base/ids.ts'
+import type { Registry } from '../cluster/registry.ts'
+import type { Settings } from './config.ts'
+
+const KEY = 'cluster'
+
+interface ClusterRecord {
+  readonly name: string
+  readonly shards: number
+  readonly lanes: number
+  readonly nodeId: string
+}
+
+/**
+ * J1: the counts of shards and lanes are fixed when the data is first created; throws invalid_config when the settings say otherwise. Returns
+ * the name of this node, made at its first start.
+ */
+export async function agreeOnCluster(registry: Registry, settings: Settings, clock: Clock): Promise<NodeId> {
+  const wanted: ClusterRecord = {
+    name: settings['cluster.name'],
+    shards: settings.shards,
+    lanes: settings['journal.lanes'],
+    nodeId: settings['node.id'] ?? `node-${Buffer.from(clock.randomBytes(4)).toString('hex')}`,
+  }
+  const known = await registry.get(KEY)
+  if (known === undefined) {
+    await registry.put(KEY, new TextEncoder().encode(JSON.stringify(wanted)), 0)
+    return wanted.nodeId as NodeId
+  }
+  const record = JSON.parse(new TextDecoder().decode(known.value)) as ClusterRecord
+  const differing = [
+    ['cluster.name', record.name, wanted.name],
+    ['shards', record.shards, wanted.shards],
+    ['journal.lanes', record.lanes, wanted.lanes],
+  ].filter(([, before, now]) => before !== now)
+  if (differing.length > 0) {
+    const problems = differing.map(([key, before, now]) => `${key} is ${now}, but this data was created with ${before}`)
+    throw new WeirError('invalid_config', problems.join('\n'))
+  }
+  return (settings['node.id'] ?? record.nodeId) as NodeId
+}

@@ -1,0 +1,22 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { runCli } from './cli/run.ts'
+
+// Before anything uses the thread pool: compression, file system and LMDB share it (T2).
+process.env.UV_THREADPOOL_SIZE ??= String(Math.max(8, 2 * availableParallelism()))
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+
+process.exitCode = await runCli({
+  argv: process.argv.slice(2),
+  env: process.env,
+  cwd: process.cwd(),
+  version,
+  writeOut: (text) => process.stdout.write(text),
+  writeError: (text) => process.stderr.write(text),
+  start: async (config) => {
+    const { runNode } = await import('./node.ts')
+    return runNode(config, version)
+  },
+})

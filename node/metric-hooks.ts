@@ -1,0 +1,81 @@
+import type { IngestReceipt, IngestRequest } from '../actors/messages/ingest.ts'
+import type { QueryStats } from '../actors/messages/search.ts'
+import type { HttpMetrics } from '../api/server-options.ts'
+import type { Metrics } from '../base/metrics.ts'
+
+/** Ties what the parts of a worker report to the metrics of its thread; the parts know nothing of metric names. */
+export function metricHooks(metrics: Metrics) {
+  const frames = metrics.counter('journalFrames')
+  const sections = metrics.counter('journalSections')
+  const frameBytes = metrics.histogram('journalFrameBytes')
+  const appendSeconds = metrics.histogram('journalAppendSeconds')
+  const rowsApplied = metrics.counter('storageRowsApplied')
+  const repeated = metrics.counter('ingestRecordsRepeated')
+  const blocksCut = metrics.counter('storageBlocksCut')
+  const blockRows = metrics.histogram('storageBlockRows')
+  const cutSeconds = metrics.histogram('storageCutSeconds')
+  const segmentsPublished = metrics.counter('storageSegmentsPublished')
+  const segmentBytes = metrics.counter('storageSegmentBytes')
+  const segmentsMerged = metrics.counter('storageSegmentsMerged')
+  const headBytes = metrics.gauge('storageHeadBytes')
+  const receiptSeconds = metrics.histogram('ingestReceiptSeconds')
+  const rowsScanned = metrics.counter('searchRowsScanned')
+  const bytesRead = metrics.counter('searchBytesRead')
+  const blocksOpened = metrics.counter('searchBlocks', { fate: 'opened' })
+  const blocksSkipped = metrics.counter('searchBlocks', { fate: 'skipped' })
+
+  const http: HttpMetrics = {
+    requestFinished(route, _method, status, durationMs) {
+      metrics.counter('httpRequests', { route, status: String(status) }).add(1)
+      metrics.histogram('httpSeconds', { route }).observe(durationMs / 1000)
+    },
+    bodyInflated() {},
+  }
+  return {
+    http,
+    frame(frame: { readonly bytes: number; readonly sections: number; readonly tookMs: number }) {
+      frames.add(1)
+      sections.add(frame.sections)
+      frameBytes.observe(frame.bytes)
+      appendSeconds.observe(frame.tookMs / 1000)
+    },
+    applied(applied: { readonly rows: number; readonly repeatedRows: number }) {
+      rowsApplied.add(applied.rows)
+      repeated.add(applied.repeatedRows)
+    },
+    cut(cut: { readonly rows: number; readonly blocks: number; readonly tookMs: number }) {
+      blocksCut.add(cut.blocks)
+      blockRows.observe(cut.rows / cut.blocks)
+      cutSeconds.observe(cut.tookMs / 1000)
+    },
+    published(published: { readonly segments: number; readonly bytes: number }) {
+      segmentsPublished.add(published.segments)
+      segmentBytes.add(published.bytes)
+    },
+    merged(merged: { readonly inputs: number }) {
+      segmentsMerged.add(merged.inputs)
+    },
+    publishFailed(code: string) {
+      metrics.counter('storagePublishFailures', { code }).add(1)
+    },
+    storage(bytesOfHeads: number) {
+      headBytes.set(bytesOfHeads)
+    },
+    received(request: IngestRequest, receipt: IngestReceipt, tookMs: number) {
+      const { protocol } = request
+      metrics.counter('ingestRecordsAccepted', { protocol }).add(receipt.accepted)
+      metrics.counter('ingestBytes', { protocol }).add(request.body.length)
+      for (const { code } of receipt.errors) metrics.counter('ingestRecordsRejected', { protocol, code }).add(1)
+      receiptSeconds.observe(tookMs / 1000)
+    },
+    answered(kind: string, outcome: string, tookMs: number, stats: QueryStats | undefined) {
+      metrics.counter('searchQueries', { kind, outcome }).add(1)
+      metrics.histogram('searchSeconds', { kind }).observe(tookMs / 1000)
+      if (stats === undefined) return
+      rowsScanned.add(stats.rowsScanned)
+      bytesRead.add(stats.bytesRead)
+      blocksOpened.add(stats.blocks - stats.blocksSkipped)
+      blocksSkipped.add(stats.blocksSkipped)
+    },
+  }
+}

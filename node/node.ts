@@ -1,0 +1,175 @@
+import { mkdir } from 'node:fs/promises'
+import type { ThreadMessage } from '../actors/messages/control.ts'
+import type { LaneReaderMessage, ShardControllerMessage, ShardHostMessage } from '../actors/messages/shard.ts'
+import { ActorSystem } from '../actors/runtime/actor-system.ts'
+import { WorkerMesh } from '../actors/runtime/worker-host.ts'
+import { ShardController } from '../actors/shard-controller.ts'
+import { ThreadKeeper } from '../actors/thread-keeper.ts'
+import { systemClock } from '../base/clock.ts'
+import { asWeirError } from '../base/errors.ts'
+import { createLogger } from '../base/logger.ts'
+import { Metrics } from '../base/metrics.ts'
+import { createLmdbJournal, openLmdbJournal } from '../cluster/lmdb-journal.ts'
+import { createLmdbRegistry } from '../cluster/lmdb-registry.ts'
+import { adminKey } from './admin-key.ts'
+import { bannerText } from './banner.ts'
+import { agreeOnCluster } from './cluster-settings.ts'
+import type { LoadedConfig } from './config-load.ts'
+import { lockDataDirectory } from './data-lock.ts'
+import { startDemo } from './demo/demo.ts'
+import { EXIT_FAILED } from './exit-status.ts'
+import { KeyStore } from './key-store.ts'
+import { Lifecycle } from './lifecycle.ts'
+import { NodeStatus } from './node-status.ts'
+import { watchProcess } from './process-metrics.ts'
+import type { WorkerReady, WorkerSeedData } from './worker.ts'
+
+const WORKER_START_TIMEOUT_MS = 60_000
+/** Kept of the drain for closing what is below the shards. */
+const CLOSE_RESERVE_MS = 1000
+/** Objects that live for one frame or query stay out of the old generation. */
+const YOUNG_GENERATION_MB = 64
+
+/**
+ * Builds the node, in order: what is durable, then the workers, then the shards on them; closes it in the reverse order. Resolves with the
+ * exit status when the node has ended.
+ */
+export async function runNode(config: LoadedConfig, version: string): Promise<number> {
+  const { settings } = config
+  const clock = systemClock
+  const dataDir = settings['data.dir']
+  await mkdir(dataDir, { recursive: true })
+  const lock = await lockDataDirectory(dataDir)
+
+  const registry = await createLmdbRegistry({ directory: `${dataDir}/registry` })
+  const nodeId = await agreeOnCluster(registry, settings, clock)
+  const logger = createLogger({ level: settings['log.level'], fields: { node: nodeId, thread: 'main' } })
+  for (const warning of config.warnings) logger.warn(warning)
+  const lifecycle = new Lifecycle({
+    clock,
+    logger,
+    drainTimeoutMs: settings['drain.timeoutMs'],
+    exit: (status) => process.exit(status),
+  })
+  lifecycle.listen(process)
+  lifecycle.onStop('data directory', () => lock.release())
+  lifecycle.onStop('registry', () => registry.close())
+  try {
+    const journalHost = await createLmdbJournal({
+      directory: `${dataDir}/journal`,
+      laneCount: settings['journal.lanes'],
+      bytesMax: settings['journal.bytesMax'],
+      clock,
+    })
+    lifecycle.onStop('journal', () => journalHost.close())
+    const journal = openLmdbJournal(journalHost.share(), clock)
+    lifecycle.onStop('journal of the main thread', () => journal.close())
+    const keys = await KeyStore.open(registry, clock)
+    const newAdminKey = await adminKey(settings, keys, clock)
+
+    const metrics = new Metrics()
+    const stopWatching = watchProcess(metrics, 'main', true)
+    lifecycle.onStop('process metrics', async () => stopWatching())
+    const status = new NodeStatus()
+    const system = new ActorSystem({
+      name: 'main',
+      clock,
+      logger,
+      onEscalate: ({ actor, error }) => {
+        logger.fatal('an actor failed for good', { actor, error })
+        void lifecycle.stop(EXIT_FAILED, 'an actor failed')
+      },
+    })
+    lifecycle.onStop('actors of the main thread', (deadline) => system.stop(deadline.remainingMs))
+    system.spawn<ThreadMessage>('thread', () => new ThreadKeeper(metrics, () => undefined), { mailboxMax: 64 })
+
+    // Workers: the first one picks the port, the others share it.
+    const mesh = new WorkerMesh(system, clock)
+    const boot = Buffer.from(clock.randomBytes(6)).toString('hex')
+    const start = async (index: number, port: number) => {
+      const journalShare = journalHost.share()
+      const registryShare = registry.share()
+      const data: WorkerSeedData = {
+        settings,
+        version,
+        nodeId,
+        boot,
+        index,
+        port,
+        journal: journalShare,
+        registry: registryShare,
+        status: status.shared,
+      }
+      const worker = await mesh.start({
+        name: `worker-${index}`,
+        url: new URL('./worker.ts', import.meta.url),
+        data,
+        transfer: [journalShare.port, registryShare.port],
+        resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+        startTimeoutMs: WORKER_START_TIMEOUT_MS,
+      })
+      lifecycle.onStop(worker.name, async (deadline) => {
+        await worker.stop(Math.max(0, deadline.remainingMs - CLOSE_RESERVE_MS))
+      })
+      void worker.exited.then(({ error, expected }) => {
+        if (expected) return
+        logger.fatal('a worker ended by itself', { worker: worker.name, error: error ?? null })
+        void lifecycle.stop(EXIT_FAILED, 'a worker ended')
+      })
+      return worker.ready as WorkerReady
+    }
+    const first = await start(0, settings['http.port'])
+    await Promise.all(Array.from({ length: settings.workers - 1 }, (_, i) => start(i + 1, first.port)))
+
+    // Shards.
+    const workers = Array.from({ length: settings.workers }, (_, i) => `worker-${i}`)
+    const controller = new ShardController({
+      shardCount: settings.shards,
+      laneCount: settings['journal.lanes'],
+      journal,
+      registry,
+      logger,
+      hosts: workers.map((name) => system.ref<ShardHostMessage>(`${name}/shard-host`)),
+      laneReaders: Array.from({ length: settings['journal.lanes'] }, (_, lane) =>
+        system.ref<LaneReaderMessage>(`${workers[lane % workers.length]}/lane-reader-${lane}`),
+      ),
+    })
+    system.spawn<ShardControllerMessage>('controller', () => controller, { mailboxMax: 1024, overflow: 'dropNewest' })
+    await controller.openAll()
+    lifecycle.onStop('shards', () => controller.drain(true))
+    lifecycle.onStop('admission', async () => {
+      status.beginDraining()
+      const threads = workers.map((name) => system.ref<ThreadMessage>(`${name}/thread`))
+      await Promise.allSettled(threads.map((thread) => thread.ask({ kind: 'stopAdmitting' }, { deadlineMs: 1000 })))
+    })
+    status.shardsAreOpen()
+    if (settings.demo) {
+      const demo = startDemo(first.url, clock, logger)
+      lifecycle.onStop('demo', async () => demo.stop())
+    }
+    announce(config, version, first.url, newAdminKey)
+  } catch (error) {
+    const { code, message } = asWeirError(error)
+    logger.fatal('the node could not start', { code, error })
+    process.stderr.write(`weir: ${message} (${code})\n`)
+    return lifecycle.stop(EXIT_FAILED, 'the start failed')
+  }
+  return lifecycle.ended
+}
+
+/** Standard output carries this one line for programs; standard error greets people. */
+function announce(config: LoadedConfig, version: string, url: string, newAdminKey: string | undefined): void {
+  const { settings } = config
+  process.stdout.write(`${JSON.stringify({ event: 'ready', url })}\n`)
+  process.stderr.write(
+    bannerText({
+      version,
+      url,
+      dataDir: settings['data.dir'],
+      authMode: settings['auth.mode'],
+      ...(newAdminKey === undefined ? {} : { newAdminKey }),
+      demo: settings.demo,
+      colour: process.stderr.isTTY === true,
+    }),
+  )
+}
