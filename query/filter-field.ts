@@ -150,7 +150,7 @@ function rangeTest(match: ValueMatch & { kind: 'range' }): ValueTest {
 
 /** Strings, numbers and booleans by their text, in the order of code points, which is the order of UTF-8 bytes. */
 function textRangeTest(match: ValueMatch & { kind: 'textRange' }, caseless: boolean): ValueTest {
-  const fold = (text: string): string => (caseless ? text.toUpperCase() : text)
+  const fold = (text: string): string => (caseless ? text.toLowerCase() : text)
   const min = match.min === null ? null : Buffer.from(fold(match.min))
   const max = match.max === null ? null : Buffer.from(fold(match.max))
   const holds = (value: Uint8Array): boolean => {
