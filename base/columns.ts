@@ -82,7 +82,8 @@ export interface ColumnSource {
   column(name: string): Column | undefined
 }
 
-const textDecoder = new TextDecoder()
+// A leading byte-order mark is part of the value (S8).
+const textDecoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** The value of one row as text, or undefined when it is absent. For cold paths; loops use the arrays. */
 export function valueText(column: Column, row: number): string | undefined {
