@@ -157,6 +157,21 @@ function isLevelPlace(bytes: Uint8Array, start: number, from: number, to: number
   if (from === start) return after === 0x3a
   const before = bytes[from - 1]!
   if (before === 0x5b || before === 0x3c || before === 0x28) return after === 0x5d || after === 0x3e || after === 0x29
-  if (before === 0x3d || before === 0x3a) return true
-  return before === 0x22 && from - 2 >= start && (bytes[from - 2] === 0x3d || bytes[from - 2] === 0x3a)
+  // The value of a pair: level=info, "level":"info", severity: info.
+  let at = from - 1
+  while (at >= start && (bytes[at] === 0x22 || bytes[at] === 0x20)) at--
+  if (at < start || (bytes[at] !== 0x3d && bytes[at] !== 0x3a)) return false
+  at--
+  while (at >= start && (bytes[at] === 0x22 || bytes[at] === 0x20)) at--
+  return LEVEL_KEYS.some((key) => endsWith(bytes, start, at + 1, key))
+}
+
+/** Keys whose value is a level, or that end in such a word. */
+const LEVEL_KEYS = ['level', 'severity', 'lvl'].map((key) => textEncoder.encode(key))
+
+function endsWith(bytes: Uint8Array, start: number, end: number, suffix: Uint8Array): boolean {
+  const from = end - suffix.length
+  if (from < start) return false
+  for (let i = 0; i < suffix.length; i++) if ((bytes[from + i]! | 0x20) !== suffix[i]) return false
+  return true
 }

@@ -399,17 +399,18 @@ export class Scanner {
     if (skipping.by !== 'rest') {
       const limit = Math.min(scan.position + CHUNK_BYTES_MAX, body.length)
       const { structure } = skipping
-      if (structure === null) end = body.subarray(scan.position, limit).indexOf(NEWLINE)
-      else end = structure.step(body, scan.position, limit)
-      if (end >= 0 && structure === null) end += scan.position
-      if (end < 0) {
-        if (limit < body.length) {
-          scan.position = limit
-          return false
-        }
-        end = body.length
+      let found: number
+      if (structure !== null) found = structure.step(body, scan.position, limit)
+      else {
+        const newline = body.subarray(scan.position, limit).indexOf(NEWLINE)
+        found = newline < 0 ? -1 : scan.position + newline
       }
-      if (structure !== null && scan.place === AT_OBJECT && !isBetweenObjects(body, end)) {
+      if (found < 0 && limit < body.length) {
+        scan.position = limit
+        return false
+      }
+      if (found >= 0) end = found
+      if (structure !== null && scan.place === AT_OBJECT && (found < 0 || !isBetweenObjects(body, end))) {
         // Records one after the other, and one is damaged beyond its own end: go on with the next line, line by line.
         const line = nextObjectLine(body, skipping.start)
         end = line < 0 ? body.length : line

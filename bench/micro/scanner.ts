@@ -137,7 +137,9 @@ function scanAll(): void {
 const scanned = measure(scanAll)
 const parsed = measure(parseAll)
 if (rows !== RECORDS * (ROUNDS + 2) || cells === 0) throw new Error('rows are missing')
-console.log(`records ${RECORDS}, ${bytesPerRecord.toFixed(1)} bytes each, ${SHARDS} writers, chunks of ≤ ${CHUNK_ROWS_MAX}`)
+console.log(
+  `records ${RECORDS}, ${bytesPerRecord.toFixed(1)} bytes each, ${SHARDS} writers, chunks of ≤ ${CHUNK_ROWS_MAX}`,
+)
 console.log(`scan + append + finish  ${scanned.toFixed(3)} µs/record  ${(bytesPerRecord / scanned).toFixed(0)} MB/s`)
 console.log(`yardstick (JSON.parse)  ${parsed.toFixed(3)} µs/record  ${(bytesPerRecord / parsed).toFixed(0)} MB/s`)
 console.log(`ratio                   ${(scanned / parsed).toFixed(3)} Y`)
