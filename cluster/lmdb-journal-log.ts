@@ -4,6 +4,7 @@ import { diskError } from '../base/disk-error.ts'
 import { WeirError } from '../base/errors.ts'
 import type { LaneId } from '../base/ids.ts'
 import { JOURNAL_DEDUPE_FRAMES_MAX, JOURNAL_TRIM_FRAMES_MAX } from '../base/limits.ts'
+import { makeDurableDirectory, syncDirectory } from '../base/sync-directory.ts'
 import type { LaneState } from './journal.ts'
 import {
   decodeFrameMeta,
@@ -42,15 +43,22 @@ export class JournalLog {
    * lanes (J1), storage_unavailable when the disk refuses, corrupt_data.
    */
   static open(options: JournalLogOptions): JournalLog {
-    assert(options.laneCount > 0 && options.laneCount <= 0xffff, 'a lane number fits 16 bits')
-    const db = openJournalEnvironment(options.directory, options.bytesMax * options.laneCount)
+    const { directory, laneCount, bytesMax } = options
+    assert(laneCount > 0 && laneCount <= 0xffff, 'a lane number fits 16 bits')
     try {
-      const log = new JournalLog(db, options.bytesMax, openLanes(db, options))
+      makeDurableDirectory(directory)
+    } catch (error) {
+      throw diskError(error, `making ${directory}`)
+    }
+    const db = openJournalEnvironment(directory, bytesMax * laneCount)
+    try {
+      syncDirectory(directory)
+      const log = new JournalLog(db, bytesMax, openLanes(db, options))
       log.#recover()
       return log
     } catch (error) {
       void db.close()
-      throw diskError(error, `opening the journal in ${options.directory}`)
+      throw diskError(error, `opening the journal in ${directory}`)
     }
   }
 

@@ -1,10 +1,10 @@
-import { mkdir } from 'node:fs/promises'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { open, type RootDatabase } from 'lmdb'
 import { assert } from '../base/assert.ts'
 import { causeOfFailedCommit, diskError } from '../base/disk-error.ts'
 import { errorToWire, WeirError } from '../base/errors.ts'
 import { REGISTRY_KEY_BYTES_MAX, REGISTRY_VALUE_BYTES_MAX } from '../base/limits.ts'
+import { makeDurableDirectory, syncDirectory } from '../base/sync-directory.ts'
 import type { RegistryCall, RegistryReply } from './lmdb-registry-remote.ts'
 import type { Registry, RegistryChange, RegistryEntry } from './registry.ts'
 
@@ -26,7 +26,7 @@ export interface LmdbRegistryShared {
 export async function createLmdbRegistry(options: { readonly directory: string }): Promise<LmdbRegistryHost> {
   const { directory } = options
   try {
-    await mkdir(directory, { recursive: true })
+    makeDurableDirectory(directory)
     const db = open<Uint8Array, Uint8Array>({
       path: directory,
       encoding: 'binary',
@@ -35,6 +35,7 @@ export async function createLmdbRegistry(options: { readonly directory: string }
       overlappingSync: false,
       mapSize: MAP_BYTES,
     })
+    syncDirectory(directory)
     return new LmdbRegistry(db)
   } catch (error) {
     throw diskError(error, `opening the registry in ${directory}`)

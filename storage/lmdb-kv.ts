@@ -1,9 +1,10 @@
-import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { assert } from '../base/assert.ts'
 import { causeOfFailedCommit, diskError } from '../base/disk-error.ts'
 import { WeirError } from '../base/errors.ts'
+import { makeDurableDirectory, syncDirectory } from '../base/sync-directory.ts'
 import type { KeyValueEngine, KeyValueEntry, KeyValueOperation, KeyValueStore } from './kv.ts'
 
 /**
@@ -27,8 +28,10 @@ export function lmdbEngine(options: LmdbEngineOptions = {}): KeyValueEngine {
   return {
     async open(directory) {
       try {
-        await mkdir(directory, { recursive: true })
-        return new LmdbStore(directory, mapSizeMax)
+        makeDurableDirectory(directory)
+        const store = new LmdbStore(directory, mapSizeMax)
+        syncDirectory(directory)
+        return store
       } catch (error) {
         throw diskError(error, `opening the store in ${directory}`)
       }
