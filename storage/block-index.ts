@@ -143,8 +143,7 @@ export class LocalBlockIndex implements BlockIndex {
 
   withValue(field: string, value: string): Bitmap {
     this.#sweep()
-    const named = this.#table.withValue(field, value)
-    return this.#withHashes(bloomTermsOfValue(field, value), named).or(this.#table.withOverflow())
+    return this.#withHashes(bloomTermsOfValue(field, value), this.#table.withValue(field, value))
   }
 
   withRange(field: string, min: number, max: number): Bitmap {

@@ -43,7 +43,7 @@ export async function sliceBlooms(blooms: readonly Uint8Array[], pace: Pace): Pr
   const words = new Uint32Array(dataLength / 4)
   for (const group of groups) {
     const rows = 2 ** group.log2Bits
-    const filters = Array.from(group.members, (block) => bitsAsWords(blooms[block]!))
+    const filters = Array.from(group.members, (block) => asWords(blooms[block]!.subarray(BLOOM_HEADER_BYTES)))
     const out = words.subarray(group.dataOffset / 4, (group.dataOffset + group.dataLength) / 4)
     for (let member = 0; member < filters.length; member += 32) {
       const slice = filters.slice(member, member + 32)
@@ -65,7 +65,7 @@ export async function unsliceBlooms(data: Uint8Array, log2BitsOfBlocks: Uint8Arr
     const rows = 2 ** group.log2Bits
     const width = group.members.length
     const filters = Array.from(group.members, () => new Uint32Array(rows / 32))
-    const words = new Uint32Array(data.slice(group.dataOffset, group.dataOffset + group.dataLength).buffer)
+    const words = asWords(data.subarray(group.dataOffset, group.dataOffset + group.dataLength))
     for (let member = 0; member < width; member += 32) {
       const slice = filters.slice(member, member + 32)
       for (let row = 0; row < rows; row += ROWS_PER_STEP) {
@@ -120,9 +120,9 @@ export class SlicedBlooms {
 
 const ROWS_PER_STEP = 32 * 1024
 
-/** Bits of a filter as little-endian words. */
-function bitsAsWords(bloom: Uint8Array): Uint32Array {
-  return new Uint32Array(bloom.slice(BLOOM_HEADER_BYTES).buffer)
+/** The bytes, copied, as little-endian words. Not by `slice`: that of a Buffer copies nothing. */
+function asWords(bytes: Uint8Array): Uint32Array {
+  return new Uint32Array(new Uint8Array(bytes).buffer)
 }
 
 /** A filter with its header, of its bits as little-endian words. */

@@ -141,8 +141,9 @@ function readBlock(
   const headerLength = reader.varint(byteLength)
   const bloomLog2Bits = reader.u8()
   const flags = reader.u8()
-  // A copy: what is kept must not hold the whole directory in memory.
-  const otherTokens = (flags & FLAG_SHAPES) === 0 ? undefined : reader.raw(reader.varint(SHAPES_BYTES_MAX)).slice()
+  // A copy (a Buffer's own slice is none): what is kept must not hold the whole directory in memory.
+  const otherTokens =
+    (flags & FLAG_SHAPES) === 0 ? undefined : new Uint8Array(reader.raw(reader.varint(SHAPES_BYTES_MAX)))
   const columnNames = columnLists[reader.varint()]
   if (columnNames === undefined) throw corruptData('a directory names a list of columns that is not there')
   const dimensions: [string, string[]][] = []

@@ -64,10 +64,8 @@ export class SegmentIndex implements BlockIndex {
     return known ? found : Bitmap.full(this.#table.length)
   }
 
-  async withValue(field: string, value: string): Promise<Bitmap> {
-    const named = this.#table.withValue(field, value)
-    const found = await this.#blooms.retain(named, bloomTermsOfValue(field, value))
-    return found.or(this.#table.withOverflow())
+  withValue(field: string, value: string): Promise<Bitmap> {
+    return this.#blooms.retain(this.#table.withValue(field, value), bloomTermsOfValue(field, value))
   }
 
   withRange(field: string, min: number, max: number): Bitmap {

@@ -96,7 +96,7 @@ async function keepFullBlocks(
 
 /** Blocks of one tenant that are joined together, oldest first. */
 function batchesOf(blocks: InputBlock[]): InputBlock[][] {
-  blocks.sort((a, b) => compareTenants(a, b) || a.summary.minMs - b.summary.minMs)
+  blocks.sort(compareBlocks)
   const batches: InputBlock[][] = []
   let batch: InputBlock[] = []
   let rows = 0
@@ -118,9 +118,10 @@ function batchesOf(blocks: InputBlock[]): InputBlock[][] {
   return batches
 }
 
-function compareTenants(a: InputBlock, b: InputBlock): number {
-  if (a.summary.tenant === b.summary.tenant) return 0
-  return a.summary.tenant < b.summary.tenant ? -1 : 1
+/** Complete, so that a merge that is done again makes the same object. */
+function compareBlocks({ summary: a }: InputBlock, { summary: b }: InputBlock): number {
+  if (a.tenant !== b.tenant) return a.tenant < b.tenant ? -1 : 1
+  return a.minMs - b.minMs || a.firstSequence - b.firstSequence || (a.blockId < b.blockId ? -1 : 1)
 }
 
 async function joined(batch: readonly InputBlock[], options: MergeOptions, pace: Pace): Promise<EncodedBlock[]> {

@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts'
 import { Bitmap } from '../base/bitmap.ts'
-import { COLUMN_OVERFLOW } from '../base/columns.ts'
+import { COLUMN_LEVEL_TEXT, COLUMN_OVERFLOW, FIELD_LEVEL } from '../base/columns.ts'
 import type { TenantId } from '../base/ids.ts'
 import type { BlockSummary } from './block.ts'
 
@@ -57,32 +57,25 @@ export class SummaryTable {
   }
 
   withField(field: string): Bitmap {
-    return this.#where((_, columns) => columns.hasOverflow || columns.set.has(field))
+    return this.#where((_, columns) => mayHave(columns, field))
   }
 
   withRange(field: string, min: number, max: number): Bitmap {
     return this.#where((summary, columns) => {
-      if (columns.hasOverflow) return true
-      if (!columns.set.has(field)) return false
-      const bounds = ownProperty(summary.numbers, field)
+      if (!mayHave(columns, field)) return false
+      const bounds = saysOtherwise(columns, field) ? undefined : ownProperty(summary.numbers, field)
       return bounds === undefined || (bounds[0] <= max && bounds[1] >= min)
     })
   }
 
   /** Blocks whose columns do not rule out that `field` is `value` in some row; letter case is not looked at. */
   withValue(field: string, value: string): Bitmap {
-    const wanted = value.toLowerCase()
+    const wanted = foldedValue(value)
     return this.#where((summary, columns) => {
-      if (columns.hasOverflow) return true
-      if (!columns.set.has(field)) return false
-      const values = ownProperty(summary.dimensions, field)
-      return values === undefined || values.some((known) => known.toLowerCase() === wanted)
+      if (!mayHave(columns, field)) return false
+      const values = saysOtherwise(columns, field) ? undefined : ownProperty(summary.dimensions, field)
+      return values === undefined || values.some((known) => foldedValue(known) === wanted)
     })
-  }
-
-  /** Blocks in whose overflow column any field may hide. */
-  withOverflow(): Bitmap {
-    return this.#where((_, columns) => columns.hasOverflow)
   }
 
   #where(holds: (summary: BlockSummary, columns: ColumnSet) => boolean): Bitmap {
@@ -108,6 +101,21 @@ export class SummaryTable {
     this.#columnSets.set(key, columns)
     return columns
   }
+}
+
+/** Bounds and dimensions are only given for fields that are not in the overflow column as well. */
+function mayHave(columns: ColumnSet, field: string): boolean {
+  return columns.hasOverflow || columns.set.has(field)
+}
+
+/** A null has no text of its own and may be asked for as `null`. */
+function foldedValue(value: string): string {
+  return value === '' ? 'null' : value.toLowerCase()
+}
+
+/** A level as it was sent stands in a column of its own; a filter may mean that. */
+function saysOtherwise(columns: ColumnSet, field: string): boolean {
+  return field === FIELD_LEVEL && columns.set.has(COLUMN_LEVEL_TEXT)
 }
 
 /** Senders choose field names: `constructor` must not be looked up on the prototype. */
