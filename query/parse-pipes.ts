@@ -284,11 +284,11 @@ function parseSort(reader: PipeReader, start: number): PipeBody<'sort'> {
       const hint = c === '-' ? 'Write sort count desc.' : `Write | ${FORMS.sort}.`
       return reader.cursor.fail('sort needs a name', start, start + 4, hint)
     }
-    reader.requireColumn(field)
     if (field.path.startsWith('-') && !field.verbatim) {
       const plain = field.path.slice(1)
       reader.cursor.fail('A minus does not turn the order round', field.start, field.end, `Write sort ${plain} desc.`)
     }
+    reader.requireColumn(field)
     const descending = reader.takeWord('desc')
     if (!descending) reader.takeWord('asc')
     keys.push({ field: field.resolved, descending })

@@ -27,7 +27,7 @@ const MOMENT_MAX_MS = 8.64e15
 
 const RELATIVE = /^now((?:[+-]\d{1,9}(?:ms|[smhdwMy])|\/[smhdwMy])*)$/
 const STEP = /([+-])(\d+)(ms|[smhdwMy])|\/([smhdwMy])/g
-const NUMBER = /^(-?)(\d{1,20})(?:\.(\d{1,30}))?$/
+const NUMBER = /^(-?)(\d{1,22})(?:\.(\d{1,30}))?$/
 const DATE =
   /^(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,30}))?)?\s?([Zz]|[+-]\d\d(?::?\d\d)?)?)?$/
 
