@@ -128,6 +128,8 @@ export const REGEX_INSTRUCTIONS_MAX = 4000
 export const REGEX_TABLE_BYTES_MAX = 1 * MIB
 /** Groups of one aggregation; more is an error that names the field. */
 export const AGGREGATE_GROUPS_MAX = 100_000
+/** Sketches of distinct values of all groups of one aggregation. */
+export const AGGREGATE_SKETCH_BYTES_MAX = 128 * MIB
 /** T2: no synchronous slice longer than this on any thread. */
 export const SLICE_MAX_MS = 10
 
