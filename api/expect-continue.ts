@@ -14,6 +14,11 @@ export function deferContinue(
   })
 }
 
+/** True when the sender still waits, so that nothing of the body is on its way. */
+export function awaitsContinue(request: IncomingMessage): boolean {
+  return waiting.has(request)
+}
+
 /** To be called before the body of `request` is read. */
 export function continueBody(request: IncomingMessage, response: ServerResponse): void {
   if (request.headers.expect !== undefined && waiting.delete(request)) response.writeContinue()

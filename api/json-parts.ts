@@ -4,47 +4,57 @@ import type { Clock } from '../base/clock.ts'
 
 export const JSON_CONTENT_TYPE = 'application/json; charset=utf-8'
 
-/** Answers up to this many characters are sent as one string; encoding a string of this size takes well under a millisecond. */
-const WHOLE_CHARS_MAX = 512 * 1024
+/** Answers up to this many characters are sent as one string: making and encoding one takes a few milliseconds at most. */
+const WHOLE_CHARS_MAX = 256 * 1024
 const SLICE_CHARS = 128 * 1024
 
 /**
- * Sends text that is the concatenation of `parts`. Large answers go out slice by slice, so that no slice holds the thread (T2) and
- * a slow reader holds the answer back.
+ * Sends text that is the concatenation of `parts`. The parts of a large answer are made as it goes out, slice by slice, so that no slice
+ * holds the thread (T2) and a slow reader holds the answer back.
  */
 export function sendParts(
   reply: FastifyReply,
   contentType: string,
-  parts: readonly string[],
+  parts: Iterable<string>,
   clock: Clock,
 ): FastifyReply {
-  let chars = 0
-  for (const part of parts) chars += part.length
   reply.header('content-type', contentType)
-  if (chars <= WHOLE_CHARS_MAX) return reply.send(parts.join(''))
-  return reply.send(Readable.from(slices(parts, clock), { objectMode: false, highWaterMark: SLICE_CHARS }))
+  const rest = parts[Symbol.iterator]()
+  let text = ''
+  for (let next = rest.next(); next.done !== true; next = rest.next()) {
+    text += next.value
+    if (text.length > WHOLE_CHARS_MAX) {
+      return reply.send(Readable.from(slices(text, rest, clock), { objectMode: false, highWaterMark: SLICE_CHARS }))
+    }
+  }
+  return reply.send(text)
 }
 
-async function* slices(parts: readonly string[], clock: Clock): AsyncGenerator<Buffer> {
-  let slice = ''
-  for (const part of parts) {
-    slice += part
-    if (slice.length < SLICE_CHARS) continue
-    yield Buffer.from(slice)
-    slice = ''
-    await clock.yieldTurn()
+async function* slices(first: string, rest: Iterator<string>, clock: Clock): AsyncGenerator<Buffer> {
+  let slice = first
+  for (let next = rest.next(); next.done !== true; next = rest.next()) {
+    if (slice.length >= SLICE_CHARS) {
+      yield Buffer.from(slice)
+      slice = ''
+      await clock.yieldTurn()
+    }
+    slice += next.value
   }
-  if (slice !== '') yield Buffer.from(slice)
+  yield Buffer.from(slice)
 }
 
-/** Parts of a JSON array whose elements are JSON texts. */
-export function arrayParts(elements: readonly string[], into: string[]): void {
-  into.push('[')
-  for (let i = 0; i < elements.length; i++) {
-    if (i > 0) into.push(',')
-    into.push(elements[i]!)
+/** Parts of a JSON array; `toJson` gives the text of each element when its turn comes. */
+export function* arrayParts<T>(elements: readonly T[], toJson: (element: T) => string): Generator<string> {
+  if (elements.length === 0) yield '[]'
+  else {
+    for (let i = 0; i < elements.length; i++) yield (i === 0 ? '[' : ',') + toJson(elements[i]!)
+    yield ']'
   }
-  into.push(']')
+}
+
+/** Parts of an array of records, which are JSON text already. */
+export function recordParts(records: readonly string[]): Generator<string> {
+  return arrayParts(records, (record) => record)
 }
 
 /** `,"a":1,"b":2}`: the members of `object` after others, and the end of the object. */

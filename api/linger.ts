@@ -1,6 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Clock } from '../base/clock.ts'
 import { HTTP_LINGER_BYTES_MAX, HTTP_LINGER_MS } from '../base/limits.ts'
+import { awaitsContinue } from './expect-continue.ts'
 
 /** A rest of this size arrives before anybody notices; the connection is kept. */
 const SMALL_BODY_BYTES = 64 * 1024
@@ -9,9 +10,7 @@ const SMALL_BODY_BYTES = 64 * 1024
 export function hasUnreadBody(request: IncomingMessage): boolean {
   if (request.complete) return false
   const { 'content-length': length, 'transfer-encoding': transferEncoding } = request.headers
-  return (
-    transferEncoding !== undefined || Number(length ?? 0) > SMALL_BODY_BYTES || request.headers.expect !== undefined
-  )
+  return transferEncoding !== undefined || Number(length ?? 0) > SMALL_BODY_BYTES || awaitsContinue(request)
 }
 
 /**
@@ -27,6 +26,10 @@ export function answerAndLinger(
   clock: Clock,
 ): void {
   response.writeHead(status, { ...headers, connection: 'close', 'content-length': Buffer.byteLength(body) })
+  if (awaitsContinue(request)) {
+    response.end(body)
+    return
+  }
   response.write(body)
   let bytes = 0
   let finished = false

@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Static, TObject, TSchema } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
 import { WeirError } from '../base/errors.ts'
+import { bodyEncoding } from './body-format.ts'
 import { MALFORMED_PARAMETER, parseFormFields, type RawParameters } from './query-string.ts'
 
 /** Checks the parameters of an endpoint; made once, when the server starts. */
@@ -112,6 +113,9 @@ function decodePointer(pointer: string): string {
 }
 
 function bodyBytes(request: FastifyRequest): Buffer {
+  if (bodyEncoding(request.headers['content-encoding']) !== 'identity') {
+    throw new WeirError('unsupported_media_type', 'Bodies of parameters are sent as they are')
+  }
   return Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
 }
 

@@ -6,6 +6,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set before any handler of an endpoint with a role. */
     access: Access | null
+    /** Monotonic time of the headers, or of the last byte of an ingested body. */
+    receivedAtMs: number
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
+import type { Metrics } from '../base/metrics.ts'
 import type { AuthMode } from './auth.ts'
 import type { Backend } from './backend.ts'
 import type { BodyWatch } from './body-reader.ts'
@@ -15,17 +16,9 @@ export interface ServerOptions {
   readonly inflatedBytesMax: number
   readonly clock: Clock
   readonly logger: Logger
-  readonly metrics?: HttpMetrics
+  readonly metrics?: Metrics
   readonly nodeId: string
   readonly version: string
-}
-
-/** Where the server reports what it does; called once a request, so it must be cheap. */
-export interface HttpMetrics {
-  /** `route` is the path of the endpoint with its parameters unnamed of values (`/v1/logs/{id}`), or `unknown`. */
-  requestFinished(route: string, method: string, status: number, durationMs: number): void
-  /** Bytes of a compressed body, as sent and as inflated. */
-  bodyInflated(compressedBytes: number, inflatedBytes: number): void
 }
 
 /** What route handlers share. */

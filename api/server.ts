@@ -12,6 +12,7 @@ import {
 import type { Backend } from './backend.ts'
 import { BodyWatch } from './body-reader.ts'
 import { continueBody, deferContinue } from './expect-continue.ts'
+import { observeRequests } from './http-metrics.ts'
 import { isLoopback, refuseForeignPages } from './origin-guard.ts'
 import { parseFormFields } from './query-string.ts'
 import { addRoutes } from './routing.ts'
@@ -77,6 +78,7 @@ export async function createServer(backend: Backend, options: ServerOptions): Pr
 
 function createApp(context: ServerContext): FastifyInstance {
   const { options } = context
+  const idPrefix = `${options.nodeId}-${Buffer.from(options.clock.randomBytes(4)).toString('hex')}-`
   let requests = 0
   const app = fastify({
     logger: false,
@@ -85,7 +87,7 @@ function createApp(context: ServerContext): FastifyInstance {
     keepAliveTimeout: HTTP_KEEP_ALIVE_MS,
     requestTimeout: HTTP_REQUEST_TIMEOUT_MS,
     return503OnClosing: false,
-    genReqId: () => `${options.nodeId}-${(++requests).toString(36)}`,
+    genReqId: () => idPrefix + (++requests).toString(36),
     routerOptions: { maxParamLength: 4096, querystringParser: parseFormFields },
     http: {
       maxHeaderSize: HTTP_HEADERS_BYTES_MAX,
@@ -93,15 +95,20 @@ function createApp(context: ServerContext): FastifyInstance {
       connectionsCheckingInterval: HTTP_HEADERS_TIMEOUT_MS / 3,
     },
     clientErrorHandler: (error, socket) => answerParserError(error, socket),
-    frameworkErrors: (error, request, reply) => sendError(context, request, reply as FastifyReply, error),
+    // No hook runs for these.
+    frameworkErrors: (error, request, reply) => {
+      reply.headers(commonHeaders(options.version))
+      return sendError(context, request, reply as FastifyReply, error)
+    },
   })
   app.decorateRequest('access', null)
+  app.decorateRequest('receivedAtMs', 0)
   app.addHook('onRequest', onRequest(context))
   app.addHook('preParsing', (request, reply, _payload, done) => {
     if (request.routeOptions.config.readsBody !== true) continueBody(request.raw, reply.raw)
     done()
   })
-  if (options.metrics !== undefined) observeRequests(app, context)
+  if (options.metrics !== undefined) observeRequests(app, options.metrics, options.clock)
   app.setErrorHandler((error, request, reply) => sendError(context, request, reply, error))
   app.setNotFoundHandler((request, reply) =>
     sendError(context, request, reply, new WeirError('not_found', 'There is nothing at this path')),
@@ -116,15 +123,11 @@ function createApp(context: ServerContext): FastifyInstance {
 function onRequest({ options, drainSignal }: ServerContext) {
   const guarded = options.authMode === 'off'
   const loopbackOnly = isLoopback(options.host)
-  const { version } = options
+  const { clock } = options
+  const headers = commonHeaders(options.version)
   return (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
-    reply.headers({
-      'x-weir-version': version,
-      'x-content-type-options': 'nosniff',
-      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-      'referrer-policy': 'no-referrer',
-      'cache-control': 'no-store',
-    })
+    request.receivedAtMs = clock.monotonicMs()
+    reply.headers(headers)
     if (drainSignal.aborted) reply.header('connection', 'close')
     try {
       if (guarded) refuseForeignPages(request.raw.headers, loopbackOnly)
@@ -136,10 +139,13 @@ function onRequest({ options, drainSignal }: ServerContext) {
   }
 }
 
-function observeRequests(app: FastifyInstance, { options }: ServerContext): void {
-  app.addHook('onResponse', (request, reply, done) => {
-    const route = request.routeOptions.url ?? 'unknown'
-    options.metrics?.requestFinished(route, request.method, reply.raw.statusCode, reply.elapsedTime)
-    done()
-  })
+/** Of every answer. Pages replace the policy by one that admits their own style. */
+function commonHeaders(version: string): Readonly<Record<string, string>> {
+  return {
+    'x-weir-version': version,
+    'x-content-type-options': 'nosniff',
+    'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+    'referrer-policy': 'no-referrer',
+    'cache-control': 'no-store',
+  }
 }

@@ -43,6 +43,7 @@ export function ingestRoutes(context: ServerContext): Route[] {
     try {
       continueBody(raw, reply.raw)
       await readBody(raw, sent, options.bodyBytesMax, admitted, bodyWatch)
+      request.receivedAtMs = options.clock.monotonicMs()
       const whole = encoding === 'identity' ? sent : await inflated(sent, encoding, admitted, signal)
       const body = withoutMark(whole.bytes())
       if (body.length === 0) throw new WeirError('invalid_body', 'The body is empty')
@@ -78,7 +79,6 @@ export function ingestRoutes(context: ServerContext): Route[] {
     if (compressed.length === 0) return sent
     const body = new BodyBuffer(bodyPool, 0)
     await inflate(compressed, encoding, body, options.inflatedBytesMax, admitted, signal)
-    options.metrics?.bodyInflated(compressed.length, body.length)
     sent.release()
     admitted.shrinkTo(body.length)
     return body

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { ContextAnswer, DeadLettersAnswer, TraceAnswer } from '../../actors/messages/search.ts'
 import { present } from '../../base/assert.ts'
 import { FUTURE_MAX_MS, QUERY_TIMEOUT_DEFAULT_MS } from '../../base/limits.ts'
 import { runForClient } from '../client-signal.ts'
@@ -15,7 +16,7 @@ import {
   TRACE_LIMIT_DEFAULT,
   TraceParameters,
 } from '../contract/records.ts'
-import { arrayParts, JSON_CONTENT_TYPE, restOfObject, sendParts } from '../json-parts.ts'
+import { arrayParts, JSON_CONTENT_TYPE, recordParts, restOfObject, sendParts } from '../json-parts.ts'
 import { ParameterReader } from '../parameters.ts'
 import { queryBaseOf, type RangeDefaults, rangeOf, timeoutMsOf } from '../query-request.ts'
 import type { Route } from '../route.ts'
@@ -51,12 +52,7 @@ export function recordRoutes(context: ServerContext): Route[] {
       timeoutMs: timeoutMsOf(parameters.timeout),
     }
     const answer = await runForClient(clock, reply, wanted.timeoutMs, (signal) => backend.context(wanted, signal))
-    const parts = ['{"before":']
-    arrayParts(answer.before, parts)
-    parts.push(`,"record":${answer.record},"after":`)
-    arrayParts(answer.after, parts)
-    parts.push(restOfObject({ coverage: answer.coverage }))
-    return sendParts(reply, JSON_CONTENT_TYPE, parts, clock)
+    return sendParts(reply, JSON_CONTENT_TYPE, contextParts(answer), clock)
   }
 
   async function trace(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -69,11 +65,7 @@ export function recordRoutes(context: ServerContext): Route[] {
     const answer = await runForClient(clock, reply, base.timeoutMs, (signal) =>
       backend.trace(base, traceId, limit, signal),
     )
-    const { logs, coverage, ...head } = answer
-    const parts = [`${JSON.stringify(head).slice(0, -1)},"logs":`]
-    arrayParts(logs, parts)
-    parts.push(restOfObject({ coverage }))
-    return sendParts(reply, JSON_CONTENT_TYPE, parts, clock)
+    return sendParts(reply, JSON_CONTENT_TYPE, traceParts(answer), clock)
   }
 
   async function deadLetters(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -89,13 +81,7 @@ export function recordRoutes(context: ServerContext): Route[] {
       ...(cursor === undefined ? {} : { cursor }),
     }
     const answer = await runForClient(clock, reply, wanted.timeoutMs, (signal) => backend.deadLetters(wanted, signal))
-    const parts = ['{"deadLetters":']
-    arrayParts(
-      answer.deadLetters.map((letter) => JSON.stringify(letter)),
-      parts,
-    )
-    parts.push(restOfObject({ nextCursor: answer.nextCursor }))
-    return sendParts(reply, JSON_CONTENT_TYPE, parts, clock)
+    return sendParts(reply, JSON_CONTENT_TYPE, deadLetterParts(answer), clock)
   }
 
   return [
@@ -109,4 +95,24 @@ export function recordRoutes(context: ServerContext): Route[] {
 /** Everything that may be kept: from the epoch to the latest timestamp that is accepted (D5). */
 export function allTime(nowMs: number): RangeDefaults {
   return { fromMs: 0, toMs: nowMs + FUTURE_MAX_MS + 1 }
+}
+
+function* contextParts({ before, record, after, coverage }: ContextAnswer): Generator<string> {
+  yield '{"before":'
+  yield* recordParts(before)
+  yield `,"record":${record},"after":`
+  yield* recordParts(after)
+  yield restOfObject({ coverage })
+}
+
+function* traceParts({ logs, coverage, ...head }: TraceAnswer): Generator<string> {
+  yield `${JSON.stringify(head).slice(0, -1)},"logs":`
+  yield* recordParts(logs)
+  yield restOfObject({ coverage })
+}
+
+function* deadLetterParts({ deadLetters, nextCursor }: DeadLettersAnswer): Generator<string> {
+  yield '{"deadLetters":'
+  yield* arrayParts(deadLetters, (letter) => JSON.stringify(letter))
+  yield restOfObject({ nextCursor })
 }

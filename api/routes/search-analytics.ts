@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { QueryBase } from '../../actors/messages/search.ts'
+import type { HistogramAnswer, PatternsAnswer, QueryBase } from '../../actors/messages/search.ts'
 import { present } from '../../base/assert.ts'
 import { HISTOGRAM_BUCKETS_MAX } from '../../base/limits.ts'
 import { runForClient } from '../client-signal.ts'
@@ -51,15 +51,7 @@ export function searchAnalyticsRoutes(context: ServerContext): Route[] {
       ...(intervalMs === undefined ? {} : { intervalMs }),
     }
     const answer = await runForClient(clock, reply, base.timeoutMs, (signal) => backend.histogram(wanted, signal))
-    const parts = [`{"interval":"${durationText(answer.intervalMs)}","buckets":`]
-    arrayParts(
-      answer.buckets.map(({ startMs, count, by }) =>
-        JSON.stringify({ start: new Date(startMs).toISOString(), count, by }),
-      ),
-      parts,
-    )
-    parts.push(restOfObject({ total: answer.total, ...answerMembersOf(answer) }))
-    return sendParts(reply, JSON_CONTENT_TYPE, parts, clock)
+    return sendParts(reply, JSON_CONTENT_TYPE, histogramParts(answer), clock)
   }
 
   async function aggregate(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -87,13 +79,7 @@ export function searchAnalyticsRoutes(context: ServerContext): Route[] {
     const base = baseOf(request, parameters)
     const limit = parameters.limit ?? PATTERNS_LIMIT_DEFAULT
     const answer = await runForClient(clock, reply, base.timeoutMs, (signal) => backend.patterns(base, limit, signal))
-    const parts = ['{"patterns":']
-    arrayParts(
-      answer.patterns.map(({ sample, ...rest }) => `{"sample":${sample}${restOfObject(rest)}`),
-      parts,
-    )
-    parts.push(restOfObject(answerMembersOf(answer)))
-    return sendParts(reply, JSON_CONTENT_TYPE, parts, clock)
+    return sendParts(reply, JSON_CONTENT_TYPE, patternParts(answer), clock)
   }
 
   async function fields(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -122,6 +108,20 @@ export function searchAnalyticsRoutes(context: ServerContext): Route[] {
     { endpoint: listFields, handler: fields },
     { endpoint: listFieldValues, handler: fieldValues },
   ]
+}
+
+function* histogramParts(answer: HistogramAnswer): Generator<string> {
+  yield `{"interval":"${durationText(answer.intervalMs)}","buckets":`
+  yield* arrayParts(answer.buckets, ({ startMs, count, by }) =>
+    JSON.stringify({ start: new Date(startMs).toISOString(), count, by }),
+  )
+  yield restOfObject({ total: answer.total, ...answerMembersOf(answer) })
+}
+
+function* patternParts(answer: PatternsAnswer): Generator<string> {
+  yield '{"patterns":'
+  yield* arrayParts(answer.patterns, ({ sample, ...rest }) => `{"sample":${sample}${restOfObject(rest)}`)
+  yield restOfObject(answerMembersOf(answer))
 }
 
 /** Throws invalid_parameter for an interval that makes more buckets than one answer may have. */

@@ -6,7 +6,7 @@ import { SEARCH_LIMIT_DEFAULT, SEARCH_LIMIT_MAX } from '../../base/limits.ts'
 import { runForClient } from '../client-signal.ts'
 import { NDJSON_TYPE } from '../contract/common.ts'
 import { explainSearch, SearchParameters, searchLogs, searchLogsByPost } from '../contract/search.ts'
-import { arrayParts, JSON_CONTENT_TYPE, restOfObject, sendParts } from '../json-parts.ts'
+import { arrayParts, JSON_CONTENT_TYPE, recordParts, restOfObject, sendParts } from '../json-parts.ts'
 import { ParameterReader, parameterError } from '../parameters.ts'
 import { lastHour, namesOf, queryBaseOf, rangeOf } from '../query-request.ts'
 import type { Route } from '../route.ts'
@@ -22,9 +22,11 @@ export function searchRoutes(context: ServerContext): Route[] {
     const { tenant } = present(request.access, 'access of a search')
     const wanted = searchRequestOf(tenant, reader.ofQueryOrBody(request), clock.nowMs())
     const answer = await runForClient(clock, reply, wanted.timeoutMs, (signal) => backend.search.search(wanted, signal))
-    const asLines = (request.headers.accept ?? '').includes(NDJSON_TYPE)
-    if (asLines) return sendParts(reply, NDJSON_TYPE, answerLines(answer, wanted), clock)
-    return sendParts(reply, JSON_CONTENT_TYPE, answerParts(answer, wanted), clock)
+    if ((request.headers.accept ?? '').includes(NDJSON_TYPE)) {
+      return sendParts(reply, `${NDJSON_TYPE}; charset=utf-8`, answerLines(answer, wanted), clock)
+    }
+    const parts = answer.kind === 'table' ? tableParts(answer) : rowsParts(answer, wanted)
+    return sendParts(reply, JSON_CONTENT_TYPE, parts, clock)
   }
 
   async function explain(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -67,32 +69,24 @@ export function answerMembersOf({ tookMs, coverage, stats }: QueryAnswer): Query
   return { tookMs: Math.round(tookMs * 1000) / 1000, coverage, stats }
 }
 
-export function tableParts(answer: TableAnswer): string[] {
-  const parts = [`{"columns":${JSON.stringify(answer.columns)},"rows":`]
-  arrayParts(
-    answer.rows.map((row) => JSON.stringify(row)),
-    parts,
-  )
-  parts.push(restOfObject(answerMembersOf(answer)))
-  return parts
+export function* tableParts(answer: TableAnswer): Generator<string> {
+  yield `{"columns":${JSON.stringify(answer.columns)},"rows":`
+  yield* arrayParts(answer.rows, (row) => JSON.stringify(row))
+  yield restOfObject(answerMembersOf(answer))
 }
 
-function answerParts(answer: RowsAnswer | TableAnswer, request: SearchRequest): string[] {
-  if (answer.kind === 'table') return tableParts(answer)
-  const parts = ['{"logs":']
-  arrayParts(answer.logs, parts)
-  parts.push(restOfObject(rowsSummary(answer, request)))
-  return parts
+function* rowsParts(answer: RowsAnswer, request: SearchRequest): Generator<string> {
+  yield '{"logs":'
+  yield* recordParts(answer.logs)
+  yield restOfObject(rowsSummary(answer, request))
 }
 
-function answerLines(answer: RowsAnswer | TableAnswer, request: SearchRequest): string[] {
-  const parts: string[] = []
-  if (answer.kind === 'rows') for (const log of answer.logs) parts.push(log, '\n')
-  else for (const row of answer.rows) parts.push(JSON.stringify(row), '\n')
+function* answerLines(answer: RowsAnswer | TableAnswer, request: SearchRequest): Generator<string> {
+  if (answer.kind === 'rows') for (const log of answer.logs) yield `${log}\n`
+  else for (const row of answer.rows) yield `${JSON.stringify(row)}\n`
   const summary =
     answer.kind === 'rows' ? rowsSummary(answer, request) : { columns: answer.columns, ...answerMembersOf(answer) }
-  parts.push(JSON.stringify({ summary: true, ...summary }), '\n')
-  return parts
+  yield `${JSON.stringify({ summary: true, ...summary })}\n`
 }
 
 function rowsSummary(answer: RowsAnswer, request: SearchRequest): Readonly<Record<string, unknown>> {

@@ -1,9 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { TailAnswer } from '../../actors/messages/search.ts'
 import { present } from '../../base/assert.ts'
 import { TAIL_WAIT_MAX_MS } from '../../base/limits.ts'
 import { runForClient } from '../client-signal.ts'
 import { TAIL_LIMIT_DEFAULT, TailParameters, tailLogs } from '../contract/search.ts'
-import { arrayParts, JSON_CONTENT_TYPE, restOfObject, sendParts } from '../json-parts.ts'
+import { JSON_CONTENT_TYPE, recordParts, restOfObject, sendParts } from '../json-parts.ts'
 import { ParameterReader, parameterError } from '../parameters.ts'
 import { durationMsOf, durationText, lastHour, queryBaseOf, rangeOf } from '../query-request.ts'
 import type { Route } from '../route.ts'
@@ -42,11 +43,14 @@ export function tailRoutes(context: ServerContext): Route[] {
       (signal) => backend.search.tail(wanted, signal),
       drainSignal,
     )
-    const parts = ['{"logs":']
-    arrayParts(answer.logs, parts)
-    parts.push(restOfObject({ cursor: answer.cursor, coverage: answer.coverage }))
-    return sendParts(reply, JSON_CONTENT_TYPE, parts, clock)
+    return sendParts(reply, JSON_CONTENT_TYPE, tailParts(answer), clock)
   }
 
   return [{ endpoint: tailLogs, handler }]
+}
+
+function* tailParts({ logs, cursor, coverage }: TailAnswer): Generator<string> {
+  yield '{"logs":'
+  yield* recordParts(logs)
+  yield restOfObject({ cursor, coverage })
 }

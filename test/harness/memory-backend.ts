@@ -44,6 +44,7 @@ export class MemoryBackend implements Backend {
   inFlightBytes = 0
   inFlightBytesMost = 0
   inFlightBytesMax = Number.POSITIVE_INFINITY
+  /** Requests with copies of their bodies. */
   readonly ingested: IngestRequest[] = []
   readonly searched: SearchRequest[] = []
   notReady: string[] = []
@@ -84,7 +85,7 @@ export class MemoryBackend implements Backend {
 
   async #ingest(request: IngestRequest, signal: AbortSignal): Promise<IngestReceipt> {
     await this.before(signal)
-    this.ingested.push(request)
+    this.ingested.push({ ...request, body: request.body.slice() })
     if (this.receipt !== undefined) return this.receipt
     const errors: RecordReject[] = []
     let accepted = 0
