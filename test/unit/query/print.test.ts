@@ -8,6 +8,11 @@ import { LEVELS } from '../../../query/fields.ts'
 import { parseQuery } from '../../../query/parser.ts'
 import { printFilter } from '../../../query/print.ts'
 
+/** Plain objects, as the parser makes them. */
+function record<T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> {
+  return fc.record(model, { noNullPrototype: true }) as fc.Arbitrary<T>
+}
+
 const text = fc.string({ unit: fc.constantFrom(...'abZ09_-.:/*?\\"\' ()[]{}|&!<>=~^+@é😀\u00a0\n'), maxLength: 8 })
 const token = fc
   .string({ unit: fc.constantFrom(...'abcz09_éσ😀'), minLength: 1, maxLength: 6 })
@@ -46,11 +51,11 @@ const textMatch: fc.Arbitrary<TextMatch> = fc.oneof(
       kind: 'tokenPattern' as const,
       tokens: patterns.map((p) => ({ pattern: p, literal: !/[*?]/.test(p) })),
     })),
-  fc.record({ kind: fc.constant('fuzzy' as const), token, distance: fc.constantFrom(1 as const, 2 as const) }),
-  fc.record({ kind: fc.constant('regex' as const), source: regex, flags }),
+  record({ kind: fc.constant('fuzzy' as const), token, distance: fc.constantFrom(1 as const, 2 as const) }),
+  record({ kind: fc.constant('regex' as const), source: regex, flags }),
 )
 
-const ends = fc.record({ minInclusive: fc.boolean(), maxInclusive: fc.boolean() })
+const ends = record({ minInclusive: fc.boolean(), maxInclusive: fc.boolean() })
 const range: fc.Arbitrary<ValueMatch> = fc
   .tuple(fc.option(number), fc.option(number), ends)
   .filter(([min, max]) => (min !== null || max !== null) && (min === null || max === null || min < max))
@@ -108,19 +113,19 @@ const valueMatch: fc.Arbitrary<ValueMatch> = fc.oneof(
     number: value,
   })),
   wildcard.map((p) => ({ kind: 'wildcard' as const, pattern: p })),
-  fc.record({ kind: fc.constant('regex' as const), source: regex, flags }),
+  record({ kind: fc.constant('regex' as const), source: regex, flags }),
   range,
   textRange,
 )
 
 const leaf: fc.Arbitrary<Filter> = fc.oneof(
   fc.constant<Filter>({ kind: 'all' }),
-  fc.record({
+  record({
     kind: fc.constant('text' as const),
     field: fc.oneof(fc.constantFrom(null, 'message'), stored),
     match: textMatch,
   }),
-  fc.record({ kind: fc.constant('field' as const), field: stored, match: valueMatch }),
+  record({ kind: fc.constant('field' as const), field: stored, match: valueMatch }),
   text.map(
     (value): Filter => ({ kind: 'field', field: 'message', match: { kind: 'equal', text: value, number: null } }),
   ),
