@@ -146,18 +146,28 @@ function transposeInto(
   to: number,
 ): void {
   const count = filters.length
+  if (width === 1) {
+    out.set(filters[0]!.subarray(from >>> 5, to >>> 5), from >>> 5)
+    return
+  }
+  // Bit positions go beyond 32 bits in large groups, so the word and the bit in it are counted apart.
+  let word = Math.floor((from * width + first) / 32)
+  let shift = (from * width + first) % 32
+  const wordStep = width >>> 5
+  const shiftStep = width & 31
   for (let row = from; row < to; row += 32) {
-    for (let j = 0; j < 32; j++) square[j] = j < count ? filters[j]![row >>> 5]! : 0
+    for (let j = 0; j < count; j++) square[j] = filters[j]![row >>> 5]!
+    square.fill(0, count)
     transposeSquare(square)
     for (let k = 0; k < 32; k++) {
       const bits = square[k]!
-      if (bits === 0) continue
-      // Beyond 32 bits for large groups, so no shifts here.
-      const at = (row + k) * width + first
-      const word = Math.floor(at / 32)
-      const shift = at - word * 32
-      out[word]! |= bits << shift
-      if (shift + count > 32) out[word + 1]! |= bits >>> (32 - shift)
+      if (bits !== 0) {
+        out[word]! |= bits << shift
+        if (shift + count > 32) out[word + 1]! |= bits >>> (32 - shift)
+      }
+      shift += shiftStep
+      word += wordStep + (shift >>> 5)
+      shift &= 31
     }
   }
 }
@@ -172,15 +182,23 @@ function transposeFrom(
   to: number,
 ): void {
   const count = filters.length
+  if (width === 1) {
+    filters[0]!.set(matrix.subarray(from >>> 5, to >>> 5), from >>> 5)
+    return
+  }
   const mask = count === 32 ? 0xffffffff : 2 ** count - 1
+  let word = Math.floor((from * width + first) / 32)
+  let shift = (from * width + first) % 32
+  const wordStep = width >>> 5
+  const shiftStep = width & 31
   for (let row = from; row < to; row += 32) {
     for (let k = 0; k < 32; k++) {
-      const at = (row + k) * width + first
-      const word = Math.floor(at / 32)
-      const shift = at - word * 32
       let bits = matrix[word]! >>> shift
       if (shift + count > 32) bits |= matrix[word + 1]! << (32 - shift)
       square[k] = bits & mask
+      shift += shiftStep
+      word += wordStep + (shift >>> 5)
+      shift &= 31
     }
     transposeSquare(square)
     for (let j = 0; j < count; j++) filters[j]![row >>> 5] = square[j]!
@@ -189,12 +207,21 @@ function transposeFrom(
 
 /** Transposes 32 × 32 bits in place: bit j of word k becomes bit k of word j (Hacker's Delight, 7-3, lowest bit first). */
 function transposeSquare(words: Uint32Array): void {
-  let mask = 0x0000ffff
-  for (let half = 16; half !== 0; half >>>= 1, mask ^= mask << half) {
-    for (let k = 0; k < 32; k = ((k | half) + 1) & ~half) {
-      const swapped = ((words[k]! >>> half) ^ words[k | half]!) & mask
-      words[k]! ^= swapped << half
-      words[k | half]! ^= swapped
+  swapHalves(words, 16, 0x0000ffff)
+  swapHalves(words, 8, 0x00ff00ff)
+  swapHalves(words, 4, 0x0f0f0f0f)
+  swapHalves(words, 2, 0x33333333)
+  swapHalves(words, 1, 0x55555555)
+}
+
+function swapHalves(words: Uint32Array, half: number, mask: number): void {
+  for (let base = 0; base < 32; base += half * 2) {
+    for (let k = base; k < base + half; k++) {
+      const low = words[k]!
+      const high = words[k + half]!
+      const swapped = ((low >>> half) ^ high) & mask
+      words[k] = low ^ (swapped << half)
+      words[k + half] = high ^ swapped
     }
   }
 }

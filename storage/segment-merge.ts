@@ -19,9 +19,14 @@ export { type MergePlan, planMerges } from './segment-merge-plan.ts'
 /** A block with as many rows or bytes is kept as it is, only compressed better: its filters need not be made again. */
 const FULL_BLOCK_ROWS = (BLOCK_ROWS_MAX * 3) / 4
 const FULL_BLOCK_BYTES = BLOCK_BYTES_MAX / 2
-/** Rows decoded at a time while small blocks are joined; about 30 MiB. */
-const BATCH_ROWS_MAX = 8 * BLOCK_ROWS_MAX
-const BATCH_BYTES_MAX = 8 * 1024 * 1024
+/** Rows decoded at a time while small blocks are joined; about 15 MiB. */
+const BATCH_ROWS_MAX = 4 * BLOCK_ROWS_MAX
+const BATCH_BYTES_MAX = 4 * 1024 * 1024
+/**
+ * Full blocks are compressed anew from this zstd level on, once, at their first merge. Lower levels gain less than 1 % over the level of
+ * a cut and cost 0.7 µs a row; 6 gains 3 % of a block half of which is random ids, and costs 1.3 µs.
+ */
+const RECOMPRESS_LEVEL_MIN = 5
 
 export interface MergeOptions {
   readonly zstdLevel: number
@@ -86,8 +91,10 @@ async function keepFullBlocks(
   const sizes = Uint8Array.from(segment.directory.blocks, (block) => block.bloomLog2Bits)
   const blooms = await unsliceBlooms(await segment.blooms.read(0, segment.blooms.dataLength), sizes, pace)
   const words = await readWords(segment.directory, segment.terms, pace)
+  const isWorthwhile = options.zstdLevel >= RECOMPRESS_LEVEL_MIN && segment.meta.mergeLevel === 0
   for (const { number, summary } of blocks) {
-    const bytes = await recompressBlock(await segment.blockBytes(number), options.zstdLevel)
+    const before = await segment.blockBytes(number)
+    const bytes = isWorthwhile ? await recompressBlock(before, options.zstdLevel) : before
     const bloom = present(blooms[number], 'the filter of a block')
     writer.add({ summary: { ...summary, byteLength: bytes.length }, bytes, bloom, words: words[number] ?? null })
     if (pace.isDue()) await pace.rest()

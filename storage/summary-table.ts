@@ -71,10 +71,11 @@ export class SummaryTable {
   /** Blocks whose columns do not rule out that `field` is `value` in some row; letter case is not looked at. */
   withValue(field: string, value: string): Bitmap {
     const wanted = foldedValue(value)
+    const isWanted = (known: string) => known === value || isFolded(known, wanted)
     return this.#where((summary, columns) => {
       if (!mayHave(columns, field)) return false
       const values = saysOtherwise(columns, field) ? undefined : ownProperty(summary.dimensions, field)
-      return values === undefined || values.some((known) => foldedValue(known) === wanted)
+      return values === undefined || values.some(isWanted)
     })
   }
 
@@ -111,6 +112,11 @@ function mayHave(columns: ColumnSet, field: string): boolean {
 /** A null has no text of its own and may be asked for as `null`. */
 function foldedValue(value: string): string {
   return value === '' ? 'null' : value.toLowerCase()
+}
+
+/** Case never changes the length of what the tokenizer folds, so most values are refused by theirs. */
+function isFolded(known: string, wanted: string): boolean {
+  return known === '' ? wanted === 'null' : known.length === wanted.length && known.toLowerCase() === wanted
 }
 
 /** A level as it was sent stands in a column of its own; a filter may mean that. */
