@@ -1,6 +1,9 @@
 import { ADMISSION_STEP_BYTES } from '../base/limits.ts'
 import type { IngestBackend } from './backend.ts'
 
+/** Small enough that a thousand connections that send nothing do not starve the others. */
+const FIRST_STEP_BYTES = 16 * 1024
+
 /** Bytes that one request has taken out of the node's budget in flight; `releaseAll` gives back exactly those. */
 export class AdmittedBytes {
   readonly #backend: Pick<IngestBackend, 'admit' | 'release'>
@@ -11,13 +14,15 @@ export class AdmittedBytes {
   }
 
   /**
-   * Takes what is missing to `bytes`, in steps, so that a slow sender holds little more than it has sent. Throws overloaded or
+   * Takes what is missing to `bytes`, in steps that grow with what has come, so that a slow sender holds little more than it has sent;
+   * never more than `most`, which is known to be all. Throws overloaded or
    * draining; what was taken before stays taken until `releaseAll`.
    */
   cover(bytes: number, most = Number.POSITIVE_INFINITY): void {
     if (bytes <= this.#bytes) return
     const missing = bytes - this.#bytes
-    const step = Math.max(missing, Math.min(ADMISSION_STEP_BYTES, most - this.#bytes))
+    const ahead = Math.min(ADMISSION_STEP_BYTES, Math.max(FIRST_STEP_BYTES, this.#bytes))
+    const step = Math.max(missing, Math.min(ahead, most - this.#bytes))
     this.#backend.admit(step)
     this.#bytes += step
   }

@@ -30,7 +30,7 @@ const ACCESS_WITHOUT_AUTH: Access = {
 /** Longer ones are not keys of ours; bounds the hashing of rubbish. */
 const CREDENTIAL_CHARS_MAX = 1024
 
-export const KEY_PREFIX = 'weir_'
+const KEY_PREFIX = 'weir_'
 
 /** SHA-256 of a key, hex: what is kept of it. A key has 256 random bits, so that no slow hash is needed. */
 export function hashKey(key: string): string {

@@ -114,7 +114,7 @@ function inflaterOf(compressed: Buffer, encoding: CompressedEncoding): Inflater 
  * Inflated size as the data itself claims: the last four bytes of gzip (RFC 1952), the header of a zstd frame (RFC 8878, 3.1.1.1);
  * else a guess. Only a hint: the sender wrote it.
  */
-export function inflatedLengthHint(compressed: Buffer, encoding: CompressedEncoding): number {
+function inflatedLengthHint(compressed: Buffer, encoding: CompressedEncoding): number {
   const { length } = compressed
   if (encoding === 'gzip' && length >= 18) return compressed.readUInt32LE(length - 4)
   if (encoding === 'zstd' && length >= 14) {

@@ -89,7 +89,7 @@ export function errorOfParser(code: string | undefined): WeirError {
   return new WeirError('malformed_request', 'The bytes are not an HTTP/1.1 request')
 }
 
-export function pathOfUrl(url: string): string {
+function pathOfUrl(url: string): string {
   const end = url.search(/[?#]/)
   return end < 0 ? url : url.slice(0, end)
 }

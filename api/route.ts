@@ -12,7 +12,7 @@ declare module 'fastify' {
 }
 
 /** Answers a request: sends by `reply` or returns what to send; throws WeirErrors. */
-export type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown> | unknown
+type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown> | unknown
 
 export interface Route {
   readonly endpoint: Endpoint

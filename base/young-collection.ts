@@ -7,7 +7,7 @@ let collect: (() => void) | undefined
  * Collects the garbage of this thread's young generation: 1 to 2 ms, most of it a fixed cost. Call it after as many bytes of short-lived
  * Buffers as `YoungCollectionPacer` counts.
  */
-export function collectYoungGeneration(): void {
+function collectYoungGeneration(): void {
   collect ??= exposedCollector()
   collect()
 }

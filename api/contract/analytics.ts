@@ -102,7 +102,7 @@ export const aggregateLogs: Endpoint = {
 }
 
 export const PATTERNS_LIMIT_DEFAULT = 50
-export const PATTERNS_LIMIT_MAX = 1000
+const PATTERNS_LIMIT_MAX = 1000
 
 export const PatternsParameters = Type.Object(
   { ...queryParameters, ...rangeParameters, limit: limitParameter(PATTERNS_LIMIT_DEFAULT, PATTERNS_LIMIT_MAX) },
@@ -178,7 +178,7 @@ export const listFields: Endpoint = {
 }
 
 export const FIELD_VALUES_LIMIT_DEFAULT = 20
-export const FIELD_VALUES_LIMIT_MAX = 1000
+const FIELD_VALUES_LIMIT_MAX = 1000
 
 export const FieldValuesParameters = Type.Object(
   { ...queryParameters, ...rangeParameters, limit: limitParameter(FIELD_VALUES_LIMIT_DEFAULT, FIELD_VALUES_LIMIT_MAX) },

@@ -109,7 +109,7 @@ export const Coverage = Type.Object(
   { title: 'Coverage', description: 'Which parts of the data an answer rests on.' },
 )
 
-export const QueryStats = Type.Object(
+const QueryStats = Type.Object(
   {
     blocks: Type.Integer(),
     blocksSkipped: Type.Integer(),

@@ -1,7 +1,7 @@
 import type { TObject, TSchema } from 'typebox'
 
-export type Method = 'GET' | 'POST' | 'DELETE'
-export type EndpointRole = 'ingest' | 'read' | 'admin'
+type Method = 'GET' | 'POST' | 'DELETE'
+type EndpointRole = 'ingest' | 'read' | 'admin'
 
 /** What an endpoint takes and gives: the one description that requests are checked against and documents are made from. */
 export interface Endpoint {
@@ -24,7 +24,7 @@ export interface Endpoint {
   readonly responses: Readonly<Record<number, EndpointResponse>>
 }
 
-export interface EndpointBody {
+interface EndpointBody {
   readonly description: string
   /** Schema by media type; null for text that no schema describes. */
   readonly content: Readonly<Record<string, TSchema | null>>

@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox'
 import { IDEMPOTENCY_KEY_BYTES_MAX } from '../../base/limits.ts'
-import { JSON_TYPE, NameText, NDJSON_TYPE, PROBLEM_TYPE } from './common.ts'
+import { JSON_TYPE, NameText, NDJSON_TYPE, PROBLEM_TYPE, Problem } from './common.ts'
 import type { Endpoint } from './endpoint.ts'
 
 export const IngestParameters = Type.Object(
@@ -24,7 +24,7 @@ const IngestHeaders = Type.Object({
   'Content-Encoding': Type.Optional(Type.Enum(['gzip', 'zstd', 'deflate', 'identity'])),
 })
 
-export const IngestAnswer = Type.Object(
+const IngestAnswer = Type.Object(
   {
     accepted: Type.Integer({ description: 'Records that are durable.' }),
     rejected: Type.Integer({ description: 'Records that are not; kept in the dead letters where they could be read.' }),
@@ -39,7 +39,6 @@ export const IngestAnswer = Type.Object(
   },
   { title: 'IngestAnswer' },
 )
-export type IngestAnswer = Static<typeof IngestAnswer>
 
 const record = Type.Object(
   {
@@ -79,7 +78,7 @@ export const ingestLogs: Endpoint = {
     200: { description: 'Some or all records are durable.', content: { [JSON_TYPE]: IngestAnswer } },
     400: {
       description: 'No record was accepted, or the body cannot be read.',
-      content: { [PROBLEM_TYPE]: IngestAnswer },
+      content: { [PROBLEM_TYPE]: Type.Union([Type.Intersect([Problem, IngestAnswer]), Problem]) },
     },
     413: { description: 'The body, or what it inflates to, is larger than the limit.' },
     415: { description: 'The content type or encoding is not supported.' },

@@ -25,7 +25,7 @@ export const getRecord: Endpoint = {
 }
 
 export const CONTEXT_DEFAULT = 10
-export const CONTEXT_MAX = 1000
+const CONTEXT_MAX = 1000
 
 export const ContextParameters = Type.Object(
   {
@@ -116,7 +116,7 @@ export const getTrace: Endpoint = {
 }
 
 export const DEAD_LETTERS_LIMIT_DEFAULT = 100
-export const DEAD_LETTERS_LIMIT_MAX = 1000
+const DEAD_LETTERS_LIMIT_MAX = 1000
 
 export const DeadLettersParameters = Type.Object(
   {

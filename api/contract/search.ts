@@ -39,7 +39,7 @@ export const SearchParameters = Type.Object(
 )
 export type SearchParameters = Static<typeof SearchParameters>
 
-export const RowsResult = Type.Object(
+const RowsResult = Type.Object(
   {
     logs: Type.Array(LogRecord),
     total: Type.Union([Type.Integer(), Type.Null()]),
@@ -114,7 +114,7 @@ export const explainSearch: Endpoint = {
 }
 
 export const TAIL_LIMIT_DEFAULT = 100
-export const TAIL_LIMIT_MAX = 1000
+const TAIL_LIMIT_MAX = 1000
 
 export const TailParameters = Type.Object(
   {
