@@ -8,7 +8,7 @@ const REFUSALS: Readonly<Record<string, string>> = {
   EACCES: 'permission is denied',
   EPERM: 'the operation is not permitted',
   EFBIG: 'the file may not grow further',
-  EIO: 'the device reports an input/output error',
+  EIO: 'the device is full or reports an error',
   ENOMEM: 'memory or address space is exhausted',
   EMFILE: 'too many files are open',
   ENFILE: 'too many files are open on the machine',

@@ -33,6 +33,8 @@ export async function createLmdbRegistry(options: { readonly directory: string }
       keyEncoding: 'binary',
       compression: false,
       overlappingSync: false,
+      // Its batches would reject a promise of their own, which nobody can handle, when a commit fails.
+      eventTurnBatching: false,
       mapSize: MAP_BYTES,
     })
     syncDirectory(directory)
@@ -187,9 +189,12 @@ class LmdbRegistry implements LmdbRegistryHost {
   async #commit(dbKey: Uint8Array, revision: number, value: Uint8Array | undefined): Promise<void> {
     try {
       await this.#db.batch(() => {
-        void this.#db.put(REVISION_KEY, float64Bytes(revision))
-        if (value === undefined) void this.#db.remove(dbKey)
-        else void this.#db.put(dbKey, encodeEntry(revision, value))
+        const written = [
+          this.#db.put(REVISION_KEY, float64Bytes(revision)),
+          value === undefined ? this.#db.remove(dbKey) : this.#db.put(dbKey, encodeEntry(revision, value)),
+        ]
+        // The batch fails when one of its operations does, and is what is waited for.
+        for (const one of written) one.catch(() => {})
       })
     } catch (error) {
       throw diskError(await causeOfFailedCommit(error), 'writing to the registry')

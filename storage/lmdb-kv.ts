@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { assert } from '../base/assert.ts'
 import { causeOfFailedCommit, diskError } from '../base/disk-error.ts'
-import { WeirError } from '../base/errors.ts'
+import type { WeirError } from '../base/errors.ts'
 import { makeDurableDirectory, syncDirectory } from '../base/sync-directory.ts'
 import type { KeyValueEngine, KeyValueEntry, KeyValueOperation, KeyValueStore } from './kv.ts'
 
@@ -14,22 +14,21 @@ import type { KeyValueEngine, KeyValueEntry, KeyValueOperation, KeyValueStore } 
  * The same store may be open in several worker threads; LMDB lets one write at a time.
  */
 export interface LmdbEngineOptions {
-  /** Address space of a store: its size is bounded by it. Costs nothing until used. Default 16 GiB. */
-  readonly mapSizeMax?: number
+  /** Address space reserved for a store, which costs nothing until used; a store that outgrows it is mapped anew. Default 16 GiB. */
+  readonly mapBytes?: number
 }
 
-const MAP_SIZE_DEFAULT = 16 * 2 ** 30
+const MAP_BYTES_DEFAULT = 16 * 2 ** 30
 /** The file that makes a directory a store. */
 const DATA_FILE = 'data.mdb'
-const MDB_MAP_FULL = -30792
 
 export function lmdbEngine(options: LmdbEngineOptions = {}): KeyValueEngine {
-  const mapSizeMax = options.mapSizeMax ?? MAP_SIZE_DEFAULT
+  const mapBytes = options.mapBytes ?? MAP_BYTES_DEFAULT
   return {
     async open(directory) {
       try {
         makeDurableDirectory(directory)
-        const store = new LmdbStore(directory, mapSizeMax)
+        const store = new LmdbStore(directory, mapBytes)
         syncDirectory(directory)
         return store
       } catch (error) {
@@ -94,7 +93,7 @@ class LmdbStore implements KeyValueStore {
   #writing: Promise<void> | undefined
   #isClosed = false
 
-  constructor(directory: string, mapSizeMax: number) {
+  constructor(directory: string, mapBytes: number) {
     this.#directory = directory
     this.#db = open<Uint8Array, Uint8Array>({
       path: directory,
@@ -103,8 +102,10 @@ class LmdbStore implements KeyValueStore {
       compression: false,
       // Commits sync before they resolve, and readers see only what is synced.
       overlappingSync: false,
+      // Its batches would reject a promise of their own, which nobody can handle, when a commit fails.
+      eventTurnBatching: false,
       noMemInit: true,
-      mapSize: mapSizeMax,
+      mapSize: mapBytes,
     })
   }
 
@@ -174,8 +175,10 @@ class LmdbStore implements KeyValueStore {
       await this.#db.batch(() => {
         for (const { operations } of group) {
           for (const operation of operations) {
-            if (operation.kind === 'put') void this.#db.put(operation.key, operation.value)
-            else void this.#db.remove(operation.key)
+            const written =
+              operation.kind === 'put' ? this.#db.put(operation.key, operation.value) : this.#db.remove(operation.key)
+            // The batch fails when one of its operations does, and is what is waited for.
+            written.catch(() => {})
           }
         }
       })
@@ -200,10 +203,6 @@ class LmdbStore implements KeyValueStore {
   }
 
   #refusal(error: unknown, what: string): WeirError {
-    if (typeof error === 'object' && error !== null && 'code' in error && error.code === MDB_MAP_FULL) {
-      const message = `the store in ${this.#directory} has reached its largest size`
-      return new WeirError('storage_unavailable', message, { errno: 'MDB_MAP_FULL' }, { cause: error })
-    }
     return diskError(error, `${what} the store in ${this.#directory}`)
   }
 }
