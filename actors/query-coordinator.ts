@@ -4,24 +4,43 @@ import { shardOf } from '../base/hash.ts'
 import type { ShardId, TenantId } from '../base/ids.ts'
 import { deadLetterTenant } from '../base/ids.ts'
 import { TOTAL_EXACT_MAX } from '../base/limits.ts'
-import type { Filter } from '../query/ast.ts'
+import type { AggregationSpec } from '../query/aggregate.ts'
+import { compareCells, mergePartials } from '../query/aggregate.ts'
+import { histogramOf, histogramSpec } from '../query/aggregate-histogram.ts'
+import type { Filter, GroupKey, Metric } from '../query/ast.ts'
+import { resolvedField } from '../query/fields.ts'
 import { parseQuery } from '../query/parser.ts'
 import type { RecordKey } from '../storage/record-id.ts'
 import { compareRecordKeys, decodeRecordId } from '../storage/record-id.ts'
-import type { FindRows, LeafReport, LeafRow, LeafRows, LeafScope, QueryLeafMessage } from './messages/leaf.ts'
+import { mergeFields } from './leaf-folds.ts'
 import type {
+  FindRows,
+  LeafAggregate,
+  LeafReport,
+  LeafRow,
+  LeafRows,
+  LeafScope,
+  QueryLeafMessage,
+} from './messages/leaf.ts'
+import type {
+  AggregateRequest,
   ContextAnswer,
   ContextRequest,
   Coverage,
   DeadLettersAnswer,
   DeadLettersRequest,
   ExplainAnswer,
+  FieldsAnswer,
+  FieldValuesAnswer,
+  HistogramAnswer,
+  HistogramRequest,
   QueryBase,
   QueryStats,
   RecordJson,
   RowsAnswer,
   SearchAnswer,
   SearchRequest,
+  TableAnswer,
   TailAnswer,
   TailRequest,
   TraceAnswer,
@@ -181,6 +200,74 @@ export class QueryCoordinator {
     })
   }
 
+  histogram(request: HistogramRequest, signal: AbortSignal): Promise<HistogramAnswer> {
+    return this.#timed('histogram', async (startedMs) => {
+      const { range } = request
+      const intervalMs = request.intervalMs ?? niceInterval(range.toMs - range.fromMs)
+      if ((range.toMs - range.fromMs) / intervalMs > HISTOGRAM_BUCKETS_MAX) {
+        throw new WeirError('invalid_parameter', `more than ${HISTOGRAM_BUCKETS_MAX} buckets; use a wider interval`, {
+          parameter: 'interval',
+        })
+      }
+      const spec = histogramSpec(intervalMs, request.groupBy)
+      const answers = await this.#aggregate(request, spec, signal)
+      const partials = answers.ok.map((answer) => answer.partial)
+      const buckets = histogramOf(spec, partials, intervalMs, range.fromMs, range.toMs)
+      const total = buckets.reduce((sum, { count }) => sum + count, 0)
+      return { intervalMs, buckets, total, ...this.#closing(answers, startedMs) }
+    })
+  }
+
+  aggregate(request: AggregateRequest, signal: AbortSignal): Promise<TableAnswer> {
+    return this.#timed('aggregate', async (startedMs) => {
+      const metric = metricOf(request.metric, request.field)
+      const bucket = request.intervalMs === undefined ? [] : [bucketKey(request.intervalMs)]
+      const groups = request.groupBy.map((name) => ({ kind: 'field' as const, field: resolvedField(name), as: name }))
+      const spec = { metrics: [metric], by: [...bucket, ...groups], groupsMax: this.#options.groupsMax }
+      const answers = await this.#aggregate(request, spec, signal)
+      const partials = answers.ok.map((answer) => answer.partial)
+      const { columns, rows } = mergePartials(spec, partials).finish()
+      const kept =
+        request.top === undefined
+          ? rows
+          : [...rows].sort((a, b) => compareCells(b[metric.as]!, a[metric.as]!)).slice(0, request.top)
+      return { kind: 'table', columns, rows: kept, ...this.#closing(answers, startedMs) }
+    })
+  }
+
+  fields(request: QueryBase, signal: AbortSignal): Promise<FieldsAnswer> {
+    return this.#timed('fields', async (startedMs) => {
+      const scope = this.#scopeOf(request)
+      const answers = await this.#ask(scope, request.timeoutMs, signal, (own) => ({ kind: 'listFields', scope: own }))
+      const fields = mergeFields(answers.ok.map((answer) => answer.fields)).map(({ name, types, cardinality }) => ({
+        name,
+        type: TYPE_NAMES[types.indexOf(Math.max(...types))]!,
+        count: types.reduce((sum, count) => sum + count, 0),
+        cardinality,
+      }))
+      fields.sort((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1))
+      return { fields, ...this.#closing(answers, startedMs) }
+    })
+  }
+
+  fieldValues(request: QueryBase, field: string, limit: number, signal: AbortSignal): Promise<FieldValuesAnswer> {
+    return this.#timed('fieldValues', async (startedMs) => {
+      const by = [{ kind: 'field' as const, field: resolvedField(field), as: 'value' }]
+      const spec = { metrics: [COUNT], by, groupsMax: this.#options.groupsMax }
+      const answers = await this.#aggregate(request, spec, signal)
+      const { rows } = mergePartials(
+        spec,
+        answers.ok.map((answer) => answer.partial),
+      ).finish()
+      const values = rows
+        .filter(({ value }) => value !== null)
+        .map(({ value, count }) => ({ value: String(value), count: Number(count) }))
+        .sort((a, b) => b.count - a.count || (a.value < b.value ? -1 : 1))
+      const other = values.slice(limit).reduce((sum, { count }) => sum + count, 0)
+      return { values: values.slice(0, limit), other, ...this.#closing(answers, startedMs) }
+    })
+  }
+
   explain(request: SearchRequest, signal: AbortSignal): Promise<ExplainAnswer> {
     return this.#timed('explain', async (startedMs) => {
       const { filter, pipes } = parseQuery(request.query, { nowMs: this.#options.clock.nowMs() })
@@ -228,6 +315,17 @@ export class QueryCoordinator {
           rows.length > request.limit && last !== undefined ? encodeSearchCursor({ range, after: last.key }) : null,
       }
     })
+  }
+
+  /** What a request asks for: its query with the narrowing parameters ANDed to it. */
+  #scopeOf(request: QueryBase): Omit<LeafScope, 'shards'> {
+    const { filter } = parseQuery(request.query, { nowMs: this.#options.clock.nowMs() })
+    return { tenant: request.tenant, filter: narrowed(filter, request), range: request.range }
+  }
+
+  #aggregate(request: QueryBase, spec: AggregationSpec, signal: AbortSignal): Promise<Answers<LeafAggregate>> {
+    const scope = this.#scopeOf(request)
+    return this.#ask(scope, request.timeoutMs, signal, (own) => ({ kind: 'aggregate', scope: own, spec }))
   }
 
   async #find(tenant: TenantId, key: RecordKey, signal: AbortSignal) {
@@ -315,6 +413,15 @@ export class QueryCoordinator {
   }
 }
 
+const COUNT: Metric = { name: 'count', field: null, quantile: null, as: 'count' }
+/** By ValueType; absent has none. */
+const TYPE_NAMES = ['', 'string', 'number', 'boolean', 'null', 'json']
+const HISTOGRAM_BUCKETS_MAX = 10_000
+/** Widths that people read easily, ms. */
+const NICE_INTERVALS_MS = [
+  1, 10, 100, 1000, 5000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000, 3_600_000, 10_800_000, 21_600_000,
+  43_200_000, 86_400_000, 604_800_000,
+]
 const TAIL_POLL_MS = 100
 const RECORD_DEADLINE_MS = 10_000
 /** Neighbours further away than this are no context. */
@@ -334,6 +441,32 @@ interface Answers<R> {
   readonly ok: readonly R[]
   readonly failed: readonly { readonly shard: ShardId; readonly reason: string }[]
   readonly shards: number
+}
+
+/** The narrowest of the nice widths that makes at most about 100 buckets. */
+function niceInterval(spanMs: number): number {
+  return NICE_INTERVALS_MS.find((width) => spanMs / width <= 100) ?? NICE_INTERVALS_MS[NICE_INTERVALS_MS.length - 1]!
+}
+
+function bucketKey(widthMs: number): GroupKey {
+  return { kind: 'bucket', widthMs, as: 'bucket' }
+}
+
+/** `count`, `p95` …, with the field it is taken of. Throws invalid_parameter. */
+function metricOf(metric: string, field: string | undefined): Metric {
+  if (metric === 'count') return COUNT
+  if (field === undefined) {
+    throw new WeirError('invalid_parameter', `the metric ${metric} needs a field`, { parameter: 'field' })
+  }
+  const as = `${metric}_${field}`
+  const percentile = /^p(\d{1,2}(?:\.\d+)?)$/.exec(metric)
+  if (percentile !== null) {
+    return { name: 'quantile', field: resolvedField(field), quantile: Number(percentile[1]) / 100, as }
+  }
+  if (metric === 'sum' || metric === 'avg' || metric === 'min' || metric === 'max' || metric === 'uniq') {
+    return { name: metric, field: resolvedField(field), quantile: null, as }
+  }
+  throw new WeirError('invalid_parameter', `there is no metric ${metric}`, { parameter: 'metric' })
 }
 
 function findRows(scope: LeafScope, order: 'asc' | 'desc', limit: number, after: RecordKey | undefined): FindRows {

@@ -16,7 +16,8 @@ import type { SearchPlan } from '../storage/search-plan.ts'
 import { planSearch } from '../storage/search-plan.ts'
 import type { SearchUnit } from '../storage/search-unit.ts'
 import type { SegmentCache } from '../storage/segment-reader.ts'
-import { LeafPipes } from './leaf-pipes.ts'
+import type { UnitFold } from './leaf-folds.ts'
+import { aggregationFold, fieldsFold } from './leaf-folds.ts'
 import type {
   ExplainPlan,
   FindRecord,
@@ -70,16 +71,13 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
       case 'findRows':
         this.#run(context.defer(message), (signal, ms) => this.#findRows(message, signal, ms))
         return
-      case 'runPipes':
+      case 'aggregate':
         this.#run(context.defer(message), (signal, ms) =>
-          this.#fold(message.scope, signal, ms, LeafPipes.of(message.pipes)),
+          this.#fold(message.scope, signal, ms, aggregationFold(message.spec)),
         )
         return
-      case 'minePatterns':
-        this.#run(context.defer(message), (signal, ms) => this.#fold(message.scope, signal, ms, LeafPipes.patterns()))
-        return
       case 'listFields':
-        this.#run(context.defer(message), (signal, ms) => this.#fold(message.scope, signal, ms, LeafPipes.fields()))
+        this.#run(context.defer(message), (signal, ms) => this.#fold(message.scope, signal, ms, fieldsFold()))
         return
       case 'followRows':
         this.#run(context.defer(message), (signal, ms) => this.#followRows(message, signal, ms))
@@ -190,11 +188,10 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
         allMissing(search, TIME_IS_UP)
         break
       }
-      if (fold.addWhole?.(unit, scope) === true) continue
       const wanted = fold.columns(unit.columnNames)
       const columns = wanted === null ? null : [...new Set([...filterColumns(unit), ...wanted])]
       const found = await matchUnit(unit, search.compiled, columns, scope.range, search.pace)
-      if (found !== undefined) await fold.add(found)
+      if (found !== undefined) fold.add(found)
     }
     return { ...fold.result(), report: reportOf(search) }
   }
@@ -264,16 +261,6 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
     }))
     return { report: reportOf(search), shards }
   }
-}
-
-/** What a fold over matching rows does with each unit; its result is a part of the answer. */
-export interface UnitFold<R> {
-  /** Columns that it reads, of those there are; null for all. */
-  columns(columnNames: readonly string[]): readonly string[] | null
-  /** Takes a unit without opening it, where its summary says enough. */
-  addWhole?(unit: SearchUnit, scope: LeafScope): boolean
-  add(found: UnitMatches): void | Promise<void>
-  result(): R
 }
 
 const TIME_IS_UP = 'the time allowed was up'

@@ -1,6 +1,5 @@
 import type { IngestReceipt, IngestRequest } from '../actors/messages/ingest.ts'
 import type { QueryStats } from '../actors/messages/search.ts'
-import type { HttpMetrics } from '../api/server-options.ts'
 import type { Metrics } from '../base/metrics.ts'
 
 /** Ties what the parts of a worker report to the metrics of its thread; the parts know nothing of metric names. */
@@ -24,15 +23,7 @@ export function metricHooks(metrics: Metrics) {
   const blocksOpened = metrics.counter('searchBlocks', { fate: 'opened' })
   const blocksSkipped = metrics.counter('searchBlocks', { fate: 'skipped' })
 
-  const http: HttpMetrics = {
-    requestFinished(route, _method, status, durationMs) {
-      metrics.counter('httpRequests', { route, status: String(status) }).add(1)
-      metrics.histogram('httpSeconds', { route }).observe(durationMs / 1000)
-    },
-    bodyInflated() {},
-  }
   return {
-    http,
     frame(frame: { readonly bytes: number; readonly sections: number; readonly tookMs: number }) {
       frames.add(1)
       sections.add(frame.sections)

@@ -16,7 +16,7 @@ import { bannerText } from './banner.ts'
 import { agreeOnCluster } from './cluster-settings.ts'
 import type { LoadedConfig } from './config-load.ts'
 import { lockDataDirectory } from './data-lock.ts'
-import { startDemo } from './demo/demo.ts'
+
 import { EXIT_FAILED } from './exit-status.ts'
 import { KeyStore } from './key-store.ts'
 import { Lifecycle } from './lifecycle.ts'
@@ -28,7 +28,7 @@ const WORKER_START_TIMEOUT_MS = 60_000
 /** Kept of the drain for closing what is below the shards. */
 const CLOSE_RESERVE_MS = 1000
 /** Objects that live for one frame or query stay out of the old generation. */
-const YOUNG_GENERATION_MB = 64
+const YOUNG_GENERATION_MB = 24
 
 /**
  * Builds the node, in order: what is durable, then the workers, then the shards on them; closes it in the reverse order. Resolves with the
@@ -144,6 +144,7 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     })
     status.shardsAreOpen()
     if (settings.demo) {
+      const { startDemo } = await import('./demo/demo.ts')
       const demo = startDemo(first.url, clock, logger)
       lifecycle.onStop('demo', async () => demo.stop())
     }

@@ -286,7 +286,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     inflatedBytesMax: settings['limits.bodyInflatedBytes'],
     clock,
     logger: logger.child('http'),
-    metrics: hooks.http,
+    metrics,
     nodeId,
     version: seed.version,
   })

@@ -1,5 +1,7 @@
 import type { Position, ShardId, TenantId } from '../../base/ids.ts'
-import type { Filter, Pipe } from '../../query/ast.ts'
+import type { AggregationPartial, AggregationSpec } from '../../query/aggregate.ts'
+import type { Filter } from '../../query/ast.ts'
+import type { DistinctSketchState } from '../../query/sketch-distinct.ts'
 import type { RecordKey } from '../../storage/record-id.ts'
 import type { Question } from '../runtime/actor.ts'
 import type { QueryStats, RecordJson, SortOrder, TierCoverage, TimeRange } from './search.ts'
@@ -48,17 +50,16 @@ export interface LeafRows {
   readonly countIsLowerBound: boolean
 }
 
-/** Rows through pipes, as far as a leaf can take them; the coordinator merges the partials. */
-export interface RunPipes extends Question<LeafPartial> {
-  readonly kind: 'runPipes'
+/** Groups and metrics of the matching rows; the coordinator merges the partials. */
+export interface Aggregate extends Question<LeafAggregate> {
+  readonly kind: 'aggregate'
   readonly scope: LeafScope
-  readonly pipes: readonly Pipe[]
+  readonly spec: AggregationSpec
 }
 
-export interface LeafPartial {
+export interface LeafAggregate {
   readonly report: LeafReport
-  /** Made by query/ and understood by it alone; a plain value. */
-  readonly partial: unknown
+  readonly partial: AggregationPartial
 }
 
 /** Rows behind a position, in the order of the journal (tail). */
@@ -94,11 +95,6 @@ export interface FindRecord
   readonly key: RecordKey
 }
 
-export interface MinePatterns extends Question<LeafPartial> {
-  readonly kind: 'minePatterns'
-  readonly scope: LeafScope
-}
-
 export interface ListFields extends Question<LeafFields> {
   readonly kind: 'listFields'
   readonly scope: LeafScope
@@ -106,13 +102,14 @@ export interface ListFields extends Question<LeafFields> {
 
 export interface LeafFields {
   readonly report: LeafReport
-  readonly fields: readonly {
-    readonly name: string
-    /** Values by type code; index by ValueType. */
-    readonly types: readonly number[]
-    /** A mergeable sketch of distinct values (query/sketch-*). */
-    readonly distinct: unknown
-  }[]
+  readonly fields: readonly FieldCounts[]
+}
+
+export interface FieldCounts {
+  readonly name: string
+  /** Values by type code; index by ValueType. */
+  readonly types: readonly number[]
+  readonly distinct: DistinctSketchState
 }
 
 /** What a plan would look at, and what pruned the rest. */
@@ -134,4 +131,4 @@ export interface LeafExplained {
   }[]
 }
 
-export type QueryLeafMessage = FindRows | RunPipes | FollowRows | FindRecord | MinePatterns | ListFields | ExplainPlan
+export type QueryLeafMessage = FindRows | FollowRows | FindRecord | ListFields | ExplainPlan

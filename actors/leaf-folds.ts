@@ -1,0 +1,88 @@
+import type { Bitmap } from '../base/bitmap.ts'
+import type { Column } from '../base/columns.ts'
+import { COLUMN_OVERFLOW, VALUE_ABSENT, valueType } from '../base/columns.ts'
+import type { AggregationPartial, AggregationSpec } from '../query/aggregate.ts'
+import { createAggregation } from '../query/aggregate.ts'
+import type { DistinctSketchState } from '../query/sketch-distinct.ts'
+import { DistinctSketch } from '../query/sketch-distinct.ts'
+import type { UnitMatches } from '../storage/block-search.ts'
+import type { FieldCounts } from './messages/leaf.ts'
+
+/** What a QueryLeaf does with the matches of each unit; the result is a part of its answer. */
+export interface UnitFold<R> {
+  /** Columns that it reads, of those there are; null for all. */
+  columns(columnNames: readonly string[]): readonly string[] | null
+  add(found: UnitMatches): void
+  result(): R
+}
+
+/** Groups and metrics, as a partial that the coordinator merges. */
+export function aggregationFold(spec: AggregationSpec): UnitFold<{ readonly partial: AggregationPartial }> {
+  const aggregation = createAggregation(spec)
+  const fields = [
+    ...spec.by.flatMap((key) => (key.kind === 'field' ? [key.field] : [])),
+    ...spec.metrics.flatMap(({ field }) => (field === null ? [] : [field])),
+  ]
+  const wanted = new Set([...fields, ...(fields.length > 0 ? [COLUMN_OVERFLOW] : [])])
+  return {
+    columns: (names) => names.filter((name) => wanted.has(name)),
+    add: ({ rows, matches }) => aggregation.add(rows.columns, matches),
+    result: () => ({ partial: aggregation.partial() }),
+  }
+}
+
+/** Which fields there are, how often, of which types, with how many distinct values. */
+export function fieldsFold(): UnitFold<{ readonly fields: readonly FieldCounts[] }> {
+  const known = new Map<string, { types: number[]; distinct: DistinctSketch }>()
+  return {
+    columns: () => null,
+    add({ rows, matches }) {
+      const { columns: source } = rows
+      for (const name of source.columnNames) {
+        const column = name.startsWith('\\@') ? undefined : source.column(name)
+        if (column === undefined) continue
+        const field = known.get(name) ?? { types: [0, 0, 0, 0, 0, 0], distinct: new DistinctSketch() }
+        known.set(name, field)
+        countValues(column, matches, field)
+      }
+    },
+    result: () => ({
+      fields: [...known].map(([name, { types, distinct }]) => ({ name, types, distinct: distinct.state() })),
+    }),
+  }
+}
+
+function countValues(column: Column, matches: Bitmap, field: { types: number[]; distinct: DistinctSketch }): void {
+  const seen = new Uint8Array(256)
+  for (const row of matches.toArray()) {
+    const type = valueType(column, row)
+    if (type === VALUE_ABSENT) continue
+    field.types[type]!++
+    if (column.kind === 'bytes') {
+      field.distinct.addBytes(column.bytes, column.offsets[row]!, column.offsets[row + 1]!)
+    } else if (column.kind === 'integer') {
+      field.distinct.addText(String(column.values[row]))
+    } else {
+      const code = column.codes[row]!
+      if (seen[code] === 1) continue
+      seen[code] = 1
+      field.distinct.addBytes(column.bytes, column.offsets[code - 1]!, column.offsets[code]!)
+    }
+  }
+}
+
+/** Merges the fields of several leaves. */
+export function mergeFields(
+  leaves: readonly (readonly FieldCounts[])[],
+): { name: string; types: readonly number[]; cardinality: number }[] {
+  const merged = new Map<string, { types: number[]; distinct: DistinctSketch }>()
+  for (const { name, types, distinct } of leaves.flat()) {
+    const field = merged.get(name) ?? { types: [0, 0, 0, 0, 0, 0], distinct: new DistinctSketch() }
+    merged.set(name, field)
+    types.forEach((count, type) => {
+      field.types[type]! += count
+    })
+    field.distinct.merge(distinct as DistinctSketchState)
+  }
+  return [...merged].map(([name, { types, distinct }]) => ({ name, types, cardinality: distinct.count() }))
+}
