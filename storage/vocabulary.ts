@@ -71,7 +71,7 @@ export class Vocabulary {
 }
 
 /** Words of `words` (`count` of them) within `distance` of `word`; null when they are too many to look through. */
-export function wordsNear(words: Iterable<string>, count: number, word: string, distance: number): string[] | null {
+function wordsNear(words: Iterable<string>, count: number, word: string, distance: number): string[] | null {
   if (count > FUZZY_SCAN_WORDS_MAX) return null
   const near: string[] = []
   const isNearWord = nearTo(word, distance)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmod, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -54,7 +54,7 @@ describe('the directory object store', () => {
     assert.deepEqual(await readdir(join(place, '.tmp')), ['new'])
   })
 
-  it('leaves no temporary file behind when a put fails, and says what the disk said', async () => {
+  it('leaves no temporary file behind when a put fails', async () => {
     const place = join(root, 'refused')
     const store = await openDirectoryObjectStore(place, systemClock)
     try {
@@ -62,11 +62,6 @@ describe('the directory object store', () => {
       // `a` is a file, so no object can be below it.
       await assert.rejects(store.put('a/b', new Uint8Array(1)), (e) => e instanceof WeirError)
       await assert.rejects(store.put('a/b/c', new Uint8Array(1)), (e) => e instanceof WeirError)
-      if (process.getuid?.() !== 0) {
-        await chmod(place, 0o500)
-        await assert.rejects(store.put('b/c', new Uint8Array(1)), isUnavailable)
-        await chmod(place, 0o700)
-      }
       assert.deepEqual(await readdir(join(place, '.tmp')), [])
     } finally {
       store.close()
