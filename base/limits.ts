@@ -124,8 +124,11 @@ export const REGEX_REPEAT_MAX = 1000
 export const REGEX_DEPTH_MAX = 100
 /** Instructions of a compiled regular expression; the worst case of a match is this many steps per byte. */
 export const REGEX_INSTRUCTIONS_MAX = 4000
-/** Bytes of one regular expression's table of transitions; a full table is thrown away and filled anew. */
+/** Bytes of one regular expression's table of transitions, and of its states; full, they are thrown away and made anew. */
 export const REGEX_TABLE_BYTES_MAX = 1 * MIB
+export const REGEX_STATES_BYTES_MAX = 4 * MIB
+/** Steps (about 10 ns) of a regular expression on one value where no table helps; more is an error. */
+export const REGEX_STEPS_MAX = 50_000_000
 /** Groups of one aggregation; more is an error that names the field. */
 export const AGGREGATE_GROUPS_MAX = 100_000
 /** Sketches of distinct values of all groups of one aggregation. */

@@ -1,13 +1,14 @@
-import { REGEX_TABLE_BYTES_MAX } from '../base/limits.ts'
+import { REGEX_STATES_BYTES_MAX, REGEX_STEPS_MAX, REGEX_TABLE_BYTES_MAX } from '../base/limits.ts'
+import { QuerySyntaxError } from './errors.ts'
 import { ASSERTIONS, isWordByte, OP_ASSERT, OP_BYTE, OP_MATCH, OP_SPLIT, type RegexProgram } from './regex-program.ts'
 
 /**
  * Runs a program over UTF-8 bytes in time linear in the text, whatever the expression (Cox, "Regular Expression Matching
  * in the Wild": a deterministic automaton made while it is needed). A state is a set of instructions; its transitions
- * are filled in when first taken. When the table is full it is emptied, and a text that fills it again and again is matched
- * by stepping the sets themselves.
+ * are filled in when first taken. When the table is full it is emptied, and a text that fills it too fast is matched by
+ * stepping the sets themselves, for a bounded number of steps.
  *
- * Cost: 1.0-2.5 ns a byte once the transitions are there; at worst about 5 ns for each instruction and byte.
+ * Cost: 0.3-4 ns a byte once the transitions are there; at worst about 10 ns for each instruction and byte.
  */
 export class RegexAutomaton {
   readonly #program: RegexProgram
@@ -19,7 +20,10 @@ export class RegexAutomaton {
   /** What stands before the place of a state, one of CONTEXT_*. */
   readonly #contexts: number[] = []
   #setInts = 0
-  readonly #stateIds = new Map<string, number>()
+  /** Hash of a set and its context → the states that have it. */
+  readonly #stateIds = new Map<number, number[]>()
+  /** States that the last reset threw away; 0 when there was none since it was last asked. */
+  #thrownAway = 0
   /** The state in which a search is while nothing has begun to match, and the bytes that leave it there. */
   #home = -1
   readonly #staysHome = new Uint8Array(256)
@@ -54,7 +58,7 @@ export class RegexAutomaton {
     let table = this.#table
     let home = this.#home
     let state = 0
-    let refills = 0
+    let filledFrom = start
     if (table[endClass] === MATCHED_ALWAYS) return true
     for (let i = start; i < end; i++) {
       if (state === home) {
@@ -67,12 +71,12 @@ export class RegexAutomaton {
         if (next === UNKNOWN) {
           next = this.#fill(state, classOfByte[bytes[i]!]!)
           table = this.#table
-          if (next === REFILLED) {
+          if (this.#thrownAway > 0) {
             home = this.#home
-            if (++refills > REFILLS_MAX) return this.#step(bytes, start, end)
-            i = start - 1
-            state = 0
-            continue
+            const isWorthIt = i - filledFrom > this.#thrownAway * BYTES_PER_STATE_MIN
+            this.#thrownAway = 0
+            filledFrom = i
+            if (!isWorthIt && next >= 0) return this.#step(next, bytes, i + 1, end)
           }
         }
         if (next === MATCH) return true
@@ -130,19 +134,28 @@ export class RegexAutomaton {
     return index < this.#size && this.#dense[index] === pc
   }
 
-  /** The state of what was just reached after `context`; REFILLED when there is no room for it. */
+  /** The state of what was just reached after `context`; when there is no room for it, all others are thrown away. */
   #stateOf(context: number): number {
     const count = this.#take(this.#taken)
     const set = this.#taken.slice(0, count).sort()
-    const key = `${context}:${set.join()}`
-    const known = this.#stateIds.get(key)
+    let hash = context
+    for (let i = 0; i < count; i++) hash = Math.imul(hash ^ set[i]!, 0x9e3779b1) ^ (hash >>> 15)
+    const ids = this.#stateIds.get(hash)
+    const known = ids?.find((id) => this.#contexts[id] === context && areEqual(this.#sets[id]!, set))
     if (known !== undefined) return known
     const id = this.#sets.length
-    if (id >= this.#statesMax || this.#setInts + set.length > REGEX_TABLE_BYTES_MAX / 4) return REFILLED
+    if (id >= this.#statesMax || (this.#setInts + count) * 4 > REGEX_STATES_BYTES_MAX) {
+      this.#reset()
+      this.#thrownAway = id
+      this.#size = 0
+      for (let i = 0; i < count; i++) this.#reach(set[i]!)
+      return this.#stateOf(context)
+    }
     this.#sets.push(set)
     this.#contexts.push(context)
-    this.#setInts += set.length
-    this.#stateIds.set(key, id)
+    this.#setInts += count
+    if (ids === undefined) this.#stateIds.set(hash, [id])
+    else ids.push(id)
     if ((id + 1) * this.#stride > this.#table.length) {
       const larger = new Int32Array(Math.min(this.#table.length * 2, this.#statesMax * this.#stride)).fill(UNKNOWN)
       larger.set(this.#table)
@@ -151,17 +164,12 @@ export class RegexAutomaton {
     return id
   }
 
-  /** Finds the transition of `state` on a byte class and notes it. REFILLED: the table was full and is empty again. */
+  /** Finds the transition of `state` on a byte class and notes it, unless `state` itself was thrown away over it. */
   #fill(state: number, byteClass: number): number {
     const set = this.#sets[state]!
     let next = this.#advance(set, set.length, this.#contexts[state]!, byteClass)
-    if (next === GOES_ON) {
-      next = this.#stateOf(this.#contextAfter(byteClass))
-      if (next === REFILLED) {
-        this.#reset()
-        return REFILLED
-      }
-    }
+    if (next === GOES_ON) next = this.#stateOf(this.#contextAfter(byteClass))
+    if (this.#thrownAway > 0) return next
     this.#table[state * this.#stride + byteClass] = next
     if (state === this.#home && next === state) {
       for (let byte = 0; byte < 256; byte++)
@@ -249,23 +257,38 @@ export class RegexAutomaton {
     return tellsWords && isWordByte(byte) ? CONTEXT_WORD : CONTEXT_OTHER
   }
 
-  /** Without the table: for texts that need more states than it holds. */
-  #step(bytes: Uint8Array, start: number, end: number): boolean {
-    const { classOfByte, classCount, hasAssertions } = this.#program
+  /** Goes on from `state` without the table: for texts that need more states than it holds. */
+  #step(state: number, bytes: Uint8Array, start: number, end: number): boolean {
+    const { classOfByte, classCount } = this.#program
     const set = this.#taken
-    this.#size = 0
-    this.#reach(this.#program.start)
-    let count = this.#take(set)
-    let context = hasAssertions ? CONTEXT_BEGIN : CONTEXT_OTHER
+    set.set(this.#sets[state]!)
+    let count = this.#sets[state]!.length
+    let context = this.#contexts[state]!
+    let steps = 0
     for (let i = start; i <= end; i++) {
       const byteClass = i < end ? classOfByte[bytes[i]!]! : classCount
       const outcome = this.#advance(set, count, context, byteClass)
       if (outcome !== GOES_ON) return outcome === MATCH
+      steps += this.#size
+      if (steps > REGEX_STEPS_MAX) {
+        throw new QuerySyntaxError(
+          'The regular expression takes too many steps on a long value',
+          0,
+          1,
+          'Lower its repeat counts, or narrow the query so that it meets shorter values.',
+        )
+      }
       count = this.#take(set)
       context = this.#contextAfter(byteClass)
     }
     return false
   }
+}
+
+function areEqual(a: Int32Array, b: Int32Array): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
 }
 
 // What came before the place of a state; only told apart by expressions that assert something.
@@ -277,9 +300,8 @@ const CONTEXT_OTHER = 4
 const UNKNOWN = -1
 const MATCH = -2
 const DEAD = -3
-const REFILLED = -4
-const GOES_ON = -5
-const MATCHED_ALWAYS = -6
+const GOES_ON = -4
+const MATCHED_ALWAYS = -5
 
-/** So often may one text fill the whole table before it is matched without it. */
-const REFILLS_MAX = 1
+/** A table is worth filling anew when each of its states served at least so many bytes of the text. */
+const BYTES_PER_STATE_MIN = 8

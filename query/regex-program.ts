@@ -124,14 +124,18 @@ class ProgramBuilder {
 
   #repeat(body: RegexNode, min: number, max: number, next: number): number {
     let entry = next
+    let copies = min
     if (max === Infinity) {
       const split = this.emit(OP_SPLIT, 0, next)
-      this.#next[split] = this.node(body, split)
-      entry = split
+      const again = this.node(body, split)
+      this.#next[split] = again
+      // The last copy that must be there is the one that repeats.
+      entry = min === 0 ? split : again
+      copies = Math.max(0, min - 1)
     } else {
       for (let i = min; i < max; i++) entry = this.emit(OP_SPLIT, this.node(body, entry), next)
     }
-    for (let i = 0; i < min; i++) entry = this.node(body, entry)
+    for (let i = 0; i < copies; i++) entry = this.node(body, entry)
     return entry
   }
 

@@ -365,9 +365,9 @@ class RegexParser {
     if (/[A-Za-z0-9]/.test(c)) {
       this.#fail(`Unknown escape \\${c}`, start, 2, `Write ${c} for the letter itself, \\\\ for a backslash.`)
     }
-    const codePoint = this.#source.codePointAt(start + 1)!
-    this.#at += codePoint > 0xffff ? 3 : 2
-    return codePoint
+    if (c > '\x7f') this.#fail('Only ASCII characters are escaped', start, 2, 'Drop the backslash.')
+    this.#at += 2
+    return c.charCodeAt(0)
   }
 
   #bracket(): RegexNode {
