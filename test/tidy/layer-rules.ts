@@ -1,0 +1,121 @@
+import type { SourceModule } from './source-tree.ts'
+
+/** Folder → folders that it may import beside its own. Nothing imports test/ or bench/. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  base: [],
+  query: ['base'],
+  ingest: ['base'],
+  storage: ['base', 'query'],
+  cluster: ['base'],
+  actors: ['base', 'query', 'ingest', 'cluster', 'storage'],
+  api: ['base', 'query', 'ingest', 'actors'],
+  node: ['base', 'query', 'ingest', 'storage', 'cluster', 'actors', 'api'],
+  bench: ['base', 'query', 'ingest', 'storage', 'cluster', 'actors', 'api', 'node'],
+  test: ['base', 'query', 'ingest', 'storage', 'cluster', 'actors', 'api', 'node'],
+}
+
+/** The HTTP layer speaks to actors by messages and refs; it knows none of them. */
+const ACTORS_FOR_API = /^actors\/(?:messages\/|runtime\/actor-ref\.ts$)/
+
+/** Package → where it may be imported. One that is not listed may not be imported at all. */
+const VENDOR_HOMES: Readonly<Record<string, RegExp>> = {
+  lmdb: /^(?:storage\/lmdb-kv\.ts|cluster\/lmdb-[a-z-]+\.ts)$/,
+  flexsearch: /^storage\/(?:text-index|vocabulary)\.ts$/,
+  msgpackr: /^(?:storage\/(?:day-partition|manifest)|actors\/segment-publisher)\.ts$/,
+  fastify: /^(?:api\/|test\/unit\/api\/)/,
+  typebox: /^(?:api\/|test\/unit\/api\/)/,
+  pino: /^base\/logger\.ts$/,
+  yaml: /^node\/config-load\.ts$/,
+  'fast-check': /^test\//,
+  re2js: /^test\//,
+}
+
+/** What starts things: every module must be reachable from here. */
+const ENTRIES =
+  /^(?:node\/main|node\/cli\/write-docs|ingest\/kernel\/build|bench\/(?:micro\/)?[a-z-]+|test\/.*\.test|test\/harness\/[a-z]+-appender)\.ts$/
+
+export function wrongDirections(modules: readonly SourceModule[]): string[] {
+  return modules.flatMap(({ path, imports }) => {
+    const from = folderOf(path)
+    const allowed = MAY_IMPORT[from]
+    if (allowed === undefined) return [`${path}: the folder ${from}/ has no place in the order of layers`]
+    return imports.flatMap(({ target, line }) => {
+      if (target === undefined) return []
+      const to = folderOf(target)
+      if (
+        to === from ? true : allowed.includes(to) && (from !== 'api' || to !== 'actors' || ACTORS_FOR_API.test(target))
+      )
+        return []
+      return [`${path}:${line}: ${from}/ may not import ${target}`]
+    })
+  })
+}
+
+export function strayVendors(modules: readonly SourceModule[]): string[] {
+  return modules.flatMap(({ path, imports }) =>
+    imports.flatMap(({ specifier, target, line }) => {
+      if (target !== undefined || specifier.startsWith('node:')) return []
+      const name = packageOf(specifier)
+      if (VENDOR_HOMES[name]?.test(path)) return []
+      return [`${path}:${line}: ${name} may not be imported here`]
+    }),
+  )
+}
+
+export function missingTargets(modules: readonly SourceModule[]): string[] {
+  const paths = new Set(modules.map(({ path }) => path))
+  return modules.flatMap(({ path, imports }) =>
+    imports.flatMap(({ target, line }) =>
+      target === undefined || paths.has(target) ? [] : [`${path}:${line}: there is no ${target}`],
+    ),
+  )
+}
+
+/** Each cycle once, as a path that ends where it began. Imports of types do not count: nothing is left of them when the program runs. */
+export function importCycles(modules: readonly SourceModule[]): string[] {
+  const targets = new Map(
+    modules.map(({ path, imports }) => [
+      path,
+      imports.flatMap(({ target, isTypeOnly }) => (isTypeOnly || target === undefined ? [] : [target])),
+    ]),
+  )
+  const state = new Map<string, 'open' | 'done'>()
+  const trail: string[] = []
+  const cycles: string[] = []
+  const visit = (path: string) => {
+    if (state.get(path) === 'done') return
+    if (state.get(path) === 'open') {
+      cycles.push([...trail.slice(trail.indexOf(path)), path].join(' -> '))
+      return
+    }
+    state.set(path, 'open')
+    trail.push(path)
+    for (const target of targets.get(path) ?? []) visit(target)
+    trail.pop()
+    state.set(path, 'done')
+  }
+  for (const { path } of modules) visit(path)
+  return cycles
+}
+
+/** Modules that no entry leads to. */
+export function deadFiles(modules: readonly SourceModule[]): string[] {
+  const byPath = new Map(modules.map((module) => [module.path, module]))
+  const reached = new Set<string>()
+  const reach = (path: string) => {
+    if (reached.has(path)) return
+    reached.add(path)
+    for (const { target } of byPath.get(path)?.imports ?? []) if (target !== undefined) reach(target)
+  }
+  for (const { path } of modules) if (ENTRIES.test(path)) reach(path)
+  return modules.map(({ path }) => path).filter((path) => !reached.has(path))
+}
+
+export function packageOf(specifier: string): string {
+  const parts = specifier.split('/')
+  return parts.slice(0, specifier.startsWith('@') ? 2 : 1).join('/')
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, Math.max(0, path.indexOf('/')))
+}

@@ -1,0 +1,76 @@
+import { deepEqual } from 'node:assert/strict'
+import { test } from 'node:test'
+import { ERROR_CATALOGUE } from '../../base/errors.ts'
+import { deadFiles, importCycles, missingTargets, packageOf, strayVendors, wrongDirections } from './layer-rules.ts'
+import { shippedFiles, sourceModules } from './source-tree.ts'
+import { bannedText, barrels, longFiles, strayUnitTests, unkebabNames } from './style-rules.ts'
+import {
+  brokenLinks,
+  decisionProblems,
+  lockProblems,
+  looseVersions,
+  machineTraces,
+  unknownRules,
+} from './text-rules.ts'
+
+const modules = sourceModules()
+const files = shippedFiles()
+const textOf = (path: string) => files.get(path) ?? ''
+
+const moduleRules = {
+  'imports follow the order of the layers': wrongDirections,
+  'each vendor package is imported in its adapter only': strayVendors,
+  'imported files exist': missingTargets,
+  'no modules import each other in a circle': importCycles,
+  'every module is reached from the program, a script, a bench or a test': deadFiles,
+  'no module has more than 500 lines': longFiles,
+  'modules are named in kebab case': unkebabNames,
+  'modules export what they define': barrels,
+  'unit tests mirror the tree': strayUnitTests,
+  'no default exports, enums, any, ambient time or randomness, unfinished work, tests that do not run': bannedText,
+}
+for (const [name, rule] of Object.entries(moduleRules)) {
+  test(name, () => deepEqual(rule(modules), []))
+}
+
+test('nothing shipped names a machine or a package mirror', () => deepEqual(machineTraces(files), []))
+
+test('links of the pages lead somewhere', () => deepEqual(brokenLinks(files), []))
+
+test('decision records are numbered, complete and in the index', () => deepEqual(decisionProblems(files), []))
+
+test('every rule that code and pages cite is on the page of rules', () => {
+  const comments = modules.map(({ path, comments }): [string, string] => [path, comments])
+  const pages = [...files].filter(([path]) => path.endsWith('.md'))
+  deepEqual(unknownRules(new Map([...comments, ...pages]), textOf('docs/invariants.md')), [])
+})
+
+test('every error code is documented and raised somewhere', () => {
+  const page = textOf('docs/errors.md')
+  const code = modules
+    .filter(({ path }) => !path.startsWith('test/') && path !== 'base/errors.ts')
+    .map(({ codeAndStrings }) => codeAndStrings)
+    .join('\n')
+  const codes = Object.keys(ERROR_CATALOGUE)
+  deepEqual(
+    codes.filter((name) => !page.includes(`\`${name}\``)),
+    [],
+  )
+  deepEqual(
+    codes.filter((name) => !code.includes(`'${name}'`)),
+    [],
+  )
+})
+
+test('the lock file names the public registry only', () => deepEqual(lockProblems(textOf('package-lock.json')), []))
+
+test('versions are exact', () => deepEqual(looseVersions(textOf('package.json')), []))
+
+test('what the program imports is what it depends on', () => {
+  const { dependencies } = JSON.parse(textOf('package.json')) as { dependencies: Record<string, string> }
+  const imported = modules
+    .filter(({ path }) => !/^(?:test|bench)\//.test(path))
+    .flatMap(({ imports }) => imports.map(({ specifier }) => specifier))
+    .filter((specifier) => !specifier.startsWith('.') && !specifier.startsWith('node:'))
+  deepEqual([...new Set(imported.map(packageOf))].sort(), Object.keys(dependencies).sort())
+})
