@@ -239,3 +239,17 @@ export function cellAt(source: ColumnSource, column: Column | undefined, field: 
       return cellOf(column.types[row]!, textOf(column, row))
   }
 }
+
+/** Reads a field's cells; `timestamp` is the record's time as RFC 3339. */
+export function cellReader(source: ColumnSource, field: string): (row: number) => Cell {
+  if (field === 'timestamp') return (row) => timestampText(source.timeMs[row]!, source.timeNs[row]!)
+  const column = source.column(field)
+  if (column?.kind === 'dictionary' && source.column(COLUMN_OVERFLOW) === undefined) {
+    const cells: Cell[] = [null]
+    for (let index = 0; index < column.types.length; index++) {
+      cells.push(cellOf(column.types[index]!, textOf(column, index)))
+    }
+    return (row) => cells[column.codes[row]!]!
+  }
+  return (row) => cellAt(source, column, field, row)
+}
