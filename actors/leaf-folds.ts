@@ -1,19 +1,45 @@
 import type { Bitmap } from '../base/bitmap.ts'
 import type { Column } from '../base/columns.ts'
 import { COLUMN_OVERFLOW, VALUE_ABSENT, valueType } from '../base/columns.ts'
+import type { ShardId } from '../base/ids.ts'
 import type { AggregationPartial, AggregationSpec } from '../query/aggregate.ts'
 import { createAggregation } from '../query/aggregate.ts'
+import type { PipesPartial } from '../query/pipes.ts'
+import { planPipes, runPipes } from '../query/pipes.ts'
 import type { DistinctSketchState } from '../query/sketch-distinct.ts'
 import { DistinctSketch } from '../query/sketch-distinct.ts'
 import type { UnitMatches } from '../storage/block-search.ts'
-import type { FieldCounts } from './messages/leaf.ts'
+import { encodeRecordId } from '../storage/record-id.ts'
+import type { FieldCounts, RunPipes } from './messages/leaf.ts'
 
 /** What a QueryLeaf does with the matches of each unit; the result is a part of its answer. */
 export interface UnitFold<R> {
   /** Columns that it reads, of those there are; null for all. */
   columns(columnNames: readonly string[]): readonly string[] | null
+  /** False when no row of a unit with these bounds of time can matter any more; absent: all matter. */
+  needs?(minMs: number, maxMs: number): boolean
   add(found: UnitMatches): void
-  result(): R
+  result(): R | Promise<R>
+}
+
+/** Rows through the leaf's part of a query's pipes. */
+export function pipesFold(message: RunPipes): UnitFold<{ readonly piped: PipesPartial }> {
+  const { order, limit, fields, pipes, groupsMax } = message
+  const run = runPipes(planPipes(pipes, groupsMax), {
+    order,
+    limit,
+    fields,
+    idOf: (key) => encodeRecordId({ ...key, shard: key.shard as ShardId }),
+  })
+  return {
+    columns: (names) => run.columns(names),
+    needs: (minMs, maxMs) => run.needs(minMs, maxMs),
+    add({ unit, rows, matches }) {
+      const reopen = async () => (await unit.open(null)).rows
+      run.add({ shard: unit.shard, rows, reopen }, matches)
+    },
+    result: async () => ({ piped: await run.partial() }),
+  }
 }
 
 /** Groups and metrics, as a partial that the coordinator merges. */

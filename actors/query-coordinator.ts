@@ -7,9 +7,10 @@ import { TOTAL_EXACT_MAX } from '../base/limits.ts'
 import type { AggregationSpec } from '../query/aggregate.ts'
 import { compareCells, mergePartials } from '../query/aggregate.ts'
 import { histogramOf, histogramSpec } from '../query/aggregate-histogram.ts'
-import type { Filter, GroupKey, Metric } from '../query/ast.ts'
+import type { Filter, GroupKey, Metric, Pipe } from '../query/ast.ts'
 import { resolvedField } from '../query/fields.ts'
 import { parseQuery } from '../query/parser.ts'
+import { finishPipes, planPipes } from '../query/pipes.ts'
 import type { RecordKey } from '../storage/record-id.ts'
 import { compareRecordKeys, decodeRecordId } from '../storage/record-id.ts'
 import { mergeFields } from './leaf-folds.ts'
@@ -81,6 +82,7 @@ export class QueryCoordinator {
       const range = cursor?.range ?? request.range
       const { filter, pipes } = parseQuery(request.query, { nowMs: this.#options.clock.nowMs() })
       const scope = { tenant: request.tenant, filter: narrowed(filter, request), range }
+      if (pipes.length > 0) return this.#searchPiped(request, scope, pipes, startedMs, signal)
       const wanted = limit * page
       const answers = await this.#ask(scope, request.timeoutMs, signal, (own) => ({
         kind: 'findRows' as const,
@@ -106,6 +108,43 @@ export class QueryCoordinator {
         ...this.#closing(answers, startedMs),
       } satisfies RowsAnswer
     })
+  }
+
+  async #searchPiped(
+    request: SearchRequest,
+    scope: Omit<LeafScope, 'shards'>,
+    pipes: readonly Pipe[],
+    startedMs: number,
+    signal: AbortSignal,
+  ): Promise<SearchAnswer> {
+    const { order, fields, page, cursor } = request
+    const { groupsMax } = this.#options
+    if (cursor !== undefined) {
+      throw new WeirError('invalid_parameter', 'a query with pipes is answered at once; use a limit pipe or page', {
+        parameter: 'cursor',
+      })
+    }
+    const limit = request.limit * page
+    const answers = await this.#ask(scope, request.timeoutMs, signal, (own) => ({
+      kind: 'runPipes' as const,
+      scope: own,
+      pipes,
+      order,
+      limit,
+      fields,
+      groupsMax,
+    }))
+    const partials = answers.ok.map((answer) => answer.piped)
+    const result = finishPipes(planPipes(pipes, groupsMax), partials, { order, limit })
+    const closing = this.#closing(answers, startedMs)
+    if (result.kind === 'table') return { kind: 'table', ...result.table, ...closing }
+    return {
+      kind: 'rows',
+      logs: result.rows.slice(limit - request.limit).map(({ json }) => json),
+      ...totalOf(request, result.total, !result.isTotalExact),
+      nextCursor: null,
+      ...closing,
+    }
   }
 
   record(tenant: TenantId, id: string, signal: AbortSignal): Promise<RecordJson> {

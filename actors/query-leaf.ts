@@ -17,7 +17,7 @@ import { planSearch } from '../storage/search-plan.ts'
 import type { SearchUnit } from '../storage/search-unit.ts'
 import type { SegmentCache } from '../storage/segment-reader.ts'
 import type { UnitFold } from './leaf-folds.ts'
-import { aggregationFold, fieldsFold } from './leaf-folds.ts'
+import { aggregationFold, fieldsFold, pipesFold } from './leaf-folds.ts'
 import type {
   ExplainPlan,
   FindRecord,
@@ -31,6 +31,7 @@ import type {
   LeafScope,
   QueryLeafMessage,
 } from './messages/leaf.ts'
+import type { SortOrder } from './messages/search.ts'
 import type { Actor, MessageContext } from './runtime/actor.ts'
 import type { HostedShard } from './shard-host.ts'
 
@@ -70,6 +71,11 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
     switch (message.kind) {
       case 'findRows':
         this.#run(context.defer(message), (signal, ms) => this.#findRows(message, signal, ms))
+        return
+      case 'runPipes':
+        this.#run(context.defer(message), (signal, ms) =>
+          this.#fold(message.scope, signal, ms, pipesFold(message), message.order),
+        )
         return
       case 'aggregate':
         this.#run(context.defer(message), (signal, ms) =>
@@ -173,27 +179,29 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
     }
   }
 
-  /** Adds the matches of every unit to `fold`; newest first, so that what a deadline cuts off is the oldest. */
+  /** Adds the matches of every unit to `fold`, in the order of the search, so that what a deadline cuts off is its far end. */
   async #fold<R>(
     scope: LeafScope,
     signal: AbortSignal,
     remainingMs: number,
     fold: UnitFold<R>,
+    order: SortOrder = 'desc',
   ): Promise<R & { readonly report: LeafReport }> {
     const search = await this.#begin(scope, signal, remainingMs)
     const filterColumns = columnsFor(scope)
-    const units = [...search.units].sort((a, b) => b.maxMs - a.maxMs)
+    const units = search.units.toSorted((a, b) => (order === 'desc' ? b.maxMs - a.maxMs : a.minMs - b.minMs))
     for (const unit of units) {
       if (await search.pace.isOver()) {
         allMissing(search, TIME_IS_UP)
         break
       }
+      if (fold.needs?.(unit.minMs, unit.maxMs) === false) continue
       const wanted = fold.columns(unit.columnNames)
       const columns = wanted === null ? null : [...new Set([...filterColumns(unit), ...wanted])]
       const found = await matchUnit(unit, search.compiled, columns, scope.range, search.pace)
       if (found !== undefined) fold.add(found)
     }
-    return { ...fold.result(), report: reportOf(search) }
+    return { ...(await fold.result()), report: reportOf(search) }
   }
 
   async #followRows(message: FollowRows, signal: AbortSignal, remainingMs: number): Promise<LeafFollowed> {

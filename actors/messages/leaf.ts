@@ -1,6 +1,7 @@
 import type { Position, ShardId, TenantId } from '../../base/ids.ts'
 import type { AggregationPartial, AggregationSpec } from '../../query/aggregate.ts'
-import type { Filter } from '../../query/ast.ts'
+import type { Filter, Pipe } from '../../query/ast.ts'
+import type { PipesPartial } from '../../query/pipes.ts'
 import type { DistinctSketchState } from '../../query/sketch-distinct.ts'
 import type { RecordKey } from '../../storage/record-id.ts'
 import type { Question } from '../runtime/actor.ts'
@@ -48,6 +49,22 @@ export interface LeafRows {
   readonly rows: readonly LeafRow[]
   readonly count: number
   readonly countIsLowerBound: boolean
+}
+
+/** The matching rows through pipes, as far as a leaf can take them; the coordinator finishes. */
+export interface RunPipes extends Question<LeafPiped> {
+  readonly kind: 'runPipes'
+  readonly scope: LeafScope
+  readonly pipes: readonly Pipe[]
+  readonly order: SortOrder
+  readonly limit: number
+  readonly fields: readonly string[] | undefined
+  readonly groupsMax: number
+}
+
+export interface LeafPiped {
+  readonly report: LeafReport
+  readonly piped: PipesPartial
 }
 
 /** Groups and metrics of the matching rows; the coordinator merges the partials. */
@@ -131,4 +148,4 @@ export interface LeafExplained {
   }[]
 }
 
-export type QueryLeafMessage = FindRows | FollowRows | FindRecord | ListFields | ExplainPlan
+export type QueryLeafMessage = FindRows | RunPipes | Aggregate | FollowRows | FindRecord | ListFields | ExplainPlan
