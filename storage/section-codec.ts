@@ -79,7 +79,7 @@ export function encodeSection(
   options: { readonly compression: 'none' | 'zstd' },
 ): Uint8Array {
   const rowCount = source.rowCount
-  assert(rowCount > 0 && rowCount <= ROWS_MAX, 'a section has rows')
+  assert(rowCount <= ROWS_MAX, 'the rows of a section are bounded')
   const directory = new ByteWriter()
   writeMeta(directory, meta)
   const columns: StoredColumn[] = []
@@ -135,7 +135,7 @@ export function decodeSection(bytes: Uint8Array): DecodedSection {
   const rowCount = view.getUint32(16, true)
   const columnCount = view.getUint32(20, true)
   const directoryLength = view.getUint32(24, true)
-  if (rowCount === 0 || rowCount > ROWS_MAX || columnCount > COLUMNS_MAX)
+  if (rowCount > ROWS_MAX || columnCount > COLUMNS_MAX)
     throw corruptData('section has impossible counts', { rowCount, columnCount })
   const directory = new ByteReader(body, 0, directoryLength)
   const meta = readMeta(directory, rowCount)
