@@ -16,6 +16,9 @@ const FRAME_KEY_BYTES = 9
 /** What is stored of a lane. */
 export interface LaneRecord {
   readonly generation: number
+  /** J3: frames before this sequence belong to the generation before. */
+  readonly generationFrom: number
+  readonly previousGeneration: number
   /** 16 random bytes, drawn when the lane was created. */
   readonly creationId: Uint8Array
   readonly createdMs: number
@@ -64,16 +67,23 @@ export function sequenceOfKey(key: Uint8Array): number {
   return view.getUint16(3) * 2 ** 32 + view.getUint32(5)
 }
 
-const LANE_RECORD_BYTES = 40
+/** The generation that a frame was appended in. */
+export function generationOf(lane: LaneRecord, sequence: number): number {
+  return sequence >= lane.generationFrom ? lane.generation : lane.previousGeneration
+}
+
+const LANE_RECORD_BYTES = 48
 
 export function encodeLaneRecord(record: LaneRecord): Uint8Array {
   assert(record.creationId.length === 16, 'a creation id has 16 bytes')
   const bytes = new Uint8Array(LANE_RECORD_BYTES)
   const view = new DataView(bytes.buffer)
   view.setUint32(0, record.generation, true)
+  view.setUint32(4, record.previousGeneration, true)
   view.setFloat64(8, record.createdMs, true)
   view.setFloat64(16, record.firstSequence, true)
-  bytes.set(record.creationId, 24)
+  view.setFloat64(24, record.generationFrom, true)
+  bytes.set(record.creationId, 32)
   return bytes
 }
 
@@ -82,9 +92,11 @@ export function decodeLaneRecord(bytes: Uint8Array): LaneRecord {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   return {
     generation: view.getUint32(0, true),
+    previousGeneration: view.getUint32(4, true),
+    generationFrom: view.getFloat64(24, true),
     createdMs: view.getFloat64(8, true),
     firstSequence: view.getFloat64(16, true),
-    creationId: bytes.slice(24, 40),
+    creationId: bytes.slice(32, 48),
   }
 }
 

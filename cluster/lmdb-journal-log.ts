@@ -13,6 +13,7 @@ import {
   encodeLaneRecord,
   frameDataKey,
   frameMetaKey,
+  generationOf,
   journalRecordKey,
   type LaneRecord,
   laneRecordKey,
@@ -97,10 +98,11 @@ export class JournalLog {
     return { creationId: Buffer.from(creationId).toString('hex'), createdMs }
   }
 
-  /** J3: starts a new generation; sequences go on. */
+  /** J3: starts a new generation with the next frame; sequences go on, and what is there keeps its own. */
   raiseGeneration(lane: LaneId, generation: number): void {
-    const next = { ...this.#lane(lane), generation }
-    assert(generation >= this.#lane(lane).generation, 'a generation never falls')
+    const { generation: previousGeneration, lastSequence } = this.#lane(lane)
+    assert(generation > previousGeneration, 'a generation rises')
+    const next = { ...this.#lane(lane), generation, previousGeneration, generationFrom: lastSequence + 1 }
     this.#transact(() => this.#db.put(laneRecordKey(lane), encodeLaneRecord(next)))
     this.#lanes[lane] = next
   }
@@ -116,7 +118,9 @@ export class JournalLog {
   #put(lane: Lane, frame: FrameToAppend, newIds: Map<string, number>): AppendOutcome | WeirError {
     const id = `${frame.lane}/${frame.frameId}`
     const known = this.#sequenceOfId.get(id) ?? newIds.get(id)
-    if (known !== undefined) return { sequence: known, generation: lane.generation, appendedMs: 0, isNew: false }
+    if (known !== undefined) {
+      return { sequence: known, generation: generationOf(lane, known), appendedMs: 0, isNew: false }
+    }
     if (lane.bytes + frame.bytes.length > this.#bytesMax) return laneFull(frame, lane, this.#bytesMax)
     const sequence = lane.lastSequence + 1
     const appendedMs = Math.max(frame.appendedMs, lane.lastAppendedMs)
@@ -274,7 +278,15 @@ function openLanes(db: RootDatabase<Uint8Array, Uint8Array>, options: JournalLog
     db.transactionSync(() => {
       for (let lane = 0; lane < laneCount; lane++) {
         const { creationId, createdMs } = options
-        db.put(laneRecordKey(lane), encodeLaneRecord({ generation: 1, creationId, createdMs, firstSequence: 1 }))
+        const born = {
+          generation: 1,
+          generationFrom: 1,
+          previousGeneration: 0,
+          creationId,
+          createdMs,
+          firstSequence: 1,
+        }
+        db.put(laneRecordKey(lane), encodeLaneRecord(born))
       }
       db.put(journalRecordKey(), Uint8Array.of(JOURNAL_VERSION, laneCount & 0xff, laneCount >> 8))
     }, 2)

@@ -4,7 +4,14 @@ import { diskError } from '../base/disk-error.ts'
 import { WeirError } from '../base/errors.ts'
 import type { LaneId } from '../base/ids.ts'
 import type { JournalMessage, JournalReader } from './journal.ts'
-import { decodeFrameMeta, decodeLaneRecord, frameDataKey, frameMetaKey, laneRecordKey } from './lmdb-journal-layout.ts'
+import {
+  decodeFrameMeta,
+  decodeLaneRecord,
+  frameDataKey,
+  frameMetaKey,
+  generationOf,
+  laneRecordKey,
+} from './lmdb-journal-layout.ts'
 import { openJournalEnvironment } from './lmdb-journal-log.ts'
 
 /**
@@ -111,7 +118,8 @@ export class LmdbJournalReader implements JournalReader {
         if (frame?.length !== frameBytes) {
           throw new WeirError('corrupt_data', `frame ${sequence} of lane ${lane} is not whole`, { lane, sequence })
         }
-        messages.push({ position: { generation: record.generation, sequence }, appendedMs, frame: ownBuffer(frame) })
+        const position = { generation: generationOf(record, sequence), sequence }
+        messages.push({ position, appendedMs, frame: ownBuffer(frame) })
         bytes += frameBytes
         this.#after = sequence
       }

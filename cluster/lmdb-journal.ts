@@ -45,7 +45,7 @@ export interface LmdbJournalHost {
   readonly lanes: readonly LaneBirth[]
   /** A new share, for one adapter. */
   share(): LmdbJournalShared
-  /** J3: from now on the lane's positions carry this generation. Call it before anything is appended. */
+  /** J3: frames appended from now on carry this generation, which is higher than the one before. */
   raiseGeneration(lane: LaneId, generation: number): Promise<void>
   /** Commits what is waiting and ends the thread. Close the adapters first: what they wait for afterwards fails. */
   close(): Promise<void>
