@@ -34,10 +34,11 @@ const SHAPES_BYTES_MAX = 4096
 const FLAG_WORDS = 1
 const FLAG_SHAPES = 2
 
-/** Layout in docs/formats.md; compressed by the writer. Texts are kept once, lists of column names too. */
+/** Layout in docs/formats.md; compressed by the writer. Texts are kept once, lists of them too. */
 export function encodeDirectory(directory: SegmentDirectory): Uint8Array {
   const strings = new Interner()
-  const columnLists = new Interner()
+  const lists = new Interner()
+  const listNumber = (texts: readonly string[]) => lists.number(texts.map((text) => strings.number(text)).join(' '))
   const blocks = new ByteWriter()
   let offset = directory.blocks[0]?.offset ?? 0
   for (const { summary, ...block } of directory.blocks) {
@@ -50,12 +51,12 @@ export function encodeDirectory(directory: SegmentDirectory): Uint8Array {
     blocks.varint(block.headerLength).u8(block.bloomLog2Bits)
     blocks.u8((block.hasWords ? FLAG_WORDS : 0) | (shapes === undefined ? 0 : FLAG_SHAPES))
     if (shapes !== undefined) blocks.varint(shapes.length).raw(shapes)
-    blocks.varint(columnLists.number(summary.columnNames.map((name) => strings.number(name)).join(' ')))
+    blocks.varint(listNumber(summary.columnNames))
     const dimensions = Object.entries(summary.dimensions)
     blocks.varint(dimensions.length)
     for (const [name, values] of dimensions) {
-      blocks.varint(strings.number(name)).varint(values.length)
-      for (const value of values) blocks.varint(strings.number(value))
+      // Sorted, so that blocks with the same values share one list, here and in memory.
+      blocks.varint(strings.number(name)).varint(listNumber([...values].sort()))
     }
     const numbers = Object.entries(summary.numbers)
     blocks.varint(numbers.length)
@@ -65,8 +66,8 @@ export function encodeDirectory(directory: SegmentDirectory): Uint8Array {
   out.f64(directory.day).varint(directory.retentionClass).varint(directory.generation)
   out.varint(strings.texts.length)
   for (const text of strings.texts) out.text(text)
-  out.varint(columnLists.texts.length)
-  for (const list of columnLists.texts) {
+  out.varint(lists.texts.length)
+  for (const list of lists.texts) {
     const names = list === '' ? [] : list.split(' ')
     out.varint(names.length)
     for (const name of names) out.varint(Number(name))
@@ -93,17 +94,22 @@ export function decodeDirectory(bytes: Uint8Array): SegmentDirectory {
     if (text === undefined) throw corruptData('a directory names a text that is not there')
     return text
   }
-  const columnLists: (readonly string[])[] = []
+  const lists: (readonly string[])[] = []
   for (let left = reader.varint(STRINGS_MAX); left > 0; left--) {
     const names: string[] = []
     for (let name = reader.varint(STRINGS_MAX); name > 0; name--) names.push(stringAt())
-    columnLists.push(names)
+    lists.push(names)
+  }
+  const listAt = () => {
+    const list = lists[reader.varint()]
+    if (list === undefined) throw corruptData('a directory names a list that is not there')
+    return list
   }
   const blocks: SegmentBlock[] = []
   const blockCount = reader.varint(BLOCKS_MAX)
   let offset = reader.f64()
   for (let number = 0; number < blockCount; number++) {
-    const block = readBlock(reader, offset, { day, retentionClass, generation }, stringAt, columnLists)
+    const block = readBlock(reader, offset, { day, retentionClass, generation }, stringAt, listAt)
     blocks.push(block)
     offset += block.summary.byteLength
   }
@@ -128,7 +134,7 @@ function readBlock(
   offset: number,
   common: Pick<BlockSummary, 'day' | 'retentionClass' | 'generation'>,
   stringAt: () => string,
-  columnLists: readonly (readonly string[])[],
+  listAt: () => readonly string[],
 ): SegmentBlock {
   const blockId = reader.text(STRING_BYTES_MAX)
   const tenant = stringAt() as TenantId
@@ -144,15 +150,9 @@ function readBlock(
   // A copy (a Buffer's own slice is none): what is kept must not hold the whole directory in memory.
   const otherTokens =
     (flags & FLAG_SHAPES) === 0 ? undefined : new Uint8Array(reader.raw(reader.varint(SHAPES_BYTES_MAX)))
-  const columnNames = columnLists[reader.varint()]
-  if (columnNames === undefined) throw corruptData('a directory names a list of columns that is not there')
-  const dimensions: [string, string[]][] = []
-  for (let left = reader.varint(STRINGS_MAX); left > 0; left--) {
-    const name = stringAt()
-    const values: string[] = []
-    for (let value = reader.varint(STRINGS_MAX); value > 0; value--) values.push(stringAt())
-    dimensions.push([name, values])
-  }
+  const columnNames = listAt()
+  const dimensions: [string, readonly string[]][] = []
+  for (let left = reader.varint(STRINGS_MAX); left > 0; left--) dimensions.push([stringAt(), listAt()])
   const numbers: [string, [number, number]][] = []
   for (let left = reader.varint(STRINGS_MAX); left > 0; left--) {
     numbers.push([stringAt(), [reader.f64(), reader.f64()]])

@@ -39,7 +39,8 @@ export class SummaryTable {
   add(summary: BlockSummary): void {
     this.#own()
     const columns = this.#columnSet(summary.columnNames)
-    this.#summaries.push({ ...summary, columnNames: columns.names })
+    const isShared = summary.columnNames === columns.names
+    this.#summaries.push(isShared ? summary : { ...summary, columnNames: columns.names })
     this.#columns.push(columns)
   }
 
