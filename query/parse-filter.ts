@@ -1,6 +1,6 @@
 import type { Filter } from './ast.ts'
-import { QuerySyntaxError, shiftedSyntaxError } from './errors.ts'
 import { resolvedField } from './fields.ts'
+import { regexTerm } from './parse-regex.ts'
 import {
   type Bound,
   comparisonTerm,
@@ -12,7 +12,6 @@ import {
   textTerm,
 } from './parse-terms.ts'
 import { type Chunk, type FieldName, isSpace, type QueryCursor } from './query-cursor.ts'
-import { checkUserRegex } from './regex.ts'
 
 /**
  * The filter at the cursor, up to the first pipe or the end; grammar in docs/query-language.md. Throws QuerySyntaxError.
@@ -196,7 +195,7 @@ class FilterParser {
     const c = cursor.peek()
     if (c === '(') return this.#group(scope)
     if (c === '"') return scope === null ? phraseTerm(cursor, null, cursor.quoted()) : this.#value(scope, start)
-    if (c === '/') return this.#regex(scope === null ? 'text' : 'field', scope)
+    if (c === '/') return regexTerm(cursor, scope === null ? 'text' : 'field', scope)
     if (scope !== null) return this.#value(scope, start)
     if (c === "'") failSingleQuote(cursor)
     if (c === '[' || c === '{') {
@@ -337,13 +336,13 @@ class FilterParser {
     const c = cursor.peek()
     if (c === '(') return this.#group(field)
     if (c === '"') return quotedFieldTerm(cursor, field, cursor.quoted())
-    if (c === '/') return this.#regex('field', field)
+    if (c === '/') return regexTerm(cursor, 'field', field)
     if (c === '[' || c === '{') return this.#range(field)
     if (c === '>' || c === '<' || c === '=') return this.#comparison(field)
     if (c === '~') {
       cursor.at++
       if (cursor.peek() === '"') return phraseTerm(cursor, field, cursor.quoted())
-      if (cursor.peek() === '/') return this.#regex('text', field)
+      if (cursor.peek() === '/') return regexTerm(cursor, 'text', field)
       return textTerm(cursor, field, this.#plain('~'))
     }
     if (c === "'") failSingleQuote(cursor)
@@ -441,48 +440,6 @@ class FilterParser {
       cursor.fail('An end of the range is missing', start, cursor.at + 1, 'Write * for an open end: [5 TO *].')
     }
     return chunk.pattern === '*' ? null : { chunk, isQuoted: false }
-  }
-
-  /** `/source/flags`, found in the text (of `field`), or matching the whole value of `field`. */
-  #regex(kind: 'text' | 'field', field: string | null): Filter {
-    const cursor: QueryCursor = this.#cursor
-    const start = cursor.at++
-    let inClass = false
-    for (; ; cursor.at++) {
-      const c = cursor.peek()
-      if (c === '') {
-        const path = /^[^\s"]{1,60}/.exec(cursor.text.slice(start))?.[0] ?? ''
-        cursor.fail(
-          'A regular expression is not closed',
-          start,
-          cursor.text.length,
-          `Add the closing /, write \\/ for the character, or quote a path: "${path}".`,
-        )
-      }
-      if (c === '\\') cursor.at++
-      else if (c === '[') inClass = true
-      else if (c === ']') inClass = false
-      else if (c === '/' && !inClass) break
-    }
-    const source = cursor.text.slice(start + 1, cursor.at)
-    cursor.at++
-    const flagsStart = cursor.at
-    while (/[a-zA-Z0-9]/.test(cursor.peek())) cursor.at++
-    const given = cursor.text.slice(flagsStart, cursor.at)
-    if (source === '')
-      cursor.fail('The regular expression is empty', start, cursor.at, 'Write /pattern/, or * for everything.')
-    try {
-      checkUserRegex(source, given)
-    } catch (error) {
-      throw error instanceof QuerySyntaxError ? shiftedSyntaxError(error, start + 1) : error
-    }
-    // u changes nothing, so it is not kept.
-    const flags = [...given]
-      .filter((flag) => flag !== 'u')
-      .sort()
-      .join('')
-    if (kind === 'text') return { kind: 'text', field, match: { kind: 'regex', source, flags } }
-    return { kind: 'field', field: field!, match: { kind: 'regex', source, flags } }
   }
 }
 

@@ -143,6 +143,14 @@ const PARSERS: { readonly [K in PipeName]: (reader: PipeReader, start: number) =
   top: (reader, start) => {
     const count = parseCount(reader, start, 'top')
     const fields = parseFields(reader, start, 'top')
+    if (fields.includes(COLUMN_COUNT)) {
+      reader.cursor.fail(
+        'Two columns are named count',
+        start,
+        reader.cursor.at,
+        'Write | stats count() as n by count | sort n desc.',
+      )
+    }
     reader.columns = [...fields, COLUMN_COUNT]
     return { kind: 'top', count, fields }
   },

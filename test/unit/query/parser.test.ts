@@ -289,6 +289,7 @@ const ERRORS: readonly (readonly [string, number, number, RegExp])[] = [
   ['a | limit ten', 10, 3, /1 to 100000/],
   ['a | limit 0', 10, 1, /1 to 100000/],
   ['a | top user', 8, 4, /1 to 100000/],
+  ['a | top 5 count', 4, 11, /Two columns/],
   ['a | top 5', 4, 3, /name of a field/],
   ['a | fields', 4, 6, /name of a field/],
   ['a | fields a b', 13, 1, /does not go on with b/],
