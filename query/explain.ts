@@ -32,7 +32,7 @@ export function explainQuery(query: Query): QueryExplanation {
   }
 }
 
-export function explainFilter(filter: Filter): Explanation {
+function explainFilter(filter: Filter): Explanation {
   switch (filter.kind) {
     case 'all':
       return { says: 'every record' }
@@ -51,7 +51,7 @@ export function explainFilter(filter: Filter): Explanation {
   }
 }
 
-export function explainPrune(expr: PruneExpr): Explanation {
+function explainPrune(expr: PruneExpr): Explanation {
   switch (expr.kind) {
     case 'any':
       return { says: 'any block' }

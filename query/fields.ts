@@ -4,7 +4,6 @@ import {
   FIELD_MESSAGE,
   FIELD_SERVICE,
   FIELD_SPAN_ID,
-  FIELD_TAGS,
   FIELD_TRACE_ID,
 } from '../base/columns.ts'
 
@@ -21,8 +20,6 @@ const ALIASES: Readonly<Record<string, readonly string[]>> = {
   [FIELD_TRACE_ID]: ['trace_id', 'trace.id', 'trace\\.id', 'correlationId', 'correlation_id', 'requestId'],
   [FIELD_SPAN_ID]: ['span_id', 'span.id', 'span\\.id'],
 }
-
-export const KNOWN_FIELDS: readonly string[] = [...Object.keys(ALIASES), FIELD_TAGS]
 
 const CANONICAL: ReadonlyMap<string, string> = new Map(
   Object.entries(ALIASES).flatMap(([field, aliases]) => aliases.map((alias): [string, string] => [alias, field])),

@@ -13,10 +13,6 @@ const NUMBER_WITH_UNIT = /^-?\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|d|w|[KMGT]i?B?|k
 const FUZZY = /~([\d.]*)$/
 const BOOST = /\^\d+(?:\.\d+)?$/
 
-export interface Comparison {
-  readonly operator: '>' | '>=' | '<' | '<='
-}
-
 /** The number that `text` writes, or null. Leading zeros and `+` are text: `007` is an id. */
 export function numberOf(text: string): number | null {
   if (text.length > 400 || !NUMBER.test(text)) return null

@@ -29,7 +29,7 @@ function operand(filter: Filter): string {
 }
 
 /** A field's canonical path as a query names it. */
-export function printField(path: string): string {
+function printField(path: string): string {
   let name = ''
   for (let i = 0; i < path.length; i++) {
     const c = path[i]!

@@ -10,7 +10,8 @@ export interface LiteralRun {
   readonly closedRight: boolean
 }
 
-const SEPARATOR = '\0'
+/** Stands in the text of a run for one or more characters that are all ASCII separators of tokens. */
+export const SEPARATOR = '\0'
 /** Copies of a counted repeat that are written out: `(ab){3}` is `ababab`. */
 const COPIES_CHARS_MAX = 64
 

@@ -1,5 +1,5 @@
 import { RegexAutomaton } from './regex-automaton.ts'
-import { type LiteralRun, literalRunsOf } from './regex-literals.ts'
+import { type LiteralRun, literalRunsOf, SEPARATOR } from './regex-literals.ts'
 import { nativeRegex } from './regex-native.ts'
 import { compileProgram } from './regex-program.ts'
 import { parseRegex, type RegexNode } from './regex-syntax.ts'
@@ -66,9 +66,6 @@ export function requiredLiteral(source: string, flags: string): string | null {
   }
   return longest === '' ? null : longest
 }
-
-/** Stands in the text of a run for one or more characters that are all ASCII separators of tokens. */
-export const SEPARATOR = '\0'
 
 /** Texts that every match contains, with what is known of what stands beside them. */
 export function literalRuns(source: string, flags: string, mode: RegexMode): readonly LiteralRun[] {

@@ -7,7 +7,7 @@ import { parseQuery } from '../../../query/parser.ts'
 const doc = readFileSync(new URL('../../../docs/query-language.md', import.meta.url), 'utf8')
 
 test('every example of the documentation parses', () => {
-  const blocks = [...doc.matchAll(/```query\n([^]*?)```/g)].map((match) => match[1]!)
+  const blocks = [...doc.matchAll(/```query\n([\s\S]*?)```/g)].map((match) => match[1]!)
   // What stands behind a gap of three spaces is a remark.
   const examples = blocks.flatMap((block) => block.trim().split('\n')).map((line) => line.replace(/ {3,}.*/, ''))
   assert.ok(examples.length > 20)
@@ -15,7 +15,7 @@ test('every example of the documentation parses', () => {
 })
 
 test('the error of the documentation is the one that is thrown', () => {
-  const shown = JSON.parse(/```json\n([^]*?)```/.exec(doc)![1]!) as Record<string, unknown>
+  const shown = JSON.parse(/```json\n([\s\S]*?)```/.exec(doc)![1]!) as Record<string, unknown>
   assert.throws(
     () => parseQuery('a | stat count()', { nowMs: 0 }),
     (error) =>
