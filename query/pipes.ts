@@ -146,7 +146,15 @@ function withConditions(plan: PipePlan, source: ColumnSource, matches: Bitmap): 
   })
 }
 
-function offerRows(plan: PipePlan, unit: PipeUnit, source: ColumnSource, rows: Bitmap, keeper: RowKeeper<Place>): void {
+/** True when some rows came too late to be kept. */
+function offerRows(
+  plan: PipePlan,
+  unit: PipeUnit,
+  source: ColumnSource,
+  rows: Bitmap,
+  keeper: RowKeeper<Place>,
+): boolean {
+  let wasPassedOver = false
   const readers = plan.carried.map((field) => [field, cellReader(source, field)] as const)
   const { reopen, shard } = unit
   for (const row of rows.toArray()) {
