@@ -38,7 +38,7 @@ export interface TokenPattern {
 export type ValueMatch =
   /** Text equal (case-sensitively; `level` and booleans not), or, where `number` is set, numerically equal to a number value. */
   | { readonly kind: 'equal'; readonly text: string; readonly number: number | null }
-  /** `*` and `?` over the whole value; case-sensitive but for level. */
+  /** `*` and `?` over the whole value; `\*`, `\?` and `\\` are the characters. Case-sensitive but for level. */
   | { readonly kind: 'wildcard'; readonly pattern: string }
   /** Must match the whole value. */
   | { readonly kind: 'regex'; readonly source: string; readonly flags: string }
