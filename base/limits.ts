@@ -133,6 +133,14 @@ export const REGEX_STEPS_MAX = 50_000_000
 export const AGGREGATE_GROUPS_MAX = 100_000
 /** Sketches of distinct values of all groups of one aggregation. */
 export const AGGREGATE_SKETCH_BYTES_MAX = 128 * MIB
+/** Message templates of one query; what is unlike all of them is counted together. */
+export const PATTERN_CLUSTERS_MAX = 2000
+/** Tokens of a message that its template shows. */
+export const PATTERN_TOKENS_MAX = 64
+/** Shapes of messages whose template is remembered; about 100 bytes each. */
+export const PATTERN_MEMO_MAX = 50_000
+/** Templates, the most frequent, that a leaf hands over. */
+export const PATTERNS_PER_LEAF_MAX = 500
 /** T2: no synchronous slice longer than this on any thread. */
 export const SLICE_MAX_MS = 10
 
