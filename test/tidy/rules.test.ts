@@ -157,11 +157,12 @@ test('traces of a machine are found', () => {
   deepEqual(machineTraces(new Map([['a.md', 'see https://github.com/x and ./home/me']])), [])
 })
 
-test('packages from elsewhere and loose versions are found', () => {
+test('packages from elsewhere, missing ones and loose versions are found', () => {
   const locked = (resolved: string, integrity?: string) =>
     lockProblems(JSON.stringify({ packages: { '': {}, a: { resolved, integrity } } })).length
   const official = ['https:/', 'registry.npmjs.org', 'a.tgz'].join('/')
   deepEqual([locked(official, 'sha512-x'), locked(official), locked('https://a.example/a.tgz', 'sha512-x')], [0, 1, 1])
+  equal(lockProblems(JSON.stringify({ packages: { '': { optionalDependencies: { a: '1.0.0' } } } })).length, 1)
   const versioned = (version: string) => looseVersions(JSON.stringify({ dependencies: { a: version } })).length
   deepEqual([versioned('1.2.3'), versioned('^1.2.3'), versioned('1.2'), versioned('*')], [0, 1, 1, 1])
 })

@@ -83,6 +83,9 @@ export function strayUnitTests(modules: readonly SourceModule[]): string[] {
   return modules.flatMap(({ path }) => {
     const folder = posix.dirname(path)
     if (!folder.startsWith('test/unit/')) return []
-    return folders.has(folder.slice('test/unit/'.length)) ? [] : [`${path}: there is no folder of that name to test`]
+    const tested = folder.slice('test/unit/'.length)
+    return folders.has(tested) || folders.has(`test/${tested}`)
+      ? []
+      : [`${path}: there is no folder of that name to test`]
   })
 }

@@ -23,14 +23,30 @@ export function machineTraces(files: Files): string[] {
   })
 }
 
-/** Every package of the lock file is known by its hash; where it names its source, that is the public registry. */
+interface LockedPackage {
+  readonly resolved?: string
+  readonly integrity?: string
+  readonly optional?: boolean
+  readonly optionalDependencies?: Readonly<Record<string, string>>
+}
+
+/**
+ * `npm ci` accepts the lock file everywhere: packages for all platforms are in it, what may be installed is known by its hash, and where
+ * a source is named it is the public registry.
+ */
 export function lockProblems(lockText: string): string[] {
-  const { packages } = JSON.parse(lockText) as { packages: Record<string, { resolved?: string; integrity?: string }> }
-  return Object.entries(packages).flatMap(([path, { resolved, integrity }]) => {
-    if (path === '') return []
+  const { packages } = JSON.parse(lockText) as { packages: Record<string, LockedPackage> }
+  const paths = Object.keys(packages)
+  return Object.entries(packages).flatMap(([path, { resolved, integrity, optional, optionalDependencies }]) => {
     const isElsewhere = resolved !== undefined && !resolved.startsWith(`https://${PUBLIC_REGISTRY}/`)
-    if (isElsewhere) return [`${path}: from ${resolved}`]
-    return integrity === undefined ? [`${path}: no integrity`] : []
+    const missing = Object.keys(optionalDependencies ?? {}).filter(
+      (name) => !paths.some((other) => other.endsWith(`node_modules/${name}`)),
+    )
+    return [
+      isElsewhere ? [`${path}: from ${resolved}`] : [],
+      path !== '' && integrity === undefined && !optional ? [`${path}: no integrity`] : [],
+      missing.map((name) => `${path}: ${name} is not in the file (npm run lock)`),
+    ].flat()
   })
 }
 

@@ -62,7 +62,8 @@ test('every error code is documented and raised somewhere', () => {
   )
 })
 
-test('the lock file names the public registry only', () => deepEqual(lockProblems(textOf('package-lock.json')), []))
+test('the lock file is whole and names the public registry only', () =>
+  deepEqual(lockProblems(textOf('package-lock.json')), []))
 
 test('versions are exact', () => deepEqual(looseVersions(textOf('package.json')), []))
 
