@@ -29,7 +29,7 @@ const ERRNO_NAMES: Readonly<Record<number, string>> = {
 }
 
 /** The errno name (`ENOSPC`) that `error` carries as `code`, as a string or as a number of either sign. */
-export function errnoOf(error: unknown): string | undefined {
+function errnoOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
   const { code } = error
   if (typeof code === 'string') return code in REFUSALS ? code : undefined

@@ -1,5 +1,6 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { present } from '../base/assert.ts'
+import { systemClock } from '../base/clock.ts'
 import { errorToWire, WeirError } from '../base/errors.ts'
 import type { LaneId } from '../base/ids.ts'
 import { JOURNAL_COMMIT_BYTES_MAX, JOURNAL_HANDOVER_BYTES_MAX } from '../base/limits.ts'
@@ -118,7 +119,7 @@ class JournalWriter {
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    setImmediate(() => {
+    void systemClock.yieldTurn().then(() => {
       this.#isScheduled = false
       this.#commit()
       if (this.#appends.length > 0 || this.#trims.length > 0) this.#schedule()
