@@ -1,6 +1,19 @@
 import { assert } from '../base/assert.ts'
 import { keysOfPath } from '../base/columns.ts'
 import { NESTING_DEPTH_MAX, PATH_BYTES_MAX, RECORD_FIELDS_MAX } from '../base/limits.ts'
+import {
+  ARENA,
+  KernelMemory,
+  KNOWN,
+  NEXT,
+  PARENTS,
+  PATH_HASHES,
+  PATH_SLOTS,
+  PATTERN_LENGTHS,
+  PATTERN_STARTS,
+  SEED,
+  SLACK_BYTES,
+} from './kernel/kernel-memory.ts'
 import { knownCodeOf } from './known-fields.ts'
 
 /** Paths known at a time. Senders that make up keys fill it; then it is emptied between two records. */
@@ -34,23 +47,25 @@ const textEncoder = new TextEncoder()
  * The arrays are public for the scanner's inner loop, which reads them; only this class writes them, except `next`.
  */
 export class PathTable {
-  readonly parents = new Int32Array(PATHS_MAX)
+  /** Memory of this thread's scanner and column writers. */
+  readonly memory: KernelMemory
+  readonly parents: Int32Array
   /** What the path stands for; see known-fields.ts. */
-  readonly known = new Uint16Array(PATHS_MAX)
+  readonly known: Uint16Array
   /** Guess: the path that came after this one in the last record. Written by the scanner. */
-  readonly next = new Int32Array(PATHS_MAX)
+  readonly next: Int32Array
   /** The path as it stands in most records, `"key":`, in `arena`; length 0 when the key needs escapes. */
-  readonly patternStarts = new Int32Array(PATHS_MAX)
-  readonly patternLengths = new Int32Array(PATHS_MAX)
-  readonly arena = new Uint8Array(KEY_BYTES_MAX)
-  readonly arenaView = new DataView(this.arena.buffer)
+  readonly patternStarts: Int32Array
+  readonly patternLengths: Int32Array
+  readonly arena: Uint8Array
+  readonly arenaView: DataView
   /** Rises whenever all numbers given out before have become void. */
   epoch = 1
 
   readonly #keyLengths = new Int32Array(PATHS_MAX)
-  readonly #hashes = new Int32Array(PATHS_MAX)
+  readonly #hashes: Int32Array
   readonly #pathBytes = new Int32Array(PATHS_MAX)
-  readonly #slots = new Int32Array(SLOTS)
+  readonly #slots: Int32Array
   readonly #reserved = new Map<string, number>()
   readonly #crowded = new Map<string, number>()
   readonly #names: string[] = ['']
@@ -61,6 +76,27 @@ export class PathTable {
   /** `seed`: any 32-bit number, random in production. */
   constructor(seed: number) {
     this.#seed = seed | 0
+    const memory = new KernelMemory()
+    this.memory = memory
+    this.parents = memory.int32Array(PATHS_MAX)
+    this.known = memory.uint16Array(PATHS_MAX)
+    this.next = memory.int32Array(PATHS_MAX)
+    this.patternStarts = memory.int32Array(PATHS_MAX)
+    this.patternLengths = memory.int32Array(PATHS_MAX)
+    this.arena = memory.uint8Array(KEY_BYTES_MAX)
+    this.arenaView = new DataView(this.arena.buffer, this.arena.byteOffset, this.arena.length + SLACK_BYTES)
+    this.#hashes = memory.int32Array(PATHS_MAX)
+    this.#slots = memory.int32Array(SLOTS)
+    const { words } = memory
+    words[SEED] = this.#seed
+    words[PARENTS] = this.parents.byteOffset
+    words[KNOWN] = this.known.byteOffset
+    words[NEXT] = this.next.byteOffset
+    words[PATTERN_STARTS] = this.patternStarts.byteOffset
+    words[PATTERN_LENGTHS] = this.patternLengths.byteOffset
+    words[ARENA] = this.arena.byteOffset
+    words[PATH_HASHES] = this.#hashes.byteOffset
+    words[PATH_SLOTS] = this.#slots.byteOffset
   }
 
   get count(): number {

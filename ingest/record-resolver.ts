@@ -2,6 +2,27 @@ import { COLUMN_LEVEL_TEXT, COLUMN_SOURCE_PREFIX, VALUE_NUMBER, VALUE_STRING } f
 import { WeirError } from '../base/errors.ts'
 import { PATH_BYTES_MAX, VALUE_BYTES_MAX } from '../base/limits.ts'
 import {
+  DAYS,
+  HOST_DEFAULT_END,
+  HOST_DEFAULT_START,
+  LEVEL_CACHE,
+  LEVEL_CACHE_COUNT,
+  LEVEL_ENDS,
+  LEVEL_FLOOR,
+  LEVEL_STARTS,
+  LEVEL_TEXT_PATH,
+  NAME_ENDS,
+  NAME_STARTS,
+  NEWEST_MS,
+  OLDEST_MS,
+  OWN_PATHS,
+  RANK_SEVERITY_NUMBER as RANK_SEVERITY,
+  RECEIVED_MS,
+  SERVICE_DEFAULT_END,
+  SERVICE_DEFAULT_START,
+  SOURCE_PATHS,
+} from './kernel/kernel-memory.ts'
+import {
   HIDDEN_NAMES,
   HIDDEN_PREFIX,
   KNOWN_COUNT,
@@ -44,11 +65,17 @@ export const RESOLVER_BYTES = 8 * 1024
 const RANKS = 1 << KNOWN_RANK_BITS
 const RANK_SEVERITY_NUMBER = KNOWN_NAMES[KNOWN_LEVEL]!.indexOf(NAME_SEVERITY_NUMBER) + 1
 
+// Tables of the kernel; see kernel.as.
+const DAYS_CACHED = 16
+const LEVELS_CACHED_MAX = 32
+const LEVEL_ENTRY_BYTES = 32
+const LEVEL_TEXT_BYTES_MAX = 16
+
 const textEncoder = new TextEncoder()
 
 /**
- * Gives a scanned record its row: resolves the known fields (S8), time and level. The texts it adds stand in the first
- * RESOLVER_BYTES of the stage's bytes.
+ * Gives a scanned record its row: resolves the known fields (S8), time and level. The texts it adds stand in the stage's
+ * bytes too.
  */
 export class RecordResolver {
   /** After `resolve`: the value of the service column, in the stage's bytes. */
@@ -62,16 +89,20 @@ export class RecordResolver {
   #options: ScanOptions | undefined
 
   /** Paths of the known fields, and of the columns that say by which name they came. */
-  readonly #ownPaths = new Int32Array(KNOWN_COUNT)
-  readonly #sourcePaths = new Int32Array(KNOWN_COUNT)
+  readonly #ownPaths: Int32Array
+  readonly #sourcePaths: Int32Array
   #levelTextPath = 0
   /** Text of name `rank` of a field, at field × RANKS + rank. */
-  readonly #nameStarts = new Int32Array(KNOWN_COUNT * RANKS)
-  readonly #nameEnds = new Int32Array(KNOWN_COUNT * RANKS)
-  readonly #levelStarts = new Int32Array(LEVEL_NAMES.length)
-  readonly #levelEnds = new Int32Array(LEVEL_NAMES.length)
+  readonly #nameStarts: Int32Array
+  readonly #nameEnds: Int32Array
+  readonly #levelStarts: Int32Array
+  readonly #levelEnds: Int32Array
   readonly #fixedBytes: number
-  #used = 0
+  readonly #textsStart: number
+  #used: number
+  /** The control block of the kernel. */
+  readonly #words: Int32Array
+  readonly #floats: Float64Array
   /** Defaults of the request; an end of 0 means none. */
   #serviceDefaultStart = 0
   #serviceDefaultEnd = 0
@@ -80,9 +111,41 @@ export class RecordResolver {
   /** Paths that the request prefers, and what they stood for before. */
   #chosen: { readonly path: number; readonly codeBefore: number; readonly start: number; readonly end: number }[] = []
 
-  constructor(paths: PathTable, stage: RowStage) {
+  /** The kernel's tables: days it knows, and levels by their text. */
+  readonly #days: Int32Array
+  readonly #daysMs: Float64Array
+  readonly #levelCache: Uint8Array
+
+  /** Texts of ours go to the RESOLVER_BYTES of the stage from `textsStart` on. */
+  constructor(paths: PathTable, stage: RowStage, textsStart: number) {
     this.#paths = paths
     this.#stage = stage
+    this.#textsStart = textsStart
+    this.#used = textsStart
+    const { memory } = paths
+    const { words } = memory
+    this.#words = words
+    this.#floats = memory.floats
+    this.#ownPaths = memory.int32Array(KNOWN_COUNT)
+    this.#sourcePaths = memory.int32Array(KNOWN_COUNT)
+    this.#nameStarts = memory.int32Array(KNOWN_COUNT * RANKS)
+    this.#nameEnds = memory.int32Array(KNOWN_COUNT * RANKS)
+    this.#levelStarts = memory.int32Array(LEVEL_NAMES.length)
+    this.#levelEnds = memory.int32Array(LEVEL_NAMES.length)
+    this.#levelCache = memory.uint8Array(LEVELS_CACHED_MAX * LEVEL_ENTRY_BYTES)
+    this.#days = memory.int32Array(DAYS_CACHED * 4)
+    this.#daysMs = memory.floatsAt(this.#days.byteOffset, DAYS_CACHED * 2)
+    this.#days.fill(-1)
+    words[OWN_PATHS] = this.#ownPaths.byteOffset
+    words[SOURCE_PATHS] = this.#sourcePaths.byteOffset
+    words[NAME_STARTS] = this.#nameStarts.byteOffset
+    words[NAME_ENDS] = this.#nameEnds.byteOffset
+    words[LEVEL_STARTS] = this.#levelStarts.byteOffset
+    words[LEVEL_ENDS] = this.#levelEnds.byteOffset
+    words[LEVEL_CACHE] = this.#levelCache.byteOffset
+    words[LEVEL_CACHE_COUNT] = 0
+    words[DAYS] = this.#days.byteOffset
+    words[RANK_SEVERITY] = RANK_SEVERITY_NUMBER
     KNOWN_NAMES.forEach((names, field) => {
       names.forEach((name, i) => {
         this.#nameStarts[field * RANKS + i + 1] = this.#used
@@ -105,6 +168,16 @@ export class RecordResolver {
     this.#hostDefaultStart = this.#used
     this.#hostDefaultEnd = options.hostDefault === undefined ? 0 : this.#putChosen('host', options.hostDefault)
     if (this.#epoch !== this.#paths.epoch) this.#internOwn()
+    const words = this.#words
+    words[SERVICE_DEFAULT_START] = this.#serviceDefaultStart
+    words[SERVICE_DEFAULT_END] = this.#serviceDefaultEnd
+    words[HOST_DEFAULT_START] = this.#hostDefaultStart
+    words[HOST_DEFAULT_END] = this.#hostDefaultEnd
+    words[LEVEL_FLOOR] = options.levelFloor ?? 0
+    words[LEVEL_TEXT_PATH] = this.#levelTextPath
+    this.#floats[RECEIVED_MS] = options.receivedMs
+    this.#floats[OLDEST_MS] = options.oldestMs
+    this.#floats[NEWEST_MS] = options.newestMs
     this.#choose('time_field', KNOWN_TIMESTAMP, options.timeField)
     this.#choose('message_field', KNOWN_MESSAGE, options.messageField)
   }
@@ -118,11 +191,18 @@ export class RecordResolver {
     this.#chosen.length = 0
   }
 
-  /** Looks its paths up again if the path table was emptied; call it before each record. */
-  refresh(): void {
-    if (this.#epoch === this.#paths.epoch) return
+  /** Looks its paths up again if the path table was emptied, and says so; call it before each record. */
+  refresh(): boolean {
+    if (this.#epoch === this.#paths.epoch) return false
     this.#chosen.length = 0
     this.begin(this.#options!)
+    return true
+  }
+
+  /** Level of the message in the stage's bytes[start, end), as of a record without a level. */
+  levelOf(start: number, end: number): number {
+    const level = detectLevel(this.#stage.bytes, start, end)
+    return level === LEVEL_UNKNOWN ? LEVEL_INFO : level
   }
 
   /** Completes the record that `scanner` has staged. Returns why it is refused, or null. */
@@ -148,6 +228,7 @@ export class RecordResolver {
       else if (type === VALUE_STRING) level = levelOfText(bytes, from, to)
       else if (type === VALUE_NUMBER) level = levelOfNumber(bytes, from, to)
       if (level === LEVEL_UNKNOWN) level = this.#levelOfMessage(scanner)
+      else this.#remember(levelRank === RANK_SEVERITY_NUMBER ? type + 16 : type, from, to, level)
       const nameStart = this.#levelStarts[level]!
       const nameEnd = this.#levelEnds[level]!
       let isSame = type === VALUE_STRING && to - from === nameEnd - nameStart
@@ -175,6 +256,11 @@ export class RecordResolver {
           ? time.parseText(bytes, starts[i]!, ends[i]!)
           : time.parseNumber(bytes, starts[i]!, ends[i]!)
       if (!isTime) return 'invalid_timestamp'
+      if (types[i] === VALUE_STRING && time.day >= 0) {
+        const entry = time.day & (DAYS_CACHED - 1)
+        this.#days[entry * 4] = time.day
+        this.#daysMs[entry * 2 + 1] = time.dayMs
+      }
       const ms = time.ms
       if (ms < options.oldestMs || ms > options.newestMs) return 'timestamp_out_of_range'
       stage.timeMs = ms
@@ -203,12 +289,32 @@ export class RecordResolver {
     return null
   }
 
+  /** Tells the kernel the level of a text; see cachedLevel in kernel.as. */
+  #remember(kind: number, start: number, end: number, level: number): void {
+    const cache = this.#levelCache
+    const length = end - start
+    if (length > LEVEL_TEXT_BYTES_MAX) return
+    let count = this.#words[LEVEL_CACHE_COUNT]!
+    for (let entry = 0; entry < count; entry++) {
+      const at = entry * LEVEL_ENTRY_BYTES
+      if (cache[at] !== kind || cache[at + 1] !== length) continue
+      let i = 0
+      while (i < length && cache[at + 16 + i] === this.#stage.bytes[start + i]) i++
+      if (i === length) return
+    }
+    if (count === LEVELS_CACHED_MAX) count = 0
+    const at = count * LEVEL_ENTRY_BYTES
+    cache[at] = kind
+    cache[at + 1] = length
+    cache[at + 2] = level
+    cache.set(this.#stage.bytes.subarray(start, end), at + 16)
+    this.#words[LEVEL_CACHE_COUNT] = count + 1
+  }
+
   #levelOfMessage(scanner: RecordScanner): number {
     if (scanner.ranks[KNOWN_MESSAGE] === RANK_NONE) return LEVEL_INFO
     const i = scanner.places[KNOWN_MESSAGE]!
-    const { bytes, starts, ends } = this.#stage
-    const level = detectLevel(bytes, starts[i]!, ends[i]!)
-    return level === LEVEL_UNKNOWN ? LEVEL_INFO : level
+    return this.levelOf(this.#stage.starts[i]!, this.#stage.ends[i]!)
   }
 
   /** Moves the value at `place` to the field's own column and records the name it came by. */
@@ -303,7 +409,10 @@ export class RecordResolver {
   }
 
   #put(text: string): number {
-    const { written } = textEncoder.encodeInto(text, this.#stage.bytes.subarray(this.#used, RESOLVER_BYTES))
+    const { written } = textEncoder.encodeInto(
+      text,
+      this.#stage.bytes.subarray(this.#used, this.#textsStart + RESOLVER_BYTES),
+    )
     this.#used += written
     return this.#used
   }

@@ -15,6 +15,7 @@ import {
   skipNumber,
   ValueSkipper,
 } from './json-text.ts'
+import { PLACES, RANKS, SCRATCH, SEEN, STAMP } from './kernel/kernel-memory.ts'
 import { KNOWN_COUNT, KNOWN_RANK_BITS, KNOWN_RANK_MASK, KNOWN_RANK_OWN, KNOWN_TIMESTAMP } from './known-fields.ts'
 import { HASH_MULTIPLIER, PATH_ROOT, PATH_TOO_LONG, type PathTable } from './path-table.ts'
 import type { RejectCode } from './reject.ts'
@@ -39,8 +40,8 @@ export class RecordScanner {
    * After a scan: for each known field, the lowest rank among its names that the record has, and its place in the stage;
    * RANK_NONE when it has none.
    */
-  readonly ranks = new Uint8Array(KNOWN_COUNT)
-  readonly places = new Int32Array(KNOWN_COUNT)
+  readonly ranks: Uint8Array
+  readonly places: Int32Array
   /** After a scan: how many fields have a name that is ours, or lost their column to a preferred name. */
   displaced = 0
 
@@ -52,7 +53,8 @@ export class RecordScanner {
   #space = SPACE_IN_DOCUMENT
   /** Path → number of the record that had it last. */
   readonly #seen: Int32Array
-  #record = 0
+  /** The control block: numbers of records count on from the kernel's. */
+  readonly #words: Int32Array
   readonly #decoder = new StringDecoder()
   readonly #skipper = new ValueSkipper()
 
@@ -60,17 +62,21 @@ export class RecordScanner {
     this.#paths = paths
     this.#stage = stage
     this.#scratchStart = scratchStart
-    this.#seen = new Int32Array(paths.parents.length)
+    const { memory } = paths
+    this.#seen = memory.int32Array(paths.parents.length)
+    // The kernel fills eight ranks at once.
+    this.ranks = memory.uint8Array(8)
+    this.places = memory.int32Array(KNOWN_COUNT)
+    this.#words = memory.words
+    this.#words[SEEN] = this.#seen.byteOffset
+    this.#words[RANKS] = this.ranks.byteOffset
+    this.#words[PLACES] = this.places.byteOffset
+    this.#words[SCRATCH] = scratchStart
   }
 
   /** Sets the table of white space between tokens. */
   set space(table: Uint8Array) {
     this.#space = table
-  }
-
-  /** Whether the record scanned last has a value or an object at `path`. */
-  has(path: number): boolean {
-    return this.#seen[path] === this.#record
   }
 
   /**
@@ -99,8 +105,8 @@ export class RecordScanner {
     ranks.fill(RANK_NONE)
     this.displaced = 0
     this.#scratch = this.#scratchStart
-    this.#record = (this.#record + 1) | 0
-    const record = this.#record
+    const record = (this.#words[STAMP]! + 1) | 0
+    this.#words[STAMP] = record
     stage.count = 0
 
     let count = 0

@@ -16,11 +16,34 @@ import {
   StructureSkipper,
   ValueSkipper,
 } from './json-text.ts'
+import {
+  ACCEPTED,
+  CELLS,
+  DETECT_END,
+  DETECT_START,
+  DETECTED_LEVEL,
+  KERNEL_DETECT,
+  type KernelMemory,
+  LINE,
+  MODE,
+  MODE_ARRAY,
+  MODE_LINES,
+  MODE_OBJECTS,
+  POSITION,
+  POSITION_LIMIT,
+  RECORDS_LEFT,
+  STAGE_ENDS,
+  STAGE_PATHS,
+  STAGE_STARTS,
+  STAGE_TYPES,
+  WINDOW_END,
+} from './kernel/kernel-memory.ts'
+import { LEVEL_UNKNOWN } from './level.ts'
 import type { PathTable } from './path-table.ts'
 import { RESOLVER_BYTES, RecordResolver } from './record-resolver.ts'
 import { RecordScanner } from './record-scanner.ts'
 import { REJECT_CATALOGUE, type RecordRejection, type RejectCode } from './reject.ts'
-import { RowStage } from './row-stage.ts'
+import { RowStage, stageArrays } from './row-stage.ts'
 import {
   AT_ARRAY_NEXT,
   AT_ARRAY_START,
@@ -38,13 +61,10 @@ import {
 import { type Route, ServiceRoutes } from './service-routes.ts'
 
 /** The body is looked at through a window of our own memory: one array for the loops, zeros after its end. */
-const WINDOW_AT = RESOLVER_BYTES
 const WINDOW_BYTES = 256 * 1024
 /** A window that starts with a record holds all of it, and enough more to see that a longer one is too long. */
 const WINDOW_BYTES_MAX = RECORD_BYTES_MAX + 64 * 1024
-const SLACK_BYTES = 64
-const SCRATCH_AT = WINDOW_AT + WINDOW_BYTES_MAX + SLACK_BYTES
-const STAGE_BYTES = SCRATCH_AT + RECORD_BYTES_MAX + 64 * 1024 + SLACK_BYTES
+const ZEROS_BYTES = 64
 /** A fault this close to the window's end may come of the end alone; longer than any token that is compared whole. */
 const WINDOW_TAIL_BYTES = 16
 
@@ -70,25 +90,50 @@ export class Scanner {
   readonly #stage: RowStage
   readonly #record: RecordScanner
   readonly #resolver: RecordResolver
-  readonly #routes = new ServiceRoutes()
+  readonly #routes: ServiceRoutes
   readonly #valueSkipper = new ValueSkipper()
 
+  readonly #memory: KernelMemory
+  readonly #usesKernel: boolean
+  /** Where the window stands in the stage's bytes. */
+  readonly #windowAt: number
   /** Body offset of the window's first byte, and the stage position after its last. */
   #windowStart = 0
-  #windowEnd = WINDOW_AT
+  #windowEnd = 0
   /** The window holds bytes that are not UTF-8: each record is checked alone. */
   #isDoubtful = false
 
   #accepted = 0
   #rejected = 0
+  #takenByKernel = 0
   #faultCode: RejectCode = 'invalid_json'
   #faultReason = ''
 
-  constructor(paths: PathTable) {
+  /** One scanner for a path table. Without the kernel all records take the other path, to the same end; for tests. */
+  constructor(paths: PathTable, { usesKernel = true } = {}) {
+    const { memory } = paths
     this.#paths = paths
-    this.#stage = new RowStage(new Uint8Array(STAGE_BYTES))
-    this.#record = new RecordScanner(paths, this.#stage, SCRATCH_AT)
-    this.#resolver = new RecordResolver(paths, this.#stage)
+    this.#memory = memory
+    this.#usesKernel = usesKernel
+    // The stage's bytes are the whole memory: values in the window, decoded ones, and texts of ours have one address space.
+    const arrays = stageArrays(memory)
+    this.#stage = new RowStage(memory.u8, arrays)
+    const textsAt = memory.reserve(RESOLVER_BYTES)
+    this.#windowAt = memory.reserve(WINDOW_BYTES_MAX + ZEROS_BYTES)
+    this.#record = new RecordScanner(paths, this.#stage, memory.reserve(RECORD_BYTES_MAX + 64 * 1024))
+    this.#resolver = new RecordResolver(paths, this.#stage, textsAt)
+    this.#routes = new ServiceRoutes(memory)
+    const { words } = memory
+    words[STAGE_PATHS] = arrays.paths.byteOffset
+    words[STAGE_STARTS] = arrays.starts.byteOffset
+    words[STAGE_ENDS] = arrays.ends.byteOffset
+    words[STAGE_TYPES] = arrays.types.byteOffset
+    words[CELLS] = memory.reserve(arrays.paths.length * 8)
+  }
+
+  /** Records that the kernel has taken so far; the others were out of the ordinary. */
+  get takenByKernel(): number {
+    return this.#takenByKernel
   }
 
   /** A cursor at the start of `body`, which must not change until the last chunk is scanned. */
@@ -109,6 +154,7 @@ export class Scanner {
     this.#accepted = 0
     this.#rejected = 0
     this.#routes.clear()
+    this.#memory.requireRoom()
     this.#paths.makeRoom()
     this.#resolver.begin(scan.options)
     this.#setPlace(scan, scan.place)
@@ -129,14 +175,17 @@ export class Scanner {
     const resolver = this.#resolver
     const indexEnd = scan.index + CHUNK_ROWS_MAX
     this.#load(scan, WINDOW_BYTES)
-    let p = WINDOW_AT
+    let p = this.#windowAt
     for (;;) {
+      this.#paths.makeRoom()
+      if (resolver.refresh()) this.#routes.clear()
+      if (this.#usesKernel) p = this.#runKernel(scan, p, chunkStart, indexEnd)
       p = this.#next(scan, p)
       if (p < 0) {
         if (p === NEXT_IS_BEYOND) {
           if (scan.position - chunkStart >= CHUNK_BYTES_MAX) return
           this.#load(scan, WINDOW_BYTES)
-          p = WINDOW_AT
+          p = this.#windowAt
           continue
         }
         if (p === NEXT_IS_NONE) {
@@ -147,18 +196,15 @@ export class Scanner {
         this.#goOnSkipping(scan, onReject)
         return
       }
-      const position = this.#windowStart + p - WINDOW_AT
+      const position = this.#windowStart + p - this.#windowAt
       scan.position = position
       if (position - chunkStart >= CHUNK_BYTES_MAX || scan.index >= indexEnd) return
-      this.#paths.makeRoom()
-      resolver.refresh()
-
       let end = -1
       if (bytes[p] === OPEN_BRACE) {
         end = record.scan(p)
         if (end < 0) {
           if (record.faultAt >= this.#windowEnd - WINDOW_TAIL_BYTES && this.#extend(scan)) {
-            p = WINDOW_AT
+            p = this.#windowAt
             continue
           }
           this.#faultCode = record.faultCode
@@ -169,7 +215,7 @@ export class Scanner {
         end = this.#valueSkipper.skip(bytes, view, p, 1, scan.place === AT_LINE ? SPACE_IN_LINE : SPACE_IN_DOCUMENT)
         const faultAt = end < 0 ? this.#valueSkipper.faultAt : end
         if (faultAt >= this.#windowEnd - WINDOW_TAIL_BYTES && this.#extend(scan)) {
-          p = WINDOW_AT
+          p = this.#windowAt
           continue
         }
         if (end >= 0) {
@@ -196,7 +242,7 @@ export class Scanner {
         if (bytes[after] !== NEWLINE) {
           if (after >= this.#windowEnd) {
             if (this.#extend(scan)) {
-              p = WINDOW_AT
+              p = this.#windowAt
               continue
             }
           } else {
@@ -214,10 +260,10 @@ export class Scanner {
       if (end < 0) {
         this.#refuse(scan, this.#faultCode, this.#faultReason, scan.place === AT_LINE ? 'line' : 'structure')
         if (!this.#goOnSkipping(scan, onReject)) return
-        p = scan.position - this.#windowStart + WINDOW_AT
+        p = scan.position - this.#windowStart + this.#windowAt
         if (p > this.#windowEnd) {
           this.#load(scan, WINDOW_BYTES)
-          p = WINDOW_AT
+          p = this.#windowAt
         }
         continue
       }
@@ -237,9 +283,32 @@ export class Scanner {
     }
   }
 
+  /** Lets the kernel take as many records from `p` on as it can; returns the position after the last. */
+  #runKernel(scan: Scan, p: number, chunkStart: number, indexEnd: number): number {
+    if (this.#isDoubtful || (scan.place !== AT_LINE && scan.place !== AT_ARRAY_NEXT && scan.place !== AT_OBJECT))
+      return p
+    const { words, control, run } = this.#memory
+    words[POSITION] = p
+    words[WINDOW_END] = this.#windowEnd
+    words[MODE] = scan.place === AT_LINE ? MODE_LINES : scan.place === AT_ARRAY_NEXT ? MODE_ARRAY : MODE_OBJECTS
+    words[LINE] = scan.line
+    words[RECORDS_LEFT] = indexEnd - scan.index
+    const limit = chunkStart + CHUNK_BYTES_MAX - this.#windowStart + this.#windowAt
+    words[POSITION_LIMIT] = Math.max(limit, 0)
+    words[ACCEPTED] = 0
+    words[DETECTED_LEVEL] = LEVEL_UNKNOWN
+    while (run(control) === KERNEL_DETECT)
+      words[DETECTED_LEVEL] = this.#resolver.levelOf(words[DETECT_START]!, words[DETECT_END]!)
+    scan.line = words[LINE]!
+    scan.index += words[ACCEPTED]!
+    this.#accepted += words[ACCEPTED]!
+    this.#takenByKernel += words[ACCEPTED]!
+    return words[POSITION]!
+  }
+
   /** Puts the cursor after a record that ended at `end`. */
   #advance(scan: Scan, end: number): void {
-    scan.position = this.#windowStart + end - WINDOW_AT
+    scan.position = this.#windowStart + end - this.#windowAt
     if (scan.place === AT_ARRAY_START || scan.place === AT_ARRAY_VALUE) scan.place = AT_ARRAY_NEXT
   }
 
@@ -257,7 +326,7 @@ export class Scanner {
         if (c === NEWLINE) scan.line++
         c = bytes[++p]!
       }
-      scan.position = this.#windowStart + p - WINDOW_AT
+      scan.position = this.#windowStart + p - this.#windowAt
       if (p >= this.#windowEnd) {
         if (scan.position < scan.body.length) return NEXT_IS_BEYOND
         if (scan.place === AT_ENVELOPE_END) return this.#fault('invalid_json', 'the envelope is not closed')
@@ -338,7 +407,7 @@ export class Scanner {
 
   /** Whether the window goes to the end of the body. */
   #windowReaches(scan: Scan): boolean {
-    return this.#windowStart + this.#windowEnd - WINDOW_AT >= scan.body.length
+    return this.#windowStart + this.#windowEnd - this.#windowAt >= scan.body.length
   }
 
   /** Moves the window to `scan.position`. */
@@ -346,10 +415,10 @@ export class Scanner {
     const { bytes } = this.#stage
     const from = scan.position
     const to = Math.min(from + size, scan.body.length)
-    bytes.set(scan.body.subarray(from, to), WINDOW_AT)
+    bytes.set(scan.body.subarray(from, to), this.#windowAt)
     this.#windowStart = from
-    this.#windowEnd = WINDOW_AT + to - from
-    bytes.fill(0, this.#windowEnd, this.#windowEnd + SLACK_BYTES)
+    this.#windowEnd = this.#windowAt + to - from
+    bytes.fill(0, this.#windowEnd, this.#windowEnd + ZEROS_BYTES)
     // The last character may be cut.
     let whole = this.#windowEnd
     if (to < scan.body.length) {
@@ -362,7 +431,7 @@ export class Scanner {
         }
       }
     }
-    this.#isDoubtful = !isUtf8(bytes.subarray(WINDOW_AT, whole))
+    this.#isDoubtful = !isUtf8(bytes.subarray(this.#windowAt, whole))
   }
 
   /**
@@ -370,7 +439,7 @@ export class Scanner {
    */
   #extend(scan: Scan): boolean {
     if (this.#windowReaches(scan)) return false
-    const size = this.#windowEnd - WINDOW_AT
+    const size = this.#windowEnd - this.#windowAt
     if (this.#windowStart === scan.position && size >= WINDOW_BYTES_MAX) return false
     this.#load(scan, this.#windowStart === scan.position ? WINDOW_BYTES_MAX : WINDOW_BYTES)
     return true

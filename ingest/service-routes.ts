@@ -1,5 +1,13 @@
 import type { ColumnWriter } from './column-writer.ts'
-import { STAGE_SLACK_BYTES } from './row-stage.ts'
+import {
+  type KernelMemory,
+  ROUTE_ENDS,
+  ROUTE_NAMES,
+  ROUTE_SLOTS,
+  ROUTE_STARTS,
+  ROUTE_WRITERS,
+  SLACK_BYTES,
+} from './kernel/kernel-memory.ts'
 import { copyBytes, equalBytes, hashValue } from './writer-column.ts'
 
 /** The writer of a service's rows; `bytes[start, end)` is its name, valid during the call only. */
@@ -13,13 +21,29 @@ const NAMES_BYTES = 64 * 1024
 
 /** Asks `Route` once for each distinct service of a chunk. Names are compared byte by byte. */
 export class ServiceRoutes {
-  readonly #slots = new Uint16Array(SLOTS)
-  readonly #starts = new Int32Array(ROUTES_MAX + 1)
-  readonly #ends = new Int32Array(ROUTES_MAX + 1)
+  readonly #slots: Uint16Array
+  readonly #starts: Int32Array
+  readonly #ends: Int32Array
+  readonly #addresses: Int32Array
   readonly #writers: ColumnWriter[] = []
-  readonly #names = new Uint8Array(NAMES_BYTES + STAGE_SLACK_BYTES)
-  readonly #namesView = new DataView(this.#names.buffer)
+  readonly #names: Uint8Array
+  readonly #namesView: DataView
   #used = 0
+
+  constructor(memory: KernelMemory) {
+    this.#slots = memory.uint16Array(SLOTS)
+    this.#starts = memory.int32Array(ROUTES_MAX + 1)
+    this.#ends = memory.int32Array(ROUTES_MAX + 1)
+    this.#addresses = memory.int32Array(ROUTES_MAX + 1)
+    this.#names = memory.uint8Array(NAMES_BYTES + SLACK_BYTES)
+    this.#namesView = new DataView(this.#names.buffer, this.#names.byteOffset, this.#names.length)
+    const { words } = memory
+    words[ROUTE_SLOTS] = this.#slots.byteOffset
+    words[ROUTE_STARTS] = this.#starts.byteOffset
+    words[ROUTE_ENDS] = this.#ends.byteOffset
+    words[ROUTE_WRITERS] = this.#addresses.byteOffset
+    words[ROUTE_NAMES] = this.#names.byteOffset
+  }
 
   /** Forgets all: writers change from frame to frame. */
   clear(): void {
@@ -48,6 +72,7 @@ export class ServiceRoutes {
     this.#writers.push(writer)
     const entry = this.#writers.length
     this.#slots[slot] = entry
+    this.#addresses[entry] = writer.address()
     copyBytes(bytes, view, start, length, this.#names, this.#namesView, this.#used)
     this.#starts[entry] = this.#used
     this.#used += length

@@ -27,9 +27,9 @@ const NUMBER_BYTES_MAX = 64
 export class TimestampParser {
   ms = 0
   ns = 0
-  /** The day that was parsed last, as year × 512 + month × 32 + day, and its start. */
-  #day = -1
-  #dayMs = 0
+  /** The day of the text that was parsed last, as year × 512 + month × 32 + day, and its start in UTC. */
+  day = -1
+  dayMs = 0
 
   /** Parses the text of a string; false when it has none of the forms. */
   parseText(bytes: Uint8Array, start: number, end: number): boolean {
@@ -54,7 +54,7 @@ export class TimestampParser {
     if (bytes[start + 13] !== 0x3a || bytes[start + 16] !== 0x3a) return false
     if (separator !== 0x54 && separator !== 0x20 && separator !== 0x74) return false
     const day = (y0 * 1000 + y1 * 100 + y2 * 10 + y3) * 512 + (o0 * 10 + o1) * 32 + d0 * 10 + d1
-    if (day !== this.#day && !this.#setDay(day)) return false
+    if (day !== this.day && !this.#setDay(day)) return false
     const hour = h0 * 10 + h1
     const minute = m0 * 10 + m1
     const second = s0 * 10 + s1
@@ -83,7 +83,7 @@ export class TimestampParser {
       offsetMs = minutes * MINUTE_MS
     }
     const fractionMs = Math.floor(fraction / 1e6)
-    this.ms = this.#dayMs + hour * HOUR_MS + minute * MINUTE_MS + second * SECOND_MS + fractionMs - offsetMs
+    this.ms = this.dayMs + hour * HOUR_MS + minute * MINUTE_MS + second * SECOND_MS + fractionMs - offsetMs
     this.ns = fraction - fractionMs * 1e6
     return true
   }
@@ -150,8 +150,8 @@ export class TimestampParser {
     const isLeap = (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0
     const days = month === 2 ? (isLeap ? 29 : 28) : month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31
     if (day > days) return false
-    this.#day = packed
-    this.#dayMs = daysFromCivil(year, month, day) * DAY_MS
+    this.day = packed
+    this.dayMs = daysFromCivil(year, month, day) * DAY_MS
     return true
   }
 }

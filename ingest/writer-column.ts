@@ -1,157 +1,229 @@
 import type { Column } from '../base/columns.ts'
 import { DICTIONARY_VALUES_MAX } from '../base/limits.ts'
+import { blockBytes, type KernelMemory } from './kernel/kernel-memory.ts'
 import { STAGE_SLACK_BYTES } from './row-stage.ts'
 
+// These are known to kernel.as too.
 /** A power of two, at least twice DICTIONARY_VALUES_MAX. */
 const SLOTS = 512
 /** A run of taken slots this long means that the values collide on purpose: the column goes on as plain bytes. */
 const PROBES_MAX = 24
 /** Longer values are seldom repeated, and comparing them would cost more than keeping them. */
 const DICTIONARY_VALUE_BYTES_MAX = 256
+
 const ROWS_INITIAL = 256
 const BYTES_INITIAL = 512
-/** A buffer that one unusual frame has blown up is not kept for the next. */
-const BYTES_KEPT_MAX = 2 * 1024 * 1024
+/** Frames that go by without a dictionary after one has failed. */
+const PLAIN_FRAMES = 32
 /** Runs shorter than this are copied in words; a call of `set` costs about as much as this many bytes. */
-const SET_BYTES_MIN = 192
+const SET_BYTES_MIN = 128
+
+// Words of the column block, in step with kernel.as.
+const ROWS = 0
+const ROWS_CAPACITY = 1
+const OFFSETS = 2
+const BYTES = 3
+const BYTES_CAPACITY = 4
+const BYTE_LENGTH = 5
+const FILLED = 6
+const IS_DICTIONARY = 7
+const DICTIONARY_SLOTS = 8
+const VALUE_TYPES = 9
+const VALUE_OFFSETS = 10
+const VALUE_COUNT = 11
+const COLUMN_BYTES = 64
+
+/** The dictionary's block: slots, types, offsets. */
+const TYPES_AT = SLOTS
+const OFFSETS_AT = TYPES_AT + 256
+const DICTIONARY_BYTES = OFFSETS_AT + (DICTIONARY_VALUES_MAX + 1) * 4
 
 /**
- * One column while rows are added: a dictionary as long as that pays, plain bytes otherwise. Buffers are kept from frame
- * to frame. Rows without the field cost nothing until the next row that has it.
+ * One column while rows are added: a dictionary as long as that pays, plain bytes otherwise. Its buffers stand in the
+ * kernel's memory from `open` to `reset`; what it remembers in between is how large they were, and whether a dictionary is
+ * worth a try. Rows without the field cost nothing until the next row that has it.
  */
 export class WriterColumn {
   readonly name: string
-  isDictionary: boolean
-  /** Rows written so far, absent ones before the last value included; 0: not used in this frame. */
-  filled = 0
   /** Frames in a row that did not use the column. */
   idleFrames = 0
-  /** Frames until a dictionary is tried again; 0: it is tried in the next. */
-  plainFrames = 0
 
-  /** Dictionary: code of each row. Plain: type of each row. */
-  #rows: Uint8Array
-  /** Plain: start of each row's value, and the end of the last. */
-  #offsets: Uint32Array
-  #bytes: Uint8Array
-  #view: DataView
-  #byteLength = 0
+  readonly #memory: KernelMemory
+  /** The column block; 0 while the column is closed. */
+  #block = 0
+  #isDictionary = true
+  /** Frames until a dictionary is tried again. */
+  #plainFrames = 0
+  #rowsHint = ROWS_INITIAL
+  #bytesHint = BYTES_INITIAL
 
-  /** Dictionary: hash slot → code, 0 for free. */
-  #slots: Uint8Array
-  #valueTypes: Uint8Array
-  #valueOffsets: Uint32Array
-  #valueCount = 0
-
-  constructor(name: string) {
+  constructor(memory: KernelMemory, name: string) {
+    this.#memory = memory
     this.name = name
-    this.isDictionary = true
-    this.#rows = new Uint8Array(ROWS_INITIAL)
-    this.#offsets = new Uint32Array(0)
-    this.#bytes = new Uint8Array(BYTES_INITIAL + STAGE_SLACK_BYTES)
-    this.#view = new DataView(this.#bytes.buffer)
-    this.#slots = new Uint8Array(SLOTS)
-    this.#valueTypes = new Uint8Array(DICTIONARY_VALUES_MAX)
-    this.#valueOffsets = new Uint32Array(DICTIONARY_VALUES_MAX + 1)
   }
 
-  /** Adds the value of `row`, which is at or beyond `filled`. `bytes` has STAGE_SLACK_BYTES after `end`. */
+  /** Address of the column block; 0 while the column is closed. */
+  get address(): number {
+    return this.#block
+  }
+
+  /** Gets the column its buffers for this frame. */
+  open(): void {
+    const memory = this.#memory
+    const { i32 } = memory
+    this.#block = memory.allocate(COLUMN_BYTES)
+    const at = this.#block >> 2
+    const rowsCapacity = blockBytes(this.#rowsHint)
+    const bytesCapacity = blockBytes(this.#bytesHint)
+    i32[at + ROWS] = memory.allocate(rowsCapacity)
+    i32[at + ROWS_CAPACITY] = rowsCapacity
+    i32[at + BYTES] = memory.allocate(bytesCapacity)
+    i32[at + BYTES_CAPACITY] = bytesCapacity
+    i32[at + BYTE_LENGTH] = 0
+    i32[at + FILLED] = 0
+    i32[at + VALUE_COUNT] = 0
+    if (this.#isDictionary) this.#openDictionary()
+    else this.#openPlain()
+  }
+
+  /** Adds the value of `row`, which is beyond all rows before. `bytes` has STAGE_SLACK_BYTES after `end`. */
   add(row: number, type: number, bytes: Uint8Array, view: DataView, start: number, end: number): void {
-    if (row >= this.#rows.length) this.#growRows(row)
-    if (this.isDictionary) {
+    const { u8, i32 } = this.#memory
+    const at = this.#block >> 2
+    if (row >= i32[at + ROWS_CAPACITY]!) this.#growRows(row)
+    const filled = i32[at + FILLED]!
+    if (i32[at + IS_DICTIONARY] === 1) {
       const code = this.#codeOf(type, bytes, view, start, end)
       if (code !== 0) {
-        if (row !== this.filled) this.#rows.fill(0, this.filled, row)
-        this.#rows[row] = code
-        this.filled = row + 1
+        const rows = i32[at + ROWS]!
+        if (row !== filled) u8.fill(0, rows + filled, rows + row)
+        u8[rows + row] = code
+        i32[at + FILLED] = row + 1
         return
       }
       this.#becomePlain()
     }
-    if (row !== this.filled) this.#skipTo(row)
-    const length = end - start
-    const at = this.#byteLength
-    if (at + length + STAGE_SLACK_BYTES > this.#bytes.length) this.#growBytes(at + length)
-    copyBytes(bytes, view, start, length, this.#bytes, this.#view, at)
-    this.#rows[row] = type
-    this.#byteLength = at + length
-    this.#offsets[row + 1] = at + length
-    this.filled = row + 1
+    if (row !== filled) this.#skipTo(row)
+    const to = this.#append(bytes, view, start, end)
+    u8[i32[at + ROWS]! + row] = type
+    i32[(i32[at + OFFSETS]! >> 2) + row + 1] = to
+    i32[at + FILLED] = row + 1
   }
 
   /** The column over `rowCount` rows; views of buffers that `reset` takes back. */
   finish(rowCount: number): Column {
-    if (rowCount > this.#rows.length) this.#growRows(rowCount - 1)
-    if (this.isDictionary) {
-      this.#rows.fill(0, this.filled, rowCount)
-      this.filled = rowCount
+    const memory = this.#memory
+    const { u8, i32 } = memory
+    const at = this.#block >> 2
+    if (rowCount > i32[at + ROWS_CAPACITY]!) this.#growRows(rowCount - 1)
+    const filled = i32[at + FILLED]!
+    const rows = i32[at + ROWS]!
+    const bytes = memory.bytesAt(i32[at + BYTES]!, i32[at + BYTE_LENGTH]!)
+    if (i32[at + IS_DICTIONARY] === 1) {
+      u8.fill(0, rows + filled, rows + rowCount)
+      i32[at + FILLED] = rowCount
+      const valueCount = i32[at + VALUE_COUNT]!
       return {
         kind: 'dictionary',
         name: this.name,
-        codes: this.#rows.subarray(0, rowCount),
-        types: this.#valueTypes.subarray(0, this.#valueCount),
-        offsets: this.#valueOffsets.subarray(0, this.#valueCount + 1),
-        bytes: this.#bytes.subarray(0, this.#byteLength),
+        codes: memory.bytesAt(rows, rowCount),
+        types: memory.bytesAt(i32[at + VALUE_TYPES]!, valueCount),
+        offsets: memory.wordsAt(i32[at + VALUE_OFFSETS]!, valueCount + 1),
+        bytes,
       }
     }
-    if (this.filled < rowCount) this.#skipTo(rowCount)
-    this.filled = rowCount
+    if (filled < rowCount) this.#skipTo(rowCount)
+    i32[at + FILLED] = rowCount
     return {
       kind: 'bytes',
       name: this.name,
-      types: this.#rows.subarray(0, rowCount),
-      offsets: this.#offsets.subarray(0, rowCount + 1),
-      bytes: this.#bytes.subarray(0, this.#byteLength),
+      types: memory.bytesAt(rows, rowCount),
+      offsets: memory.wordsAt(i32[at + OFFSETS]!, rowCount + 1),
+      bytes,
     }
   }
 
-  /** Empties the column for the next frame of `rowCount` rows before it. */
+  /** Ends a frame of `rowCount` rows: gives the buffers back. */
   reset(rowCount: number): void {
-    if (this.filled === 0) {
+    if (this.#block === 0) {
       this.idleFrames++
       return
     }
     this.idleFrames = 0
-    if (!this.isDictionary) {
-      if (this.plainFrames > 0) this.plainFrames--
-      this.isDictionary = this.plainFrames === 0
-    } else if (this.#valueCount > 32 && this.#valueCount * 2 > rowCount) {
-      // Nearly every row had a value of its own: a dictionary only costs.
-      this.isDictionary = false
-      this.plainFrames = PLAIN_FRAMES
+    const memory = this.#memory
+    const { i32 } = memory
+    const at = this.#block >> 2
+    const valueCount = i32[at + VALUE_COUNT]!
+    this.#rowsHint = i32[at + FILLED]!
+    this.#bytesHint = i32[at + BYTE_LENGTH]! + STAGE_SLACK_BYTES
+    if (i32[at + IS_DICTIONARY] === 1) {
+      memory.release(i32[at + DICTIONARY_SLOTS]!, DICTIONARY_BYTES)
+      if (valueCount > 32 && valueCount * 2 > rowCount) {
+        // Nearly every row had a value of its own: a dictionary only costs.
+        this.#isDictionary = false
+        this.#plainFrames = PLAIN_FRAMES
+      }
+    } else {
+      memory.release(i32[at + OFFSETS]!, offsetsBytes(i32[at + ROWS_CAPACITY]!))
+      if (this.#plainFrames > 0) this.#plainFrames--
+      this.#isDictionary = this.#plainFrames === 0
     }
-    if (this.isDictionary) {
-      this.#slots.fill(0)
-    } else if (this.#offsets.length <= this.#rows.length) {
-      this.#offsets = new Uint32Array(this.#rows.length + 1)
-    }
-    this.#valueCount = 0
-    this.filled = 0
-    this.#byteLength = 0
-    if (this.#bytes.length > BYTES_KEPT_MAX) {
-      this.#bytes = new Uint8Array(BYTES_INITIAL + STAGE_SLACK_BYTES)
-      this.#view = new DataView(this.#bytes.buffer)
-    }
+    memory.release(i32[at + ROWS]!, i32[at + ROWS_CAPACITY]!)
+    memory.release(i32[at + BYTES]!, i32[at + BYTES_CAPACITY]!)
+    memory.release(this.#block, COLUMN_BYTES)
+    this.#block = 0
+  }
+
+  #openDictionary(): void {
+    const memory = this.#memory
+    const at = this.#block >> 2
+    const tables = memory.allocate(DICTIONARY_BYTES)
+    memory.u8.fill(0, tables, tables + SLOTS)
+    memory.i32[at + IS_DICTIONARY] = 1
+    memory.i32[at + DICTIONARY_SLOTS] = tables
+    memory.i32[at + VALUE_TYPES] = tables + TYPES_AT
+    memory.i32[at + VALUE_OFFSETS] = tables + OFFSETS_AT
+    memory.i32[(tables + OFFSETS_AT) >> 2] = 0
+  }
+
+  #openPlain(): void {
+    const memory = this.#memory
+    const at = this.#block >> 2
+    const offsets = memory.allocate(offsetsBytes(memory.i32[at + ROWS_CAPACITY]!))
+    memory.i32[at + IS_DICTIONARY] = 0
+    memory.i32[at + OFFSETS] = offsets
+    memory.i32[offsets >> 2] = 0
   }
 
   /** Code of the value, which is entered if it is new; 0 when the dictionary cannot take it. */
   #codeOf(type: number, bytes: Uint8Array, view: DataView, start: number, end: number): number {
     const length = end - start
     if (length > DICTIONARY_VALUE_BYTES_MAX) return 0
-    const slots = this.#slots
-    const offsets = this.#valueOffsets
+    const memory = this.#memory
+    const { u8, i32 } = memory
+    const at = this.#block >> 2
+    const slots = i32[at + DICTIONARY_SLOTS]!
+    const types = i32[at + VALUE_TYPES]!
+    const offsets = i32[at + VALUE_OFFSETS]! >> 2
+    const values = i32[at + BYTES]!
     let slot = hashValue(type, view, start, length) & (SLOTS - 1)
     for (let probe = 0; probe < PROBES_MAX; probe++) {
-      const code = slots[slot]!
+      const code = u8[slots + slot]!
       if (code === 0) {
-        slots[slot] = this.#enter(type, bytes, view, start, length)
-        return slots[slot]!
+        const valueCount = i32[at + VALUE_COUNT]!
+        if (valueCount === DICTIONARY_VALUES_MAX) return 0
+        const to = this.#append(bytes, view, start, end)
+        u8[types + valueCount] = type
+        i32[offsets + valueCount + 1] = to
+        i32[at + VALUE_COUNT] = valueCount + 1
+        u8[slots + slot] = valueCount + 1
+        return valueCount + 1
       }
-      const at = offsets[code - 1]!
+      const value = i32[offsets + code - 1]!
       if (
-        offsets[code]! - at === length &&
-        this.#valueTypes[code - 1] === type &&
-        equalBytes(view, start, this.#view, at, length)
+        i32[offsets + code]! - value === length &&
+        u8[types + code - 1] === type &&
+        equalBytes(view, start, memory.view, values + value, length)
       )
         return code
       slot = (slot + 1) & (SLOTS - 1)
@@ -159,78 +231,107 @@ export class WriterColumn {
     return 0
   }
 
-  #enter(type: number, bytes: Uint8Array, view: DataView, start: number, length: number): number {
-    if (this.#valueCount === DICTIONARY_VALUES_MAX) return 0
-    const at = this.#byteLength
-    if (at + length + STAGE_SLACK_BYTES > this.#bytes.length) this.#growBytes(at + length)
-    copyBytes(bytes, view, start, length, this.#bytes, this.#view, at)
-    this.#byteLength = at + length
-    this.#valueTypes[this.#valueCount] = type
-    this.#valueCount++
-    this.#valueOffsets[this.#valueCount] = at + length
-    return this.#valueCount
+  /** Appends a value's bytes; returns where they end. */
+  #append(bytes: Uint8Array, view: DataView, start: number, end: number): number {
+    const { u8, i32, view: ours } = this.#memory
+    const at = this.#block >> 2
+    const from = i32[at + BYTE_LENGTH]!
+    const to = from + end - start
+    if (to + STAGE_SLACK_BYTES > i32[at + BYTES_CAPACITY]!) this.#growBytes(to)
+    copyBytes(bytes, view, start, end - start, u8, ours, i32[at + BYTES]! + from)
+    i32[at + BYTE_LENGTH] = to
+    return to
   }
 
   /** Writes the rows so far out in full and goes on without a dictionary. */
   #becomePlain(): void {
+    const memory = this.#memory
+    const { u8, i32 } = memory
+    const at = this.#block >> 2
     // A dictionary that ran full says that the field has many values; one long value says nothing.
-    if (this.#valueCount === DICTIONARY_VALUES_MAX) this.plainFrames = PLAIN_FRAMES
-    const codes = this.#rows
-    const values = this.#bytes
-    const valuesView = this.#view
+    if (i32[at + VALUE_COUNT] === DICTIONARY_VALUES_MAX) this.#plainFrames = PLAIN_FRAMES
+    const filled = i32[at + FILLED]!
+    const rows = i32[at + ROWS]!
+    const tables = i32[at + DICTIONARY_SLOTS]!
+    const types = i32[at + VALUE_TYPES]!
+    const valueOffsets = i32[at + VALUE_OFFSETS]! >> 2
+    const values = i32[at + BYTES]!
+    const valuesCapacity = i32[at + BYTES_CAPACITY]!
     let total = 0
-    for (let row = 0; row < this.filled; row++) {
-      const code = codes[row]!
-      if (code !== 0) total += this.#valueOffsets[code]! - this.#valueOffsets[code - 1]!
+    for (let row = 0; row < filled; row++) {
+      const code = u8[rows + row]!
+      if (code !== 0) total += i32[valueOffsets + code]! - i32[valueOffsets + code - 1]!
     }
-    this.isDictionary = false
-    this.#rows = new Uint8Array(codes.length)
-    this.#offsets = new Uint32Array(codes.length + 1)
-    this.#bytes = new Uint8Array(Math.max(total * 2, BYTES_INITIAL) + STAGE_SLACK_BYTES)
-    this.#view = new DataView(this.#bytes.buffer)
-    let at = 0
-    for (let row = 0; row < this.filled; row++) {
-      const code = codes[row]!
+    const capacity = blockBytes(total * 2 + BYTES_INITIAL)
+    const bytes = memory.allocate(capacity)
+    i32[at + BYTES] = bytes
+    i32[at + BYTES_CAPACITY] = capacity
+    this.#isDictionary = false
+    this.#openPlain()
+    const offsets = i32[at + OFFSETS]! >> 2
+    let to = 0
+    for (let row = 0; row < filled; row++) {
+      const code = u8[rows + row]!
       if (code !== 0) {
-        const start = this.#valueOffsets[code - 1]!
-        const length = this.#valueOffsets[code]! - start
-        copyBytes(values, valuesView, start, length, this.#bytes, this.#view, at)
-        at += length
-        this.#rows[row] = this.#valueTypes[code - 1]!
+        const start = i32[valueOffsets + code - 1]!
+        const length = i32[valueOffsets + code]! - start
+        copyBytes(u8, memory.view, values + start, length, u8, memory.view, bytes + to)
+        to += length
+        u8[rows + row] = u8[types + code - 1]!
       }
-      this.#offsets[row + 1] = at
+      i32[offsets + row + 1] = to
     }
-    this.#byteLength = at
+    i32[at + BYTE_LENGTH] = to
+    memory.release(values, valuesCapacity)
+    memory.release(tables, DICTIONARY_BYTES)
   }
 
-  /** Marks the rows from `filled` up to `row` as absent. */
+  /** Plain: marks the rows from the last value up to `row` as absent. */
   #skipTo(row: number): void {
-    this.#rows.fill(0, this.filled, row)
-    this.#offsets.fill(this.#byteLength, this.filled + 1, row + 1)
+    const { u8, i32 } = this.#memory
+    const at = this.#block >> 2
+    const filled = i32[at + FILLED]!
+    const rows = i32[at + ROWS]!
+    const offsets = i32[at + OFFSETS]! >> 2
+    u8.fill(0, rows + filled, rows + row)
+    i32.fill(i32[at + BYTE_LENGTH]!, offsets + filled + 1, offsets + row + 1)
   }
 
   #growRows(row: number): void {
-    const size = Math.max(row + 1, this.#rows.length * 2)
-    const rows = new Uint8Array(size)
-    rows.set(this.#rows)
-    this.#rows = rows
-    if (!this.isDictionary) {
-      const offsets = new Uint32Array(size + 1)
-      offsets.set(this.#offsets)
-      this.#offsets = offsets
-    }
+    const memory = this.#memory
+    const { i32 } = memory
+    const at = this.#block >> 2
+    const before = i32[at + ROWS_CAPACITY]!
+    const capacity = blockBytes(Math.max(row + 1, before * 2))
+    i32[at + ROWS_CAPACITY] = capacity
+    i32[at + ROWS] = moved(memory, i32[at + ROWS]!, before, capacity, before)
+    if (i32[at + IS_DICTIONARY] === 1) return
+    const used = (i32[at + FILLED]! + 1) * 4
+    i32[at + OFFSETS] = moved(memory, i32[at + OFFSETS]!, offsetsBytes(before), offsetsBytes(capacity), used)
   }
 
   #growBytes(needed: number): void {
-    const bytes = new Uint8Array(Math.max(needed, this.#bytes.length * 2) + STAGE_SLACK_BYTES)
-    bytes.set(this.#bytes)
-    this.#bytes = bytes
-    this.#view = new DataView(bytes.buffer)
+    const memory = this.#memory
+    const { i32 } = memory
+    const at = this.#block >> 2
+    const before = i32[at + BYTES_CAPACITY]!
+    const capacity = blockBytes(Math.max(needed + STAGE_SLACK_BYTES, before * 2))
+    i32[at + BYTES] = moved(memory, i32[at + BYTES]!, before, capacity, i32[at + BYTE_LENGTH]!)
+    i32[at + BYTES_CAPACITY] = capacity
   }
 }
 
-/** Frames that go by without a dictionary after one has failed. */
-const PLAIN_FRAMES = 32
+function offsetsBytes(rowsCapacity: number): number {
+  return (rowsCapacity + 1) * 4
+}
+
+/** Moves the first `used` bytes of a block to a larger one; returns its address. */
+function moved(memory: KernelMemory, from: number, size: number, newSize: number, used: number): number {
+  const to = memory.allocate(newSize)
+  memory.u8.copyWithin(to, from, from + used)
+  memory.release(from, size)
+  return to
+}
 
 /** Copies in words of four; up to three bytes beyond the end are read and written, both sides have the slack. */
 export function copyBytes(

@@ -140,6 +140,8 @@ if (rows !== RECORDS * (ROUNDS + 2) || cells === 0) throw new Error('rows are mi
 console.log(
   `records ${RECORDS}, ${bytesPerRecord.toFixed(1)} bytes each, ${SHARDS} writers, chunks of ≤ ${CHUNK_ROWS_MAX}`,
 )
+const share = (100 * scanner.takenByKernel) / rows
+console.log(`by the kernel           ${share.toFixed(1)} %`)
 console.log(`scan + append + finish  ${scanned.toFixed(3)} µs/record  ${(bytesPerRecord / scanned).toFixed(0)} MB/s`)
 console.log(`yardstick (JSON.parse)  ${parsed.toFixed(3)} µs/record  ${(bytesPerRecord / parsed).toFixed(0)} MB/s`)
 console.log(`ratio                   ${(scanned / parsed).toFixed(3)} Y`)
