@@ -2,7 +2,7 @@ import { assert } from '../base/assert.ts'
 import { corruptData, utf8Bytes } from '../base/bytes.ts'
 import { FIELD_MESSAGE } from '../base/columns.ts'
 import { mix32, tokenHash, valueHash } from '../base/hash.ts'
-import { isTokenUnit, tokensOfText } from '../base/tokenizer.ts'
+import { tokensOfText } from '../base/tokenizer.ts'
 
 /**
  * Bloom filter of a block over the hashes (base/hash.ts) of its tokens and of its (field, value) pairs. Bytes: 'B', version 1,
@@ -86,8 +86,9 @@ export function bloomMayContain(bloom: Uint8Array, hash: number): boolean {
 
 /** Longer values are found by their tokens alone. */
 export const VALUE_HASH_BYTES_MAX = 32
-/** A value that is one token of at least this length is found by that token. */
-export const VALUE_IS_TOKEN_BYTES_MIN = 12
+/** A value that is one token of at least this many ASCII letters, digits and `_`, one digit at least, is found by that token. */
+export const IDENTIFIER_BYTES_MIN = 8
+const IDENTIFIER = /^(?=.*[0-9])[A-Za-z0-9_]{8,}$/
 
 /** True when values of `field` have (field, value) hashes; a message is found by its tokens. */
 export function hasValueHashes(field: string): boolean {
@@ -101,16 +102,7 @@ export function hasValueHashes(field: string): boolean {
 export function bloomTermsOfValue(field: string, text: string): Int32Array {
   assert(field.length > 0, 'a field has a name')
   const length = utf8Bytes(text).length
-  if (
-    hasValueHashes(field) &&
-    length <= VALUE_HASH_BYTES_MAX &&
-    !(length >= VALUE_IS_TOKEN_BYTES_MIN && isOneToken(text))
-  )
+  if (hasValueHashes(field) && length <= VALUE_HASH_BYTES_MAX && !IDENTIFIER.test(text))
     return Int32Array.of(valueHash(field, text))
   return Int32Array.from(tokensOfText(text), tokenHash)
-}
-
-function isOneToken(text: string): boolean {
-  for (let i = 0; i < text.length; i++) if (!isTokenUnit(text.charCodeAt(i))) return false
-  return text.length > 0
 }

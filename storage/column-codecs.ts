@@ -7,7 +7,7 @@ import { DICTIONARY_VALUES_MAX } from '../base/limits.ts'
 import { joinPlanes, looksRandom, planesFor, splitPlanes } from './byte-planes.ts'
 import { constantTypes, uniformType } from './constant-types.ts'
 import type { HexTemplate } from './hex-packing.ts'
-import { HEX_LENGTH_MAX, hexTemplate, packedLength, packHex, uniformLength, unpackHex } from './hex-packing.ts'
+import { HEX_LENGTH_MAX, packedLength, packHexValues, uniformLength, unpackHex } from './hex-packing.ts'
 import { compressNow } from './zstd.ts'
 
 /**
@@ -184,14 +184,13 @@ function encodeBytes(column: BytesColumn, rowCount: number): EncodedColumn {
     for (const plane of splitPlanes(lengths, planes)) pieces.push(compressible(plane))
   }
   const bytes = column.bytes.subarray(offsets[0]!, offsets[rowCount]!)
-  const template = length > 0 ? hexTemplate(bytes, length, bytes.length / length) : undefined
-  if (template === undefined) {
+  const hex = length > 0 ? packHexValues(bytes, length, bytes.length / length) : undefined
+  if (hex === undefined) {
     pieces.push(compressible(bytes))
     return { encoding: { kind: 'bytes', type, length, planes, template: null }, pieces }
   }
-  const packed = packHex(template, bytes, bytes.length / length)
-  pieces.push({ bytes: packed, random: isIncompressible(packed) })
-  return { encoding: { kind: 'bytes', type, length, planes, template }, pieces }
+  pieces.push({ bytes: hex.packed, random: isIncompressible(hex.packed) })
+  return { encoding: { kind: 'bytes', type, length, planes, template: hex.template }, pieces }
 }
 
 /** Encodes the rows' time, which ascends. */

@@ -134,7 +134,7 @@ function copyInteger(
   const value = column.values[row]!
   if (Number.isNaN(value)) return at
   types[from + row] = VALUE_NUMBER
-  return at + writeInteger(value, bytes.subarray(at))
+  return writeInteger(value, bytes, at)
 }
 
 function copyCoded(
