@@ -1,6 +1,6 @@
 import type { SourceModule } from './source-tree.ts'
 
-/** Folder → folders that it may import beside its own. Nothing imports test/ or bench/. */
+/** Folder → folders that it may import beside its own. Nothing imports bench/, and test/harness/ serves tests and benches only. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   base: [],
   query: ['base'],
@@ -10,12 +10,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   actors: ['base', 'query', 'ingest', 'cluster', 'storage'],
   api: ['base', 'query', 'ingest', 'actors'],
   node: ['base', 'query', 'ingest', 'storage', 'cluster', 'actors', 'api'],
-  bench: ['base', 'query', 'ingest', 'storage', 'cluster', 'actors', 'api', 'node'],
+  bench: ['base', 'query', 'ingest', 'storage', 'cluster', 'actors', 'api', 'node', 'test'],
   test: ['base', 'query', 'ingest', 'storage', 'cluster', 'actors', 'api', 'node'],
 }
 
-/** The HTTP layer speaks to actors by messages and refs; it knows none of them. */
-const ACTORS_FOR_API = /^actors\/(?:messages\/|runtime\/actor-ref\.ts$)/
+/** Where a folder may import a part of another only. The HTTP layer speaks to actors by messages and refs; it knows none of them. */
+const PARTS: Readonly<Record<string, RegExp>> = {
+  'api actors': /^actors\/(?:messages\/|runtime\/actor-ref\.ts$)/,
+  'bench test': /^test\/harness\//,
+}
 
 /** Package → where it may be imported. One that is not listed may not be imported at all. */
 const VENDOR_HOMES: Readonly<Record<string, RegExp>> = {
@@ -42,10 +45,8 @@ export function wrongDirections(modules: readonly SourceModule[]): string[] {
     return imports.flatMap(({ target, line }) => {
       if (target === undefined) return []
       const to = folderOf(target)
-      if (
-        to === from ? true : allowed.includes(to) && (from !== 'api' || to !== 'actors' || ACTORS_FOR_API.test(target))
-      )
-        return []
+      const part = PARTS[`${from} ${to}`]
+      if (to === from || (allowed.includes(to) && (part === undefined || part.test(target)))) return []
       return [`${path}:${line}: ${from}/ may not import ${target}`]
     })
   })

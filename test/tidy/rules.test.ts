@@ -10,6 +10,7 @@ import {
   lockProblems,
   looseVersions,
   machineTraces,
+  staleNames,
   unknownRules,
 } from './text-rules.ts'
 
@@ -171,6 +172,14 @@ test('broken links, incomplete decisions and unknown rules are found', () => {
   const pages = (text: string) => new Map([['docs/a.md', text]])
   deepEqual(brokenLinks(pages('[x](a.md) [y](../docs) [z](https://example.com)')), [])
   equal(brokenLinks(pages('[x](b.md)')).length, 1)
+  const named = (text: string) =>
+    staleNames(
+      new Map([
+        ['a.md', text],
+        ['base/b.ts', ''],
+      ]),
+    ).length
+  deepEqual([named('see `base/b.ts`, base/ and `base/*.ts`.'), named('see base/c.ts')], [0, 1])
   const record = '# 0001. X\n## Context\n## Decision\n## Rejected options\n## Consequences\n'
   const decisions = (name: string, text: string) =>
     decisionProblems(

@@ -72,6 +72,21 @@ export function brokenLinks(files: Files): string[] {
   })
 }
 
+/** Source files and folders that pages name and that are not there. */
+export function staleNames(files: Files): string[] {
+  const folders = new Set([...files.keys()].flatMap(ancestors))
+  const pattern = /(?<![\w/<>.-])(?:base|ingest|query|storage|cluster|actors|api|node|bench|test|docs)\/[\w./*-]*/g
+  return [...files].flatMap(([path, text]) => {
+    if (!path.endsWith('.md')) return []
+    return [...text.matchAll(pattern)].flatMap((match) => {
+      const name = match[0].replace(/[./]+$/, '')
+      return name.includes('*') || files.has(name) || folders.has(name)
+        ? []
+        : [`${at(path, text, match)}: there is no ${name}`]
+    })
+  })
+}
+
 /** Decision records: numbered without gaps, each in the index, each with its four parts. */
 export function decisionProblems(files: Files): string[] {
   const folder = 'docs/adr/'

@@ -1,4 +1,4 @@
-import { deepEqual } from 'node:assert/strict'
+import { deepEqual, ok } from 'node:assert/strict'
 import { test } from 'node:test'
 import { ERROR_CATALOGUE } from '../../base/errors.ts'
 import { deadFiles, importCycles, missingTargets, packageOf, strayVendors, wrongDirections } from './layer-rules.ts'
@@ -10,6 +10,7 @@ import {
   lockProblems,
   looseVersions,
   machineTraces,
+  staleNames,
   unknownRules,
 } from './text-rules.ts'
 
@@ -36,6 +37,10 @@ for (const [name, rule] of Object.entries(moduleRules)) {
 test('nothing shipped names a machine or a package mirror', () => deepEqual(machineTraces(files), []))
 
 test('links of the pages lead somewhere', () => deepEqual(brokenLinks(files), []))
+
+test('files that the pages name exist', () => deepEqual(staleNames(files), []))
+
+test('the map of the architecture is short', () => ok(textOf('ARCHITECTURE.md').split('\n').length <= 200))
 
 test('decision records are numbered, complete and in the index', () => deepEqual(decisionProblems(files), []))
 
