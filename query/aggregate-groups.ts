@@ -126,12 +126,17 @@ export class Groups {
       const slot = slots[i]!
       let group = groupOfSlot[slot]!
       if (group < 0) {
-        group = this.groupOf(codes.map((key) => key.cellOf(key.codes[i]!)))
+        group = this.#groupAt(codes, i)
         groupOfSlot[slot] = group
       }
       groups[i] = group
     }
     return groups
+  }
+
+  /** Apart from the loop: a closure over its counter would cost an allocation a row. */
+  #groupAt(codes: readonly Codes[], at: number): number {
+    return this.groupOf(codes.map((key) => key.cellOf(key.codes[at]!)))
   }
 
   #tooMany(): WeirError {
@@ -149,6 +154,8 @@ export class Groups {
 }
 
 function combine(slots: Uint32Array, size: number, next: Codes): [slots: Uint32Array, size: number] {
+  if (next.size === 1) return [slots, size]
+  if (size === 1) return [next.codes, next.size]
   const combined = new Uint32Array(slots.length)
   if (size * next.size <= DENSE_SLOTS_MAX) {
     for (let i = 0; i < slots.length; i++) combined[i] = slots[i]! * next.size + next.codes[i]!
@@ -179,8 +186,12 @@ function codesOf(source: ColumnSource, key: GroupKey, rows: Uint32Array): Codes 
   if (column === undefined) return { codes: new Uint32Array(rows.length), size: 1, cellOf: () => null }
   switch (column.kind) {
     case 'dictionary': {
-      const codes = new Uint32Array(rows.length)
-      for (let i = 0; i < rows.length; i++) codes[i] = column.codes[rows[i]!]!
+      let codes: Uint32Array
+      if (rows.length === source.rowCount) codes = Uint32Array.from(column.codes)
+      else {
+        codes = new Uint32Array(rows.length)
+        for (let i = 0; i < rows.length; i++) codes[i] = column.codes[rows[i]!]!
+      }
       return {
         codes,
         size: column.types.length + 1,

@@ -4,7 +4,6 @@ import {
   VALUE_ABSENT,
   VALUE_NULL,
   VALUE_NUMBER,
-  valueBytes,
   valueType,
 } from '../base/columns.ts'
 import { WeirError } from '../base/errors.ts'
@@ -231,13 +230,18 @@ function distinct(field: string): Accumulator {
               : cellAt(source, column, field, row)
           if (cell !== null) sketchOf(groups[i]!).addText(String(cell))
         }
-      } else if (column !== undefined) {
+      } else if (column?.kind === 'integer') {
         for (let i = 0; i < rows.length; i++) {
-          const row = rows[i]!
-          const type = valueType(column, row)
-          if (type === VALUE_ABSENT || type === VALUE_NULL) continue
-          const bytes = valueBytes(column, row)
-          sketchOf(groups[i]!).addBytes(bytes, 0, bytes.length)
+          const value = column.values[rows[i]!]!
+          if (!Number.isNaN(value)) sketchOf(groups[i]!).addInteger(value)
+        }
+      } else if (column !== undefined) {
+        const { types, offsets, bytes } = column
+        const codes = column.kind === 'dictionary' ? column.codes : null
+        for (let i = 0; i < rows.length; i++) {
+          const index = codes === null ? rows[i]! : codes[rows[i]!]! - 1
+          if (index < 0 || types[index] === VALUE_ABSENT || types[index] === VALUE_NULL) continue
+          sketchOf(groups[i]!).addBytes(bytes, offsets[index]!, offsets[index + 1]!)
         }
       }
     },

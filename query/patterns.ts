@@ -102,25 +102,32 @@ export function createPatternMiner(idOf: (key: RowKey) => string): PatternMiner 
         .filter(({ data }) => data.count > 0)
         .sort((a, b) => b.data.count - a.data.count)
         .slice(0, PATTERNS_PER_LEAF_MAX)
-      const opened = new Map<() => Promise<PipeRows>, PipeRows>()
-      const patterns: LeafPattern[] = []
-      for (const { tokens, data } of frequent) {
-        const { reopen, row } = data.place!
-        const rows = opened.get(reopen) ?? (await reopen())
-        opened.set(reopen, rows)
-        const meta = { id: idOf(data.last!), ingestedAtMs: rows.receivedMsOf(row) }
-        patterns.push({
-          tokens,
-          count: data.count,
-          levels: Object.fromEntries(data.levels),
-          first: data.first!,
-          last: data.last!,
-          sample: recordJson(rows.columns, row, meta),
-        })
-      }
-      return patterns
+      const samples = await printSamples(frequent, idOf)
+      return frequent.map(({ tokens, data }, i) => ({
+        tokens,
+        count: data.count,
+        levels: Object.fromEntries(data.levels),
+        first: data.first!,
+        last: data.last!,
+        sample: samples[i]!,
+      }))
     },
   }
+}
+
+/** The newest record of each, as JSON; one unit open at a time. */
+async function printSamples(clusters: readonly Cluster<Tally>[], idOf: (key: RowKey) => string): Promise<string[]> {
+  const samples = new Array<string>(clusters.length).fill('')
+  const byUnit = Map.groupBy(clusters.keys(), (i) => clusters[i]!.data.place!.reopen)
+  for (const [reopen, list] of byUnit) {
+    const rows = await reopen()
+    for (const i of list) {
+      const { last, place } = clusters[i]!.data
+      const meta = { id: idOf(last!), ingestedAtMs: rows.receivedMsOf(place!.row) }
+      samples[i] = recordJson(rows.columns, place!.row, meta)
+    }
+  }
+  return samples
 }
 
 const READ = new Set([FIELD_MESSAGE, FIELD_LEVEL, COLUMN_OVERFLOW])

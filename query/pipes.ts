@@ -92,7 +92,8 @@ export function runPipes(plan: PipePlan, options: PipeRunOptions): PipeRun {
   const aggregation = leaf.kind === 'aggregate' ? createAggregation(plan.aggregate!.spec) : null
   const keeper: RowKeeper<Place> | null =
     leaf.kind === 'aggregate' ? null : createRowKeeper(leaf, options.order, options.limit)
-  const wanted = new Set([...plan.read, ...plan.parses.map((parse) => parse.from), COLUMN_OVERFLOW])
+  const read = [...plan.read, ...plan.parses.map((parse) => parse.from)]
+  const wanted = new Set(read.length === 0 ? [] : [...read, COLUMN_OVERFLOW])
   let matched = 0
   let isMatchedExact = true
   let wasPassedOver = false
@@ -181,12 +182,7 @@ async function printAll(
   options: PipeRunOptions,
   kept: readonly { readonly key: RowKey; readonly place: Place }[],
 ): Promise<string[]> {
-  const byUnit = new Map<Place['reopen'], number[]>()
-  kept.forEach(({ place }, i) => {
-    const list = byUnit.get(place.reopen)
-    if (list === undefined) byUnit.set(place.reopen, [i])
-    else list.push(i)
-  })
+  const byUnit = Map.groupBy(kept.keys(), (i) => kept[i]!.place.reopen)
   const json = new Array<string>(kept.length).fill('')
   const fields = plan.fields ?? options.fields
   for (const [reopen, list] of byUnit) {

@@ -13,6 +13,10 @@ const SPARSE_MAX = 1024
 const SECOND_MULTIPLIER = 0x85ebca6b | 0
 const LOW_BITS = 20
 
+/** Digits of a safe integer, and its sign. */
+const DIGITS_MAX = 17
+const digits = new Uint8Array(DIGITS_MAX)
+
 /** Hashes of 52 bits, or registers; plain values that survive msgpack. */
 export type DistinctSketchState = readonly number[] | Uint8Array
 
@@ -35,6 +39,19 @@ export class DistinctSketch {
   addText(text: string): void {
     const bytes = Buffer.from(text)
     this.addBytes(bytes, 0, bytes.length)
+  }
+
+  /** Takes a safe integer, as the text that String() makes of it. */
+  addInteger(value: number): void {
+    let at = DIGITS_MAX
+    let rest = Math.abs(value)
+    do {
+      const next = Math.floor(rest / 10)
+      digits[--at] = 0x30 + (rest - next * 10)
+      rest = next
+    } while (rest > 0)
+    if (value < 0) digits[--at] = 0x2d
+    this.addBytes(digits, at, DIGITS_MAX)
   }
 
   count(): number {
