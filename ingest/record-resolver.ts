@@ -3,6 +3,7 @@ import { WeirError } from '../base/errors.ts'
 import { PATH_BYTES_MAX, VALUE_BYTES_MAX } from '../base/limits.ts'
 import {
   DAYS,
+  HIDDEN_PATHS,
   HOST_DEFAULT_END,
   HOST_DEFAULT_START,
   LEVEL_CACHE,
@@ -115,6 +116,8 @@ export class RecordResolver {
   readonly #days: Int32Array
   readonly #daysMs: Float64Array
   readonly #levelCache: Uint8Array
+  /** `metadata`; then each hidden name and where it moves. */
+  readonly #hiddenPaths: Int32Array
 
   /** Texts of ours go to the RESOLVER_BYTES of the stage from `textsStart` on. */
   constructor(paths: PathTable, stage: RowStage, textsStart: number) {
@@ -136,6 +139,8 @@ export class RecordResolver {
     this.#days = memory.int32Array(DAYS_CACHED * 4)
     this.#daysMs = memory.floatsAt(this.#days.byteOffset, DAYS_CACHED * 2)
     this.#days.fill(-1)
+    this.#hiddenPaths = memory.int32Array(1 + 2 * HIDDEN_NAMES.length)
+    words[HIDDEN_PATHS] = this.#hiddenPaths.byteOffset
     words[OWN_PATHS] = this.#ownPaths.byteOffset
     words[SOURCE_PATHS] = this.#sourcePaths.byteOffset
     words[NAME_STARTS] = this.#nameStarts.byteOffset
@@ -168,6 +173,7 @@ export class RecordResolver {
     this.#hostDefaultStart = this.#used
     this.#hostDefaultEnd = options.hostDefault === undefined ? 0 : this.#putChosen('host', options.hostDefault)
     if (this.#epoch !== this.#paths.epoch) this.#internOwn()
+    for (let field = 0; field < KNOWN_COUNT; field++) this.#nameEnds[field * RANKS + KNOWN_RANK_CHOSEN] = 0
     const words = this.#words
     words[SERVICE_DEFAULT_START] = this.#serviceDefaultStart
     words[SERVICE_DEFAULT_END] = this.#serviceDefaultEnd
@@ -212,6 +218,8 @@ export class RecordResolver {
     const options = this.#options!
     const ranks = scanner.ranks
     const places = scanner.places
+
+    const sent = stage.count
 
     // --- level ---
     let level = LEVEL_UNKNOWN
@@ -270,7 +278,7 @@ export class RecordResolver {
     }
 
     // --- the others ---
-    if (scanner.displaced !== 0) this.#moveDisplaced(scanner)
+    if (scanner.displaced !== 0) this.#moveDisplaced(scanner, sent)
     for (let field = KNOWN_SERVICE; field < KNOWN_COUNT; field++) {
       const rank = ranks[field]!
       if (rank !== RANK_NONE && rank !== KNOWN_RANK_OWN) this.#rename(field, rank, places[field]!)
@@ -333,10 +341,13 @@ export class RecordResolver {
     stage.add(this.#sourcePaths[field]!, VALUE_STRING, start, end)
   }
 
-  /** Fields that cannot keep their name return under `metadata`: `id`, and what lost its column to a chosen name. */
-  #moveDisplaced(scanner: RecordScanner): void {
+  /**
+   * Fields that cannot keep their name return under `metadata`: `id`, and what lost its column to a chosen name; among the
+   * first `sent` of the stage.
+   */
+  #moveDisplaced(scanner: RecordScanner, sent: number): void {
     const stage = this.#stage
-    for (let i = 0, count = stage.count; i < count; i++) {
+    for (let i = 0; i < sent; i++) {
       const path = stage.paths[i]!
       if (path < 0) continue
       const code = this.#paths.known[path]!
@@ -382,7 +393,11 @@ export class RecordResolver {
       this.#ownPaths[field] = this.#paths.intern(names[0]!)
       this.#sourcePaths[field] = this.#paths.intern(COLUMN_SOURCE_PREFIX + names[0])
     })
-    for (const name of HIDDEN_NAMES) this.#paths.intern(HIDDEN_PREFIX + name)
+    this.#hiddenPaths[0] = this.#paths.intern(HIDDEN_PREFIX.slice(0, -1))
+    HIDDEN_NAMES.forEach((name, i) => {
+      this.#hiddenPaths[i * 2 + 1] = this.#paths.intern(name)
+      this.#hiddenPaths[i * 2 + 2] = this.#paths.intern(HIDDEN_PREFIX + name)
+    })
     this.#levelTextPath = this.#paths.intern(COLUMN_LEVEL_TEXT)
   }
 
@@ -396,6 +411,10 @@ export class RecordResolver {
       const path = this.#paths.intern(form)
       if (path === PATH_TOO_LONG) throw new WeirError('invalid_parameter', `${parameter} is too long`, { parameter })
       if (path === this.#ownPaths[field]) continue
+      if (flat === name) {
+        this.#nameStarts[field * RANKS + KNOWN_RANK_CHOSEN] = start
+        this.#nameEnds[field * RANKS + KNOWN_RANK_CHOSEN] = end
+      }
       this.#chosen.push({ path, codeBefore: this.#paths.known[path]!, start, end })
       this.#paths.known[path] = knownCode(field, KNOWN_RANK_CHOSEN)
     }

@@ -69,6 +69,7 @@ export const CELLS = 47
 export const DAYS = 48
 export const DETECT_START = 49
 export const DETECT_END = 50
+export const HIDDEN_PATHS = 65
 /** These three are 64-bit floats: slots of eight bytes. */
 export const RECEIVED_MS = 28
 export const OLDEST_MS = 29

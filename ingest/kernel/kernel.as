@@ -67,6 +67,7 @@ const OLDEST_MS: usize = 232
 const NEWEST_MS: usize = 240
 const TIME_MS: usize = 248
 const TIME_NS: usize = 256
+const HIDDEN_PATHS: usize = 260
 
 // Results of `run`.
 const STOPPED: i32 = 0
@@ -99,6 +100,8 @@ const RANK_CHOSEN: i32 = 0
 const RANK_OWN: i32 = 1
 const RANK_NONE: i32 = 255
 const RANK_BITS: i32 = 5
+
+const OFFSET_INVALID: i32 = -0x8000
 
 const STRING: i32 = 1
 const NUMBER: i32 = 2
@@ -157,7 +160,7 @@ function skipPlain(from: usize): usize {
     const m = i8x16.bitmask(
       v128.or(
         v128.or(i8x16.eq(v, i8x16.splat(0x22)), i8x16.eq(v, i8x16.splat(0x5c))),
-        i8x16.lt_u(v, i8x16.splat(0x20)),
+        i8x16.eq(i8x16.min_u(v, i8x16.splat(0x1f)), v),
       ),
     )
     if (m != 0) return p + <usize>ctz(m)
@@ -178,21 +181,23 @@ function equals(a: usize, b: usize, length: i32): bool {
   return (i8x16.bitmask(i8x16.eq(v128.load(a + i), v128.load(b + i))) & mask) == mask
 }
 
-/** The hash of writer-column.ts. */
+/** The hash of writer-column.ts: sixteen bytes a step, zeros beyond the end. */
+// @ts-ignore: decorator
+@inline
 function hashValue(type: i32, start: usize, length: i32): i32 {
+  const factors = i32x4(0x2c1b3c6d, 0x297a2d39, 0x1b56c4e9, 0x7feb352d)
+  const places = i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
   let h: i32 = (length + (type << 9)) * <i32>0x9e3779b1
   let i: i32 = 0
-  const whole = length & ~3
-  while (i < whole) {
-    h = (h ^ load<i32>(start + i)) * <i32>0x85ebca6b
+  do {
+    let v = v128.load(start + i)
+    if (length - i < 16) v = v128.and(v, i8x16.gt_s(i8x16.splat(<i8>(length - i)), places))
+    const m = i32x4.mul(v, factors)
+    const low = i64x2.extract_lane(m, 0) ^ i64x2.extract_lane(m, 1)
+    h = (h ^ <i32>low ^ rotl(<i32>(low >>> 32), 13)) * <i32>0x85ebca6b
     h ^= h >>> 15
-    i += 4
-  }
-  const rest = length & 3
-  if (rest != 0) {
-    h = (h ^ (load<i32>(start + i) & (-1 >>> (32 - (rest << 3))))) * <i32>0x85ebca6b
-    h ^= h >>> 15
-  }
+    i += 16
+  } while (i < length)
   h *= <i32>0xc2b2ae35
   return h ^ (h >>> 16)
 }
@@ -253,36 +258,99 @@ function skipNumber(from: usize): usize {
   return p
 }
 
-/** End of a string with simple escapes only whose content begins at `from`, just past its quote; or 0. */
+/** End of the string whose content begins at `from`, just past its quote; 0 when it is not valid. */
 function skipString(from: usize): usize {
   let p = from
   while (true) {
     p = skipPlain(p)
     const c: i32 = load<u8>(p)
     if (c == 0x22) return p + 1
-    if (c != 0x5c || unescaped(load<u8>(p + 1)) == 0) return 0
-    p += 2
+    if (c != 0x5c) return 0
+    if (unescaped(load<u8>(p + 1)) != 0) p += 2
+    else if (codeUnit(p) >= 0) p += 6
+    else return 0
   }
 }
 
-/** End of a flat array of scalars at `from`, or 0 for anything else. */
-function skipArray(from: usize, mode: i32): usize {
-  let p = from + 1
+// @ts-ignore: decorator
+@inline
+function hexDigit(c: i32): i32 {
+  if (<u32>(c - 0x30) <= 9) return c - 0x30
+  const letter = (c | 0x20) - 0x61
+  return <u32>letter <= 5 ? letter + 10 : -1
+}
+
+/** The code unit of `\\uXXXX` at `p`, or below 0. */
+function codeUnit(p: usize): i32 {
+  if (load<u16>(p) != 0x755c) return -1
+  const a = hexDigit(load<u8>(p, 2))
+  const b = hexDigit(load<u8>(p, 3))
+  const c = hexDigit(load<u8>(p, 4))
+  const d = hexDigit(load<u8>(p, 5))
+  return (a | b | c | d) < 0 ? -1 : (a << 12) | (b << 8) | (c << 4) | d
+}
+
+/** End of the array at `from`, which stands in an object at `depth`; 0 when it is not valid or too deep. */
+function skipArray(from: usize, depth: i32, mode: i32): usize {
+  let p = from
+  let open: i32 = 0
+  // Bit i: the container i levels up is an object.
+  let objects: i32 = 0
+  while (true) {
+    let c: i32 = load<u8>(p)
+    let isClosing = false
+    if (c == 0x5b || c == 0x7b) {
+      open++
+      if (depth + open > NESTING_DEPTH_MAX) return 0
+      objects = (objects << 1) | (c == 0x7b ? 1 : 0)
+      c = load<u8>(++p)
+      while (isSpace(c, mode)) c = load<u8>(++p)
+      isClosing = c == ((objects & 1) == 1 ? 0x7d : 0x5d)
+      if (!isClosing) {
+        if ((objects & 1) == 1) {
+          p = skipKey(p, mode)
+          if (p == 0) return 0
+        }
+        continue
+      }
+    } else {
+      if (c == 0x22) p = skipString(p + 1)
+      else if (c == 0x2d || <u32>(c - 0x30) <= 9) p = skipNumber(p)
+      else p = skipLiteral(p)
+      if (p == 0) return 0
+    }
+    while (true) {
+      c = load<u8>(p)
+      while (isSpace(c, mode)) c = load<u8>(++p)
+      if (c == 0x2c && !isClosing) {
+        c = load<u8>(++p)
+        while (isSpace(c, mode)) c = load<u8>(++p)
+        if ((objects & 1) == 1) {
+          p = skipKey(p, mode)
+          if (p == 0) return 0
+        }
+        break
+      }
+      isClosing = false
+      if (c != ((objects & 1) == 1 ? 0x7d : 0x5d)) return 0
+      p++
+      objects >>= 1
+      if (--open == 0) return p
+    }
+  }
+}
+
+/** From a key's quote to the first byte of its value, or 0. */
+function skipKey(from: usize, mode: i32): usize {
+  if (load<u8>(from) != 0x22) return 0
+  let p = skipString(from + 1)
+  if (p == 0) return 0
   let c: i32 = load<u8>(p)
   while (isSpace(c, mode)) c = load<u8>(++p)
-  if (c == 0x5d) return p + 1
-  while (true) {
-    if (c == 0x22) p = skipString(p + 1)
-    else if (c == 0x2d || <u32>(c - 0x30) <= 9) p = skipNumber(p)
-    else p = skipLiteral(p)
-    if (p == 0) return 0
-    c = load<u8>(p)
-    while (isSpace(c, mode)) c = load<u8>(++p)
-    if (c == 0x5d) return p + 1
-    if (c != 0x2c) return 0
-    c = load<u8>(++p)
-    while (isSpace(c, mode)) c = load<u8>(++p)
-  }
+  if (c != 0x3a) return 0
+  c = load<u8>(++p)
+  while (isSpace(c, mode)) c = load<u8>(++p)
+  return p
 }
 
 function skipLiteral(p: usize): usize {
@@ -316,7 +384,7 @@ function unescaped(c: i32): i32 {
 
 let decodedEnd: usize = 0
 
-/** Decodes a string with simple escapes to `to`; returns the position after its quote, or 0. Sets `decodedEnd`. */
+/** Decodes the string from `from` to `to`; returns the position after its quote, or 0. Sets `decodedEnd`. */
 function decode(from: usize, to: usize): usize {
   let p = from
   let out = to
@@ -333,10 +401,55 @@ function decode(from: usize, to: usize): usize {
     }
     if (c != 0x5c) return 0
     const plain = unescaped(load<u8>(p + 1))
-    if (plain == 0) return 0
-    store<u8>(out++, plain)
-    p += 2
+    if (plain != 0) {
+      store<u8>(out++, plain)
+      p += 2
+      continue
+    }
+    let point = codeUnit(p)
+    if (point < 0) return 0
+    p += 6
+    if (point >= 0xd800 && point <= 0xdfff) {
+      const low = point <= 0xdbff ? codeUnit(p) : -1
+      if (low >= 0xdc00 && low <= 0xdfff) {
+        point = 0x10000 + ((point - 0xd800) << 10) + (low - 0xdc00)
+        p += 6
+      } else point = 0xfffd
+    }
+    if (point < 0x80) store<u8>(out++, point)
+    else {
+      if (point < 0x800) store<u8>(out++, 0xc0 | (point >> 6))
+      else {
+        if (point < 0x10000) store<u8>(out++, 0xe0 | (point >> 12))
+        else {
+          store<u8>(out++, 0xf0 | (point >> 18))
+          store<u8>(out++, 0x80 | ((point >> 12) & 63))
+        }
+        store<u8>(out++, 0x80 | ((point >> 6) & 63))
+      }
+      store<u8>(out++, 0x80 | (point & 63))
+    }
   }
+}
+
+/** Moves fields of a name that is ours under `metadata`; false when that is taken, in one way or the other. */
+function moveHidden(c: usize, stamp: i32): bool {
+  const names: usize = load<i32>(c, HIDDEN_PATHS)
+  const seen: usize = load<i32>(c, SEEN)
+  const paths: usize = load<i32>(c, STAGE_PATHS)
+  const metadata = i32At(names, 0)
+  const hasMetadata = i32At(seen, metadata) == stamp
+  for (let i: i32 = 0, count = load<i32>(c, STAGE_COUNT); i < count; i++) {
+    const path = i32At(paths, i)
+    if (hasMetadata && path == metadata) return false
+    for (let name: i32 = 1; name < 5; name += 2) {
+      if (path != i32At(names, name)) continue
+      const target = i32At(names, name + 1)
+      if (i32At(seen, target) == stamp) return false
+      setI32(paths, i, target)
+    }
+  }
+  return true
 }
 
 /** Scans the object at `start` into the stage; returns the position after it, or 0 when it is not for this path. */
@@ -361,6 +474,7 @@ function scanRecord(c: usize, start: usize): usize {
 
   let scratch: usize = load<i32>(c, SCRATCH)
   let count: i32 = 0
+  let hidden: i32 = 0
   let depth: i32 = 1
   let parent: i32 = 0
   let previous: i32 = 0
@@ -420,8 +534,7 @@ function scanRecord(c: usize, start: usize): usize {
       parent = path
       continue
     } else if (b == 0x5b) {
-      if (depth >= NESTING_DEPTH_MAX) return 0
-      p = skipArray(p, mode)
+      p = skipArray(p, depth, mode)
       if (p == 0) return 0
       to = p
       type = JSON_TEXT
@@ -443,16 +556,22 @@ function scanRecord(c: usize, start: usize): usize {
     if (code != 0) {
       const field = (code >>> RANK_BITS) - 1
       const rank = code & ((1 << RANK_BITS) - 1)
-      // Fields that have to move, and names that the request chose, are left to the other path.
-      if (field >= KNOWN_COUNT || rank == RANK_CHOSEN) return 0
-      let isFit = rank == RANK_OWN || (type != NULL && type != JSON_TEXT)
-      if (field == KNOWN_TIMESTAMP) {
-        isFit = type == STRING || type == NUMBER
-        if (!isFit && rank == RANK_OWN) return 0
-      }
-      if (isFit && rank < <i32>load<u8>(ranks + field)) {
-        store<u8>(ranks + field, rank)
-        setI32(places, field, count)
+      if (field >= KNOWN_COUNT) hidden++
+      else {
+        let isFit = rank == RANK_OWN || (type != NULL && type != JSON_TEXT)
+        if (field == KNOWN_TIMESTAMP) {
+          isFit = type == STRING || type == NUMBER
+          if (!isFit && rank == RANK_OWN) return 0
+        }
+        if (isFit) {
+          const best: i32 = load<u8>(ranks + field)
+          // An own name that loses its column to a chosen one has to move: a case for the other path.
+          if ((rank == RANK_CHOSEN && best == RANK_OWN) || (rank == RANK_OWN && best == RANK_CHOSEN)) return 0
+          if (rank < best) {
+            store<u8>(ranks + field, rank)
+            setI32(places, field, count)
+          }
+        }
       }
     }
     count++
@@ -464,7 +583,7 @@ function scanRecord(c: usize, start: usize): usize {
       p++
       if (--depth == 0) {
         store<i32>(c, count, STAGE_COUNT)
-        return p
+        return hidden == 0 || moveHidden(c, stamp) ? p : 0
       }
       parent = i32At(parents, parent)
       b = load<u8>(p)
@@ -482,22 +601,71 @@ function digit(p: usize): i32 {
   return <i32>load<u8>(p) - 0x30
 }
 
-/** Parses the common forms of a timestamp (RFC 3339 without an offset or with Z; integers); false for all others. */
-function parseTime(c: usize, type: i32, start: usize, end: usize): bool {
-  const length = <i32>(end - start)
-  if (type == NUMBER) {
-    if (length > 14) return false
-    let value: i64 = 0
-    for (let p = start; p < end; p++) {
+/** Parses an epoch number, integer of any unit or seconds with a fraction; false for other forms. */
+function parseEpoch(c: usize, start: usize, end: usize): bool {
+  let p = start
+  let value: i64 = 0
+  while (p < end) {
+    const d = digit(p)
+    if (<u32>d > 9) break
+    if (p - start >= 18) return false
+    value = value * 10 + d
+    p++
+  }
+  if (p == start) return false
+  const magnitude = <f64>value
+  if (p < end) {
+    if (load<u8>(p) != 0x2e || magnitude >= 1e11 || end - p > 10 || end - p < 2) return false
+    let fraction: i32 = 0
+    let count: i32 = 0
+    while (++p < end) {
       const d = digit(p)
       if (<u32>d > 9) return false
-      value = value * 10 + d
+      fraction = fraction * 10 + d
+      count++
     }
-    store<f64>(c, value < 100000000000 ? <f64>(value * 1000) : <f64>value, TIME_MS)
-    store<i32>(c, 0, TIME_NS)
+    while (count++ < 9) fraction *= 10
+    const ms = fraction / 1000000
+    store<f64>(c, <f64>(value * 1000 + ms), TIME_MS)
+    store<i32>(c, fraction - ms * 1000000, TIME_NS)
     return true
   }
-  if (length < 19 || length > 30) return false
+  let ns: i64 = 0
+  if (magnitude < 1e11) value *= 1000
+  else if (magnitude >= 1e17) {
+    ns = value % 1000000
+    value /= 1000000
+  } else if (magnitude >= 1e14) {
+    ns = (value % 1000) * 1000
+    value /= 1000
+  }
+  store<f64>(c, <f64>value, TIME_MS)
+  store<i32>(c, <i32>ns, TIME_NS)
+  return true
+}
+
+/** Minutes east of UTC of `+hh:mm`, `+hhmm` or `+hh` (or `-`), or OFFSET_INVALID. */
+function offsetMinutes(start: usize, end: usize): i32 {
+  const sign: i32 = load<u8>(start)
+  const length = <i32>(end - start)
+  if ((sign != 0x2b && sign != 0x2d) || (length != 3 && length != 5 && length != 6)) return OFFSET_INVALID
+  if (length == 6 && load<u8>(start, 3) != 0x3a) return OFFSET_INVALID
+  const h0 = digit(start + 1)
+  const h1 = digit(start + 2)
+  const m0 = length == 3 ? 0 : digit(end - 2)
+  const m1 = length == 3 ? 0 : digit(end - 1)
+  if (<u32>h0 > 9 || <u32>h1 > 9 || <u32>m0 > 9 || <u32>m1 > 9) return OFFSET_INVALID
+  const hours = h0 * 10 + h1
+  const minutes = m0 * 10 + m1
+  if (hours > 23 || minutes > 59) return OFFSET_INVALID
+  return sign == 0x2d ? -(hours * 60 + minutes) : hours * 60 + minutes
+}
+
+/** Parses the common forms of a timestamp (RFC 3339, epoch numbers); false for all others. */
+function parseTime(c: usize, type: i32, start: usize, end: usize): bool {
+  const length = <i32>(end - start)
+  if (type == NUMBER || length < 19) return parseEpoch(c, start, end)
+  if (length > 35) return false
   // One comparison finds any byte that is not a digit where one has to be.
   const head = v128.load(start)
   const digits = i8x16.sub(head, i8x16.splat(0x30))
@@ -533,11 +701,14 @@ function parseTime(c: usize, type: i32, start: usize, end: usize): bool {
     if (count == 0) return false
     for (let i = count; i < 9; i++) fraction *= 10
   }
-  if (p < end) {
-    if (p != end - 1 || (load<u8>(p) | 0x20) != 0x7a) return false
+  let offset: i32 = 0
+  if (p < end && (p != end - 1 || (load<u8>(p) | 0x20) != 0x7a)) {
+    offset = offsetMinutes(p, end)
+    if (offset == OFFSET_INVALID) return false
   }
   const ms = fraction / 1000000
-  store<f64>(c, load<f64>(entry, 8) + <f64>((hour * 3600 + minute * 60 + second) * 1000 + ms), TIME_MS)
+  const ofDay = (hour * 3600 + (minute - offset) * 60 + second) * 1000 + ms
+  store<f64>(c, load<f64>(entry, 8) + <f64>ofDay, TIME_MS)
   store<i32>(c, fraction - ms * 1000000, TIME_NS)
   return true
 }
@@ -564,6 +735,11 @@ function addField(c: usize, path: i32, type: i32, start: i32, end: i32): void {
   setI32(load<i32>(c, STAGE_STARTS), i, start)
   setI32(load<i32>(c, STAGE_ENDS), i, end)
   store<u8>(load<i32>(c, STAGE_TYPES) + i, type)
+}
+
+/** Whether the name that the request chose for the field has one form only, so that it is known which was met. */
+function hasName(c: usize, field: i32): bool {
+  return i32At(load<i32>(c, NAME_ENDS), field << RANK_BITS) != 0
 }
 
 /** Moves the value at `place` to its own column and notes the name it came by. */
@@ -641,12 +817,14 @@ function resolve(c: usize): bool {
     if (!parseTime(c, load<u8>(types + i), i32At(starts, i), i32At(ends, i))) return false
     const ms = load<f64>(c, TIME_MS)
     if (ms < load<f64>(c, OLDEST_MS) || ms > load<f64>(c, NEWEST_MS)) return false
+    if (timeRank == RANK_CHOSEN && !hasName(c, KNOWN_TIMESTAMP)) return false
     if (timeRank != RANK_OWN) rename(c, KNOWN_TIMESTAMP, timeRank, i)
     setI32(load<i32>(c, STAGE_PATHS), i, -1)
   }
 
   for (let field = KNOWN_SERVICE; field < KNOWN_COUNT; field++) {
     const rank: i32 = load<u8>(ranks + field)
+    if (rank == RANK_CHOSEN && !hasName(c, field)) return false
     if (rank != RANK_NONE && rank != RANK_OWN) rename(c, field, rank, i32At(places, field))
   }
   if (load<u8>(ranks + KNOWN_SERVICE) == RANK_NONE)
@@ -767,7 +945,7 @@ function append(c: usize, writer: usize, rawBytes: i32): bool {
     const rows: usize = load<i32>(column, COLUMN_ROWS)
     const filled = load<i32>(column, COLUMN_FILLED)
     store<i32>(column, row + 1, COLUMN_FILLED)
-    if (filled != row) memory.fill(rows + filled, 0, row - filled)
+    for (let absent = filled; absent < row; absent++) store<u8>(rows + absent, 0)
     const isDictionary = load<i32>(column, COLUMN_IS_DICTIONARY) != 0
     if (isDictionary && code > 0) {
       store<u8>(rows + row, code)

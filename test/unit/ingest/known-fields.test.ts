@@ -111,6 +111,7 @@ test('names that answers use for facts of ours return under metadata', () => {
     ['7', 'x', '1'],
   )
   assert.deepEqual([row.get('metadata.timestamp'), row.has('id'), row.has('timestamp')], [[4, ''], false, false])
+  assert.deepEqual([...one({ id: 1 }).keys()].sort(), ['level', 'metadata.id', 'service'])
   const taken = one({ id: 7, metadata: { id: 8, _id: { b: 9 } } })
   assert.deepEqual(
     [text(taken, 'metadata.__id'), text(taken, 'metadata.id'), text(taken, 'metadata._id.b')],
