@@ -1,5 +1,4 @@
 import {
-  COLUMN_OVERFLOW,
   type Column,
   type ColumnSource,
   VALUE_ABSENT,
@@ -10,14 +9,14 @@ import {
 import { WeirError } from '../base/errors.ts'
 import type { GroupKey } from './ast.ts'
 import { textOf } from './filter-scan.ts'
-import { overflowOf } from './row-overflow.ts'
+import { overflowMayHold, overflowOf } from './row-overflow.ts'
 import { timestampText } from './row-time.ts'
 
 /** A value of a table: what JSON has. A null or absent field is null; numbers that a double cannot hold stay text. */
 export type Cell = string | number | boolean | null
 
 /** The value that stands for a field's value in a group and in a table. */
-export function cellOf(type: number, text: string): Cell {
+function cellOf(type: number, text: string): Cell {
   switch (type) {
     case VALUE_ABSENT:
     case VALUE_NULL:
@@ -180,7 +179,7 @@ function codesOf(source: ColumnSource, key: GroupKey, rows: Uint32Array): Codes 
     return internedCodes(rows, (row) => timestampText(source.timeMs[row]!, source.timeNs[row]!))
   }
   const column = source.column(key.field)
-  if (source.column(COLUMN_OVERFLOW) !== undefined) {
+  if (overflowMayHold(source, key.field)) {
     return internedCodes(rows, (row) => cellAt(source, column, key.field, row))
   }
   if (column === undefined) return { codes: new Uint32Array(rows.length), size: 1, cellOf: () => null }
@@ -255,7 +254,7 @@ export function cellAt(source: ColumnSource, column: Column | undefined, field: 
 export function cellReader(source: ColumnSource, field: string): (row: number) => Cell {
   if (field === 'timestamp') return (row) => timestampText(source.timeMs[row]!, source.timeNs[row]!)
   const column = source.column(field)
-  if (column?.kind === 'dictionary' && source.column(COLUMN_OVERFLOW) === undefined) {
+  if (column?.kind === 'dictionary' && !overflowMayHold(source, field)) {
     const cells: Cell[] = [null]
     for (let index = 0; index < column.types.length; index++) {
       cells.push(cellOf(column.types[index]!, textOf(column, index)))

@@ -1,16 +1,10 @@
-import {
-  COLUMN_OVERFLOW,
-  type ColumnSource,
-  VALUE_ABSENT,
-  VALUE_NULL,
-  VALUE_NUMBER,
-  valueType,
-} from '../base/columns.ts'
+import { type ColumnSource, VALUE_ABSENT, VALUE_NULL, VALUE_NUMBER, valueType } from '../base/columns.ts'
 import { WeirError } from '../base/errors.ts'
 import { AGGREGATE_SKETCH_BYTES_MAX } from '../base/limits.ts'
 import { type Cell, cellAt } from './aggregate-groups.ts'
 import type { Metric } from './ast.ts'
 import { numberOfBytes } from './filter-number.ts'
+import { overflowMayHold } from './row-overflow.ts'
 import { timestampText } from './row-time.ts'
 import { DistinctSketch, type DistinctSketchState } from './sketch-distinct.ts'
 import { QuantileSketch, type QuantileSketchState } from './sketch-quantile.ts'
@@ -87,7 +81,7 @@ function countValues(field: string): Accumulator {
     add(source, rows, groups) {
       const values = counts.reach(highest(groups))
       const column = source.column(field)
-      const hasOverflow = source.column(COLUMN_OVERFLOW) !== undefined
+      const hasOverflow = overflowMayHold(source, field)
       for (let i = 0; i < rows.length; i++) {
         const row = rows[i]!
         if (field === 'timestamp') values[groups[i]!]!++
@@ -111,9 +105,9 @@ function countValues(field: string): Accumulator {
 function numbersOf(source: ColumnSource, field: string, rows: Uint32Array): Float64Array {
   if (field === 'timestamp') return source.timeMs
   const column = source.column(field)
-  if (source.column(COLUMN_OVERFLOW) === undefined && column?.kind === 'integer') return column.values
+  if (!overflowMayHold(source, field) && column?.kind === 'integer') return column.values
   const values = new Float64Array(source.rowCount).fill(Number.NaN)
-  if (source.column(COLUMN_OVERFLOW) !== undefined) {
+  if (overflowMayHold(source, field)) {
     for (const row of rows) {
       const cell = cellAt(source, column, field, row)
       if (typeof cell === 'number') values[row] = cell
@@ -221,7 +215,7 @@ function distinct(field: string): Accumulator {
     add(source, rows, groups) {
       checkSize(rows.length)
       const column = source.column(field)
-      if (field === 'timestamp' || source.column(COLUMN_OVERFLOW) !== undefined) {
+      if (field === 'timestamp' || overflowMayHold(source, field)) {
         for (let i = 0; i < rows.length; i++) {
           const row = rows[i]!
           const cell =

@@ -30,7 +30,7 @@ export function testColumn(test: ValueTest, column: Column, rowCount: number, wi
 }
 
 /** Rows whose dictionary value is in `passing`; a table of 256 bits-to-be, and one pass over the codes. */
-export function rowsWithCodes(
+function rowsWithCodes(
   column: DictionaryColumn,
   passing: Bitmap,
   rowCount: number,
@@ -42,7 +42,7 @@ export function rowsWithCodes(
 }
 
 /** Rows whose code's entry in `table` is 1. */
-export function rowsByCode(codes: Uint8Array, table: Uint8Array, rowCount: number, within: Bitmap | null): Bitmap {
+function rowsByCode(codes: Uint8Array, table: Uint8Array, rowCount: number, within: Bitmap | null): Bitmap {
   const words = new Uint32Array((rowCount + 31) >>> 5)
   const whole = rowCount >>> 5
   for (let w = 0, row = 0; w < whole; w++) {

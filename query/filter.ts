@@ -5,7 +5,7 @@ import type { Filter, ValueMatch } from './ast.ts'
 import { compileFieldTest } from './filter-field.ts'
 import { compileTextTest } from './filter-text.ts'
 import { filterRows, rowsWithValue, testColumn, type ValueTest } from './filter-value.ts'
-import { overflowOf } from './row-overflow.ts'
+import { overflowMayHold, overflowOf } from './row-overflow.ts'
 import { timestampText } from './row-time.ts'
 
 /**
@@ -172,7 +172,7 @@ function fieldClause(field: string, test: ValueTest): Clause {
       const column = source.column(field)
       const found =
         column === undefined ? new Bitmap(source.rowCount) : testColumn(test, column, source.rowCount, within)
-      if (source.column(COLUMN_OVERFLOW) === undefined) return found
+      if (!overflowMayHold(source, field)) return found
       return found.or(
         filterRows(source.rowCount, within, (row) =>
           overflowOf(source, row).some((entry) => entry.path === field && test.one(entry.text, entry.type)),
@@ -194,7 +194,7 @@ function exists(field: string): Clause {
         const column = isHere(name) ? source.column(name) : undefined
         if (column !== undefined) found.or(rowsWithValue(column, source.rowCount))
       }
-      if (source.column(COLUMN_OVERFLOW) !== undefined) {
+      if (overflowMayHold(source, field)) {
         found.or(
           filterRows(source.rowCount, within, (row) => overflowOf(source, row).some((entry) => isHere(entry.path))),
         )

@@ -6,7 +6,7 @@ import { PATTERN_CLUSTERS_MAX, PATTERN_TOKENS_MAX } from '../base/limits.ts'
  * with the templates seen so far; one that agrees in enough tokens is the same template, and where they differ a variable
  * stands. Tokens that hold a digit are variables from the start.
  */
-export const VARIABLE = '<*>'
+const VARIABLE = '<*>'
 
 /** Share of tokens that must agree. The paper's 0.4 joins short messages that only share their beginning. */
 const SIMILARITY_MIN = 0.5

@@ -22,7 +22,7 @@ const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?$/
  * beginning); each capture reaches to the next place of the literal behind it; a last empty literal lets the capture reach
  * to the end.
  */
-export function captureText(pipe: ParsePipe, text: string): (string | null)[] | null {
+function captureText(pipe: ParsePipe, text: string): (string | null)[] | null {
   const { literals, captures } = pipe
   let at = text.indexOf(literals[0]!)
   if (at === -1) return null

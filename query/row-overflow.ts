@@ -10,6 +10,7 @@ import {
   type ValueType,
   valueText,
 } from '../base/columns.ts'
+import { indexOfIn } from './filter-scan.ts'
 
 /** A field that found no column of its own (S4). `text` as a column would hold it: escapes decoded, numbers as written, null empty. */
 export interface OverflowEntry {
@@ -25,11 +26,21 @@ export function overflowOf(source: ColumnSource, row: number): readonly Overflow
   return text === undefined || text === '' ? [] : parseOverflow(text)
 }
 
+/** Names that JSON text and canonical paths write as they are. */
+const PLAIN_PATH = /^[A-Za-z0-9_.@-]+$/
+
+/** False when no row keeps `path`, or a field below it, in its overflow. True when one may. */
+export function overflowMayHold(source: ColumnSource, path: string): boolean {
+  const column = source.column(COLUMN_OVERFLOW)
+  if (column === undefined) return false
+  return column.kind === 'integer' || !PLAIN_PATH.test(path) || indexOfIn(column.bytes, path) !== -1
+}
+
 /**
  * Entries of {"canonical.path": value}. Values are cut out of the text rather than parsed, so that numbers and JSON keep their
  * own text. Throws corrupt_data.
  */
-export function parseOverflow(text: string): OverflowEntry[] {
+function parseOverflow(text: string): OverflowEntry[] {
   const entries: OverflowEntry[] = []
   let i = skipSpace(text, 0)
   if (text[i] !== '{') throw corruptData('overflow is not an object')
