@@ -3,8 +3,8 @@ import { ByteReader, ByteWriter, corruptData } from '../base/bytes.ts'
 import { checksum } from '../base/checksum.ts'
 import type { DayNumber, TenantId } from '../base/ids.ts'
 import { PATH_BYTES_MAX } from '../base/limits.ts'
-import type { ColumnLayout } from './column-codecs.ts'
-import { readLayout, writeLayout } from './column-codecs.ts'
+import type { ColumnLayout } from './column-layout.ts'
+import { readLayout, writeLayout } from './column-layout.ts'
 
 /** Layout of the first bytes of a block (docs/formats.md): this header, then the chunks one after the other. */
 const MAGIC = 0x4b4c4257

@@ -5,8 +5,10 @@ import type { Column } from '../base/columns.ts'
 import type { BlockReader } from './block.ts'
 import type { BlockHeader } from './block-header.ts'
 import { CHUNK_PLAIN, readBlockHeader } from './block-header.ts'
-import type { ColumnLayout, Times } from './column-codecs.ts'
-import { COLUMN_TIME, decodeColumn, decodeTimes } from './column-codecs.ts'
+import type { Times } from './column-codecs.ts'
+import { decodeColumn, decodeTimes } from './column-codecs.ts'
+import type { ColumnLayout } from './column-layout.ts'
+import { COLUMN_TIME } from './column-layout.ts'
 import { inflate } from './zstd.ts'
 
 /** Bytes of a block from `start` on. */

@@ -8,8 +8,10 @@ import { COLUMN_RECEIVED, COLUMN_ROW, COLUMN_SEQUENCE } from './block.ts'
 import type { BlockChunk, BlockIdentity } from './block-header.ts'
 import { CHUNK_PLAIN, CHUNK_ZSTD, encodeBlockHeader } from './block-header.ts'
 import { buildBloom } from './bloom.ts'
-import type { ColumnLayout, EncodedColumn, PieceRef } from './column-codecs.ts'
-import { COLUMN_TIME, encodeColumn, encodeTimes } from './column-codecs.ts'
+import type { EncodedColumn } from './column-codecs.ts'
+import { encodeColumn, encodeTimes } from './column-codecs.ts'
+import type { ColumnLayout, PieceRef } from './column-layout.ts'
+import { COLUMN_TIME } from './column-layout.ts'
 import { TokenCollector } from './token-collector.ts'
 import { compressLater, compressNow, isLongToCompress } from './zstd.ts'
 
@@ -94,6 +96,7 @@ export class BlockWriter {
       this.#addEncoded(name, encodeColumn({ kind: 'integer', name, values }, this.rowCount))
     const bloom = buildBloom(this.#tokens.hashes())
     const words = this.#tokens.words()
+    const otherTokens = this.#tokens.shapes()
     for (const path of this.#tokens.overflowPaths) {
       // Some values of the field are not in its column, so what is known of the column says nothing.
       delete this.#numbers[path]
@@ -102,10 +105,15 @@ export class BlockWriter {
     if (idleCollectors.length < IDLE_COLLECTORS_MAX) idleCollectors.push(this.#tokens)
     const stored: Uint8Array[] = []
     for (const chunk of this.#chunks) stored.push(await this.#storedChunk(chunk))
-    return this.#assemble(stored, bloom, words)
+    return this.#assemble(stored, bloom, words, otherTokens)
   }
 
-  #assemble(stored: readonly Uint8Array[], bloom: Uint8Array, words: string[] | null): EncodedBlock {
+  #assemble(
+    stored: readonly Uint8Array[],
+    bloom: Uint8Array,
+    words: string[] | null,
+    otherTokens: Uint8Array,
+  ): EncodedBlock {
     const { timeMs } = this.#rows
     const chunks = this.#chunks.map((chunk, i): BlockChunk => {
       const bytes = stored[i]!
@@ -144,6 +152,7 @@ export class BlockWriter {
       byteLength: bytes.length,
       dimensions: this.#dimensions,
       numbers: this.#numbers,
+      otherTokens,
       columnNames: this.#layouts.map((layout) => layout.name).filter((name) => name !== COLUMN_TIME),
     }
     return { summary, bytes, bloom, words }

@@ -1,13 +1,14 @@
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { assert } from '../base/assert.ts'
 import { ByteReader, ByteWriter, corruptData } from '../base/bytes.ts'
 import { checksum } from '../base/checksum.ts'
 import type { BytesColumn, Column, ColumnSource, DictionaryColumn, IntegerColumn, ValueType } from '../base/columns.ts'
 import { VALUE_ABSENT, VALUE_JSON } from '../base/columns.ts'
-import { WeirError } from '../base/errors.ts'
 import type { TenantId } from '../base/ids.ts'
 import { DICTIONARY_VALUES_MAX, PATH_BYTES_MAX } from '../base/limits.ts'
+import { takeRows } from './column-gather.ts'
 import { constantTypes, uniformType } from './constant-types.ts'
+import { countPresent, presentRows, spreadColumn } from './sparse-column.ts'
+import { compressNow, inflate } from './zstd.ts'
 
 /**
  * A section: the rows of one (tenant, shard) in a journal frame, as columns. Made to be copied, not to be small: arrays lie as they
@@ -200,7 +201,7 @@ function storedColumn(column: Column, rowCount: number): StoredColumn | undefine
     return { column, rows: null, rowCount, type: varies, length: arraysLength(column, rowCount, varies) }
   }
   const rows = presentRows(column, rowCount, present)
-  const dense = columnOfRows(column, rows)
+  const dense = takeRows(column, rows)
   const denseType = dense.kind === 'bytes' ? uniformType(dense.types, present) : -1
   const varies = denseType < 0 ? TYPE_VARIES : denseType
   const length = padded(present * 4) + arraysLength(dense, present, varies)
@@ -347,83 +348,6 @@ class SectionSource implements ColumnSource {
   }
 }
 
-// --- sparse columns -------------------------------------------------------------------------------------------
-
-function countPresent(column: Column, rowCount: number): number {
-  let present = 0
-  switch (column.kind) {
-    case 'dictionary':
-      for (let row = 0; row < rowCount; row++) if (column.codes[row] !== 0) present++
-      break
-    case 'bytes':
-      for (let row = 0; row < rowCount; row++) if (column.types[row] !== VALUE_ABSENT) present++
-      break
-    case 'integer':
-      for (let row = 0; row < rowCount; row++) if (!Number.isNaN(column.values[row]!)) present++
-      break
-  }
-  return present
-}
-
-function presentRows(column: Column, rowCount: number, present: number): Uint32Array {
-  const rows = new Uint32Array(present)
-  let count = 0
-  for (let row = 0; row < rowCount; row++) {
-    const absent =
-      column.kind === 'integer'
-        ? Number.isNaN(column.values[row]!)
-        : (column.kind === 'bytes' ? column.types[row]! : column.codes[row]!) === VALUE_ABSENT
-    if (!absent) rows[count++] = row
-  }
-  return rows
-}
-
-function columnOfRows(column: Column, rows: Uint32Array): Column {
-  const { name } = column
-  switch (column.kind) {
-    case 'dictionary':
-      return { ...column, codes: Uint8Array.from(rows, (row) => column.codes[row]!) }
-    case 'integer':
-      return { kind: 'integer', name, values: Float64Array.from(rows, (row) => column.values[row]!) }
-    case 'bytes': {
-      const offsets = new Uint32Array(rows.length + 1)
-      for (let i = 0; i < rows.length; i++)
-        offsets[i + 1] = offsets[i]! + column.offsets[rows[i]! + 1]! - column.offsets[rows[i]!]!
-      const bytes = new Uint8Array(offsets[rows.length]!)
-      for (let i = 0; i < rows.length; i++)
-        bytes.set(column.bytes.subarray(column.offsets[rows[i]!]!, column.offsets[rows[i]! + 1]!), offsets[i]!)
-      return { kind: 'bytes', name, types: Uint8Array.from(rows, (row) => column.types[row]!), offsets, bytes }
-    }
-  }
-}
-
-function spreadColumn(column: Column, rows: Uint32Array, rowCount: number): Column {
-  const { name } = column
-  switch (column.kind) {
-    case 'dictionary': {
-      const codes = new Uint8Array(rowCount)
-      for (let i = 0; i < rows.length; i++) codes[rows[i]!] = column.codes[i]!
-      return { ...column, codes }
-    }
-    case 'integer': {
-      const values = new Float64Array(rowCount).fill(NaN)
-      for (let i = 0; i < rows.length; i++) values[rows[i]!] = column.values[i]!
-      return { kind: 'integer', name, values }
-    }
-    case 'bytes': {
-      const types = new Uint8Array(rowCount)
-      const offsets = new Uint32Array(rowCount + 1)
-      let next = 0
-      for (let row = 0; row < rowCount; row++) {
-        offsets[row] = column.offsets[next]!
-        if (rows[next] === row) types[row] = column.types[next++]!
-      }
-      offsets[rowCount] = column.offsets[next]!
-      return { kind: 'bytes', name, types, offsets, bytes: column.bytes }
-    }
-  }
-}
-
 // --- arrays ---------------------------------------------------------------------------------------------------
 
 class ArrayWriter {
@@ -534,9 +458,7 @@ function hasNanoseconds(timeNs: Uint32Array, rowCount: number): boolean {
 // --- body -----------------------------------------------------------------------------------------------------
 
 function withCompressedBody(bytes: Uint8Array): Uint8Array {
-  const body = zstdCompressSync(bytes.subarray(HEADER_BYTES), {
-    params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL },
-  })
+  const body = compressNow(bytes.subarray(HEADER_BYTES), ZSTD_LEVEL)
   const section = new Uint8Array(HEADER_BYTES + body.length)
   section.set(body, HEADER_BYTES)
   return section
@@ -546,14 +468,7 @@ function withCompressedBody(bytes: Uint8Array): Uint8Array {
 function bodyOf(bytes: Uint8Array, compressed: boolean, length: number): Uint8Array {
   const stored = bytes.subarray(HEADER_BYTES)
   if (length > SECTION_BODY_BYTES_MAX) throw corruptData('section is too large', { bytes: length })
-  let body = stored
-  if (compressed) {
-    try {
-      body = zstdDecompressSync(stored, { maxOutputLength: Math.max(1, length) })
-    } catch (error) {
-      throw new WeirError('corrupt_data', 'section does not inflate', {}, { cause: error })
-    }
-  }
+  const body = compressed ? inflate(stored, length) : stored
   if (body.length !== length) throw corruptData('section has another length than it says', { bytes: body.length })
   return (body.byteOffset & 7) === 0 ? body : new Uint8Array(body)
 }

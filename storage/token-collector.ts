@@ -56,6 +56,11 @@ export class TokenCollector {
     return this.#table.words()
   }
 
+  /** Shapes of the tokens that are no words (storage/token-shapes.ts). */
+  shapes(): Uint8Array {
+    return this.#table.shapes()
+  }
+
   /** Tokens of the text bytes[start, end). */
   addText(bytes: Uint8Array, start: number, end: number): void {
     this.#addTyped(0, VALUE_STRING, bytes, start, end)

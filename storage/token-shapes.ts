@@ -33,6 +33,12 @@ const IS_HEXADECIMAL = Uint8Array.from({ length: 256 }, (_, byte) =>
   (byte >= 0x30 && byte <= 0x39) || (byte >= 0x61 && byte <= 0x66) ? 1 : 0,
 )
 
+/** The same by byte as sent. */
+const CLASS_AS_SENT = TOKEN_FOLD.map((byte) => CLASS[byte]!)
+/** By byte as sent: 1 for what is no letter, plus NOT_HEXADECIMAL for what is no hexadecimal digit. */
+const NOT_HEXADECIMAL = 16
+const TRAITS = TOKEN_FOLD.map((byte) => (byte < 0x61 ? 1 : 0) + (IS_HEXADECIMAL[byte] === 1 ? 0 : NOT_HEXADECIMAL))
+
 /** Gathers the shapes of a block; reusable. */
 export class TokenShapes {
   readonly #pairs = new Uint8Array(PAIRS)
@@ -61,6 +67,37 @@ export class TokenShapes {
     }
     if (!ascii) this.#flags |= FLAG_NOT_ASCII
     else if (length <= NEAR_LENGTH_MAX && this.#nearOne[length] === 0) this.#noteNear(bytes, start, end)
+  }
+
+  /**
+   * The same for each ASCII token bytes[end - length, end) whose length and end stand in `places`, two entries each up to `count`. About
+   * 12 ns a token: it calls nothing, so that V8 keeps the arrays' addresses.
+   */
+  noteAll(bytes: Uint8Array, places: Int32Array, count: number): void {
+    const pairs = this.#pairs
+    const nearOne = this.#nearOne
+    const nearTwo = this.#nearTwo
+    let flags = this.#flags
+    for (let entry = 0; entry < count; entry += 2) {
+      const length = places[entry]!
+      const end = places[entry + 1]!
+      const start = end - length
+      // One walk over the first eight bytes answers both questions for nearly every token.
+      const head = length < HEXADECIMAL_HEAD ? end : start + HEXADECIMAL_HEAD
+      let sum = 0
+      for (let i = start; i < head; i++) sum += TRAITS[bytes[i]!]!
+      if (sum < NOT_HEXADECIMAL) flags |= FLAG_HEXADECIMAL
+      else {
+        const second = length > 1 ? CLASS_AS_SENT[bytes[start + 1]!]! : END
+        pairs[CLASS_AS_SENT[bytes[start]!]! * (CLASSES + 1) + second] = 1
+      }
+      let others = sum & (NOT_HEXADECIMAL - 1)
+      if (others > 2 || length > NEAR_LENGTH_MAX || nearOne[length] === 1) continue
+      for (let i = head; i < end; i++) others += TRAITS[bytes[i]!]! & (NOT_HEXADECIMAL - 1)
+      if (others <= 2) nearTwo[length] = 1
+      if (others <= 1) nearOne[length] = 1
+    }
+    this.#flags = flags
   }
 
   /** The shapes of all tokens since the last reset. */

@@ -1,6 +1,7 @@
 import { utf8Text } from '../base/bytes.ts'
 import { hashBytes, sealed } from '../base/hash.ts'
 import { foldTokenBytes, isWord, TOKEN_FOLD, WORD_LENGTH_MAX, WORD_LENGTH_MIN } from '../base/tokenizer.ts'
+import { TokenShapes } from './token-shapes.ts'
 
 /** More distinct words than this in a block are ids or noise; such a block is always scanned. */
 export const BLOCK_WORDS_MAX = 4096
@@ -57,6 +58,8 @@ export class TokenTable {
   /** Words with other letters than ASCII ones, and words whose hash was another word's first. */
   readonly #rareWords = new Set<string>()
   #wordsOverflow = false
+  readonly #shapes = new TokenShapes()
+  #places = new Int32Array(0)
   #folded = new Uint8Array(256)
 
   reset(): void {
@@ -71,6 +74,7 @@ export class TokenTable {
     this.#wordCount = 0
     this.#wordsOverflow = false
     this.#rareWords.clear()
+    this.#shapes.reset()
   }
 
   /** The distinct hashes; a view that the next addition may change. */
@@ -91,11 +95,17 @@ export class TokenTable {
     return words.sort()
   }
 
+  /** Shapes of the tokens that are no words (storage/token-shapes.ts). */
+  shapes(): Uint8Array {
+    return this.#shapes.finish()
+  }
+
   /**
    * Adds the tokens in the first `length` entries of `log`, which were found in `bytes`. Kept apart from finding them, so that neither loop waits for
    * the other's branches.
    */
   addLogged(log: Int32Array, length: number, bytes: Uint8Array): void {
+    this.#noteShapes(log, length, bytes)
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     let entry = 0
     for (;;) {
@@ -110,6 +120,24 @@ export class TokenTable {
         entry += LOG_STRIDE
       }
     }
+  }
+
+  /** Of every ASCII token that is no word, each time it occurs: tokens of one hash have shapes of their own. */
+  #noteShapes(log: Int32Array, length: number, bytes: Uint8Array): void {
+    if (this.#places.length < length) this.#places = new Int32Array(length)
+    const places = this.#places
+    let count = 0
+    for (let entry = 0; entry < length; entry += LOG_STRIDE) {
+      const kind = log[entry + 1]!
+      const tokenLength = kind >>> 8
+      const isLetters = (kind & KIND_NOT_LETTERS) === 0
+      if (isLetters && tokenLength >= WORD_LENGTH_MIN && tokenLength <= WORD_LENGTH_MAX) continue
+      if (kind === KIND_HASH_ONLY || (kind & KIND_NON_ASCII) !== 0) continue
+      places[count] = tokenLength
+      places[count + 1] = log[entry + 2]!
+      count += 2
+    }
+    this.#shapes.noteAll(bytes, places, count)
   }
 
   /**
@@ -188,10 +216,9 @@ export class TokenTable {
     if (this.#folded.length < 3 * (end - start)) this.#folded = new Uint8Array(6 * (end - start))
     const length = foldTokenBytes(bytes, start, end, this.#folded)
     this.#addHash(sealed(hashBytes(this.#folded, 0, length)))
-    if (length <= WORD_LENGTH_MAX * 4) {
-      const token = utf8Text(this.#folded, 0, length)
-      if (isWord(token)) this.#addRareWord(token)
-    }
+    const token = length <= WORD_LENGTH_MAX * 4 ? utf8Text(this.#folded, 0, length) : ''
+    if (isWord(token)) this.#addRareWord(token)
+    else this.#shapes.note(this.#folded, 0, length, false)
     // Decoders may take a leading byte-order mark away, so the token is found without it as well.
     if (end - start > 3 && bytes[start] === 0xef && bytes[start + 1] === 0xbb && bytes[start + 2] === 0xbf)
       this.#addNonAscii(bytes, start + 3, end)

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { tokenHash } from '../../../base/hash.ts'
 import { isWord, tokensOfText } from '../../../base/tokenizer.ts'
 import { TokenCollector, writeInteger } from '../../../storage/token-collector.ts'
+import { TokenShapes } from '../../../storage/token-shapes.ts'
 import { BLOCK_WORDS_MAX } from '../../../storage/token-table.ts'
 
 function collect(texts: readonly string[], collector = new TokenCollector()): TokenCollector {
@@ -25,6 +26,20 @@ test('a collector holds exactly the tokens and words of its texts, also when use
       assert.deepEqual(collector.words(), [...tokens].filter(isWord).sort())
     }),
     { numRuns: 300 },
+  )
+})
+
+test('the shapes of a collector are those of each token that is no word', () => {
+  fc.assert(
+    fc.property(fc.array(fc.oneof(fc.string(), fc.stringMatching(/^[0-9a-fA-F_xyz ]{0,40}$/), fc.uuid())), (texts) => {
+      const shapes = new TokenShapes()
+      for (const token of texts.flatMap(tokensOfText)) {
+        const bytes = new TextEncoder().encode(token)
+        if (!isWord(token)) shapes.note(bytes, 0, bytes.length, true)
+      }
+      assert.deepEqual(collect(texts).shapes(), shapes.finish())
+    }),
+    { numRuns: 200 },
   )
 })
 
