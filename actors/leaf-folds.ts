@@ -1,11 +1,16 @@
 import type { Bitmap } from '../base/bitmap.ts'
-import type { Column } from '../base/columns.ts'
+import type { Column, ColumnSource } from '../base/columns.ts'
 import { COLUMN_OVERFLOW, VALUE_ABSENT, valueType } from '../base/columns.ts'
 import type { ShardId } from '../base/ids.ts'
+import { FIELDS_COUNTED_MAX } from '../base/limits.ts'
 import type { AggregationPartial, AggregationSpec } from '../query/aggregate.ts'
 import { createAggregation } from '../query/aggregate.ts'
-import type { PipesPartial } from '../query/pipes.ts'
+import type { LeafPattern } from '../query/patterns.ts'
+import { createPatternMiner } from '../query/patterns.ts'
+import type { PipesPartial, PipeUnit } from '../query/pipes.ts'
 import { planPipes, runPipes } from '../query/pipes.ts'
+import type { RowKey } from '../query/row-key.ts'
+import { overflowOf } from '../query/row-overflow.ts'
 import type { DistinctSketchState } from '../query/sketch-distinct.ts'
 import { DistinctSketch } from '../query/sketch-distinct.ts'
 import type { UnitMatches } from '../storage/block-search.ts'
@@ -29,17 +34,32 @@ export function pipesFold(message: RunPipes): UnitFold<{ readonly piped: PipesPa
     order,
     limit,
     fields,
-    idOf: (key) => encodeRecordId({ ...key, shard: key.shard as ShardId }),
+    idOf,
   })
   return {
     columns: (names) => run.columns(names),
     needs: (minMs, maxMs) => run.needs(minMs, maxMs),
-    add({ unit, rows, matches }) {
-      const reopen = async () => (await unit.open(null)).rows
-      run.add({ shard: unit.shard, rows, reopen }, matches)
-    },
+    add: (found) => run.add(pipeUnit(found), found.matches),
     result: async () => ({ piped: await run.partial() }),
   }
+}
+
+/** Message templates, the most frequent first. */
+export function patternsFold(): UnitFold<{ readonly patterns: readonly LeafPattern[] }> {
+  const miner = createPatternMiner(idOf)
+  return {
+    columns: (names) => miner.columns(names),
+    add: (found) => miner.add(pipeUnit(found), found.matches),
+    result: async () => ({ patterns: await miner.partial() }),
+  }
+}
+
+function idOf(key: RowKey): string {
+  return encodeRecordId({ ...key, shard: key.shard as ShardId })
+}
+
+function pipeUnit({ unit, rows }: UnitMatches): PipeUnit {
+  return { shard: unit.shard, rows, reopen: async () => (await unit.open(null)).rows }
 }
 
 /** Groups and metrics, as a partial that the coordinator merges. */
@@ -59,7 +79,16 @@ export function aggregationFold(spec: AggregationSpec): UnitFold<{ readonly part
 
 /** Which fields there are, how often, of which types, with how many distinct values. */
 export function fieldsFold(): UnitFold<{ readonly fields: readonly FieldCounts[] }> {
-  const known = new Map<string, { types: number[]; distinct: DistinctSketch }>()
+  const known = new Map<string, FieldTally>()
+  const fieldOf = (name: string): FieldTally | undefined => {
+    let field = known.get(name)
+    if (field === undefined) {
+      if (known.size >= FIELDS_COUNTED_MAX) return undefined
+      field = { types: [0, 0, 0, 0, 0, 0], distinct: new DistinctSketch() }
+      known.set(name, field)
+    }
+    return field
+  }
   return {
     columns: () => null,
     add({ rows, matches }) {
@@ -67,10 +96,10 @@ export function fieldsFold(): UnitFold<{ readonly fields: readonly FieldCounts[]
       for (const name of source.columnNames) {
         const column = name.startsWith('\\@') ? undefined : source.column(name)
         if (column === undefined) continue
-        const field = known.get(name) ?? { types: [0, 0, 0, 0, 0, 0], distinct: new DistinctSketch() }
-        known.set(name, field)
-        countValues(column, matches, field)
+        const field = fieldOf(name)
+        if (field !== undefined) countValues(column, matches, field)
       }
+      if (source.column(COLUMN_OVERFLOW) !== undefined) countOverflow(source, matches, fieldOf)
     },
     result: () => ({
       fields: [...known].map(([name, { types, distinct }]) => ({ name, types, distinct: distinct.state() })),
@@ -78,7 +107,24 @@ export function fieldsFold(): UnitFold<{ readonly fields: readonly FieldCounts[]
   }
 }
 
-function countValues(column: Column, matches: Bitmap, field: { types: number[]; distinct: DistinctSketch }): void {
+interface FieldTally {
+  readonly types: number[]
+  readonly distinct: DistinctSketch
+}
+
+/** S4: fields that found no column of their own. */
+function countOverflow(source: ColumnSource, matches: Bitmap, fieldOf: (name: string) => FieldTally | undefined): void {
+  for (const row of matches.toArray()) {
+    for (const { path, type, text } of overflowOf(source, row)) {
+      const field = fieldOf(path)
+      if (field === undefined) continue
+      field.types[type]!++
+      field.distinct.addText(text)
+    }
+  }
+}
+
+function countValues(column: Column, matches: Bitmap, field: FieldTally): void {
   const seen = new Uint8Array(256)
   for (const row of matches.toArray()) {
     const type = valueType(column, row)

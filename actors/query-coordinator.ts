@@ -1,16 +1,20 @@
 import type { Clock } from '../base/clock.ts'
+import { FIELD_SERVICE } from '../base/columns.ts'
 import { WeirError } from '../base/errors.ts'
 import { shardOf } from '../base/hash.ts'
 import type { ShardId, TenantId } from '../base/ids.ts'
-import { deadLetterTenant } from '../base/ids.ts'
-import { TOTAL_EXACT_MAX } from '../base/limits.ts'
+import { comparePositions, deadLetterTenant } from '../base/ids.ts'
+import { HISTOGRAM_BUCKETS_MAX, TOTAL_EXACT_MAX } from '../base/limits.ts'
 import type { AggregationSpec } from '../query/aggregate.ts'
 import { compareCells, mergePartials } from '../query/aggregate.ts'
 import { histogramOf, histogramSpec } from '../query/aggregate-histogram.ts'
 import type { Filter, GroupKey, Metric, Pipe } from '../query/ast.ts'
-import { resolvedField } from '../query/fields.ts'
+import { explainQuery } from '../query/explain.ts'
+import { normalisedLevel, resolvedField } from '../query/fields.ts'
 import { parseQuery } from '../query/parser.ts'
+import { mergePatterns } from '../query/patterns.ts'
 import { finishPipes, planPipes } from '../query/pipes.ts'
+import { timeBoundsOf } from '../query/prune.ts'
 import type { RecordKey } from '../storage/record-id.ts'
 import { compareRecordKeys, decodeRecordId } from '../storage/record-id.ts'
 import { mergeFields } from './leaf-folds.ts'
@@ -35,6 +39,7 @@ import type {
   FieldValuesAnswer,
   HistogramAnswer,
   HistogramRequest,
+  PatternsAnswer,
   QueryBase,
   QueryStats,
   RecordJson,
@@ -48,6 +53,7 @@ import type {
 } from './messages/search.ts'
 import type { AnswerOf } from './runtime/actor.ts'
 import type { ActorRef, AskOptions } from './runtime/actor-ref.ts'
+import type { TailPlace } from './search-cursor.ts'
 import { decodeSearchCursor, decodeTailCursor, encodeSearchCursor, encodeTailCursor } from './search-cursor.ts'
 import { summariseTrace } from './trace-summary.ts'
 
@@ -193,8 +199,12 @@ export class QueryCoordinator {
       const scope = { tenant: request.tenant, filter, range: request.range }
       const answers = await this.#ask(scope, request.timeoutMs, signal, (own) => findRows(own, 'asc', limit, undefined))
       const rows = mergedRows(answers.ok, 'asc').slice(0, limit)
-      if (rows.length === 0) throw new WeirError('not_found', 'no record of this trace in the range of time')
-      return { traceId, ...summariseTrace(rows), ...this.#closing(answers, startedMs) }
+      const closing = this.#closing(answers, startedMs)
+      if (rows.length === 0) {
+        if (!closing.coverage.complete) throw new WeirError('shard_unavailable', 'not every shard could be asked')
+        throw new WeirError('not_found', 'no record of this trace in the range of time')
+      }
+      return { traceId, ...summariseTrace(rows), ...closing }
     })
   }
 
@@ -204,10 +214,9 @@ export class QueryCoordinator {
       const { filter } = parseQuery(request.query, { nowMs: clock.nowMs() })
       const scope = { tenant: request.tenant, filter: narrowed(filter, request), range: request.range }
       const places = new Map(
-        (request.cursor === undefined ? [] : decodeTailCursor(request.cursor).shards).map((place) => [
-          place.shard,
-          place,
-        ]),
+        (request.cursor === undefined ? [] : decodeTailCursor(request.cursor).shards).map(
+          (place): [ShardId, TailPlace] => [place.shard, place],
+        ),
       )
       const endMs = startedMs + request.waitMs
       for (;;) {
@@ -224,7 +233,9 @@ export class QueryCoordinator {
           const newest = await this.#ask(scope, request.timeoutMs, signal, (own) =>
             findRows(own, 'desc', request.limit, undefined),
           )
-          rows.push(...mergedRows(newest.ok, 'desc').slice(0, request.limit).reverse())
+          // What has come since the places were taken is for the next poll.
+          const known = mergedRows(newest.ok, 'desc').filter(({ key }) => !isBehind(key, places.get(key.shard)))
+          rows.push(...known.slice(0, request.limit).reverse())
         }
         const remainingMs = endMs - clock.monotonicMs()
         if (rows.length > 0 || remainingMs <= 0 || signal.aborted) {
@@ -248,7 +259,7 @@ export class QueryCoordinator {
           parameter: 'interval',
         })
       }
-      const spec = histogramSpec(intervalMs, request.groupBy)
+      const spec = histogramSpec(intervalMs, resolvedField(request.groupBy))
       const answers = await this.#aggregate(request, spec, signal)
       const partials = answers.ok.map((answer) => answer.partial)
       const buckets = histogramOf(spec, partials, intervalMs, range.fromMs, range.toMs)
@@ -271,6 +282,15 @@ export class QueryCoordinator {
           ? rows
           : [...rows].sort((a, b) => compareCells(b[metric.as]!, a[metric.as]!)).slice(0, request.top)
       return { kind: 'table', columns, rows: kept, ...this.#closing(answers, startedMs) }
+    })
+  }
+
+  patterns(request: QueryBase, limit: number, signal: AbortSignal): Promise<PatternsAnswer> {
+    return this.#timed('patterns', async (startedMs) => {
+      const scope = this.#scopeOf(request)
+      const answers = await this.#ask(scope, request.timeoutMs, signal, (own) => ({ kind: 'minePatterns', scope: own }))
+      const partials = answers.ok.map((answer) => answer.patterns)
+      return { patterns: mergePatterns(partials, limit), ...this.#closing(answers, startedMs) }
     })
   }
 
@@ -309,15 +329,15 @@ export class QueryCoordinator {
 
   explain(request: SearchRequest, signal: AbortSignal): Promise<ExplainAnswer> {
     return this.#timed('explain', async (startedMs) => {
-      const { filter, pipes } = parseQuery(request.query, { nowMs: this.#options.clock.nowMs() })
-      const scope = { tenant: request.tenant, filter: narrowed(filter, request), range: request.range }
+      const query = parseQuery(request.query, { nowMs: this.#options.clock.nowMs() })
+      const scope = { tenant: request.tenant, filter: narrowed(query.filter, request), range: request.range }
       const answers = await this.#ask(scope, request.timeoutMs, signal, (own) => ({
         kind: 'explainPlan' as const,
         scope: own,
       }))
       const { coverage, stats } = this.#closing(answers, startedMs)
       return {
-        query: { filter: scope.filter, pipes, range: request.range },
+        query: { ...explainQuery({ ...query, filter: scope.filter }), ...rangeTexts(withinBounds(scope).range) },
         shards: answers.ok.flatMap((answer) => answer.shards).sort((a, b) => a.shard - b.shard),
         totals: stats,
         coverage,
@@ -386,6 +406,7 @@ export class QueryCoordinator {
   ): Promise<Answers<LeafAnswer<K>>> {
     const { leaves, workerOf, shardCount } = this.#options
     const perLeaf = leaves.map((): ShardId[] => [])
+    const bounded = withinBounds(scope)
     const shards = shardsOf(scope.tenant, scope.filter, shardCount)
     for (const shard of shards) perLeaf[workerOf(shard)]!.push(shard)
     const ok: LeafAnswer<K>[] = []
@@ -396,7 +417,7 @@ export class QueryCoordinator {
         const leaf = leaves[worker] as unknown as ScopedLeaf<K>
         try {
           const options = { deadlineMs: timeoutMs + LEAF_GRACE_MS, signal }
-          ok.push(await leaf.ask(questionFor({ ...scope, shards: own }), options))
+          ok.push(await leaf.ask(questionFor({ ...bounded, shards: own }), options))
         } catch (error) {
           if (signal.aborted || (error instanceof WeirError && !error.retryable)) throw error
           const reason = error instanceof Error ? error.message : String(error)
@@ -455,7 +476,6 @@ export class QueryCoordinator {
 const COUNT: Metric = { name: 'count', field: null, quantile: null, as: 'count' }
 /** By ValueType; absent has none. */
 const TYPE_NAMES = ['', 'string', 'number', 'boolean', 'null', 'json']
-const HISTOGRAM_BUCKETS_MAX = 10_000
 /** Widths that people read easily, ms. */
 const NICE_INTERVALS_MS = [
   1, 10, 100, 1000, 5000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000, 3_600_000, 10_800_000, 21_600_000,
@@ -522,7 +542,7 @@ function narrowed(filter: Filter, request: Pick<QueryBase, 'service' | 'level' |
   const parts: Filter[] = [filter]
   for (const field of ['service', 'level', 'host', 'traceId'] as const) {
     const text = request[field]
-    if (text !== undefined) parts.push(fieldIs(field, field === 'level' ? text.toUpperCase() : text))
+    if (text !== undefined) parts.push(fieldIs(field, field === 'level' ? normalisedLevel(text) : text))
   }
   const real = parts.filter((part) => part.kind !== 'all')
   if (real.length === 0) return { kind: 'all' }
@@ -531,6 +551,18 @@ function narrowed(filter: Filter, request: Pick<QueryBase, 'service' | 'level' |
 
 function fieldIs(field: string, text: string): Filter {
   return text === '' ? { kind: 'all' } : { kind: 'field', field, match: { kind: 'equal', text, number: null } }
+}
+
+/** The scope with its range cut down to the times that its filter lets pass; half-open, as ranges are. */
+function withinBounds(scope: Omit<LeafScope, 'shards'>): Omit<LeafScope, 'shards'> {
+  const bounds = timeBoundsOf(scope.filter)
+  const fromMs = Math.max(scope.range.fromMs, bounds.fromMs)
+  const toMs = Math.max(fromMs, Math.min(scope.range.toMs, bounds.toMs + 1))
+  return { ...scope, range: { fromMs, toMs } }
+}
+
+function rangeTexts({ fromMs, toMs }: LeafScope['range']): { readonly from: string; readonly to: string } {
+  return { from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() }
 }
 
 /** The shards that may hold matches: those of the services that the filter demands, else all. */
@@ -543,7 +575,9 @@ function shardsOf(tenant: TenantId, filter: Filter, shardCount: number): ShardId
 function servicesOf(filter: Filter): Set<string> | undefined {
   switch (filter.kind) {
     case 'field':
-      return filter.field === 'service' && filter.match.kind === 'equal' ? new Set([filter.match.text]) : undefined
+      return filter.field === FIELD_SERVICE && filter.match.kind === 'equal' && isExactText(filter.match)
+        ? new Set([filter.match.text])
+        : undefined
     case 'and': {
       const known = filter.of.map(servicesOf).filter((services) => services !== undefined)
       return known.sort((a, b) => a.size - b.size)[0]
@@ -557,6 +591,11 @@ function servicesOf(filter: Filter): Set<string> | undefined {
     default:
       return undefined
   }
+}
+
+/** False for texts that are equal to values of other spellings: 5 and 5.0, true and TRUE; and to null. */
+function isExactText({ text, number }: { readonly text: string; readonly number: number | null }): boolean {
+  return number === null && !/^(?:true|false|null)$/i.test(text)
 }
 
 function countMaxOf(request: SearchRequest): number {
@@ -592,7 +631,7 @@ function takeInOrder(
     readonly rows: readonly LeafRow[]
   }[],
   limit: number,
-  places: Map<ShardId, { shard: ShardId; generation: number; sequence: number; row: number }>,
+  places: Map<ShardId, TailPlace>,
 ): LeafRow[] {
   const next = new Map(followed.map(({ shard }) => [shard, 0]))
   const taken: LeafRow[] = []
@@ -609,20 +648,18 @@ function takeInOrder(
   for (const { shard, applied, rows } of followed) {
     const count = next.get(shard)!
     const last = rows[count - 1]?.key
-    if (count < rows.length) {
-      if (last !== undefined)
-        places.set(shard, { shard, generation: last.generation, sequence: last.sequence, row: last.row })
-      continue
+    if (count === rows.length) places.set(shard, { shard, ...applied, row: ROW_LAST })
+    else if (last !== undefined) {
+      places.set(shard, { shard, generation: last.generation, sequence: last.sequence, row: last.row })
     }
-    const isAhead =
-      last !== undefined &&
-      (last.generation > applied.generation ||
-        (last.generation === applied.generation && last.sequence > applied.sequence))
-    const through = isAhead ? last : { ...applied, row: ROW_LAST }
-    places.set(shard, { shard, generation: through.generation, sequence: through.sequence, row: through.row })
   }
   return taken
 }
 
 /** Above every row number of a frame. */
 const ROW_LAST = 0xffffffff
+
+/** True when the row has come after the place was taken; of a shard without a place nothing is known to have come before. */
+function isBehind(key: RecordKey, place: TailPlace | undefined): boolean {
+  return place === undefined || comparePositions(key, place) > 0
+}

@@ -1,6 +1,9 @@
 import type { Clock } from '../base/clock.ts'
 import { valueText } from '../base/columns.ts'
-import type { ShardId } from '../base/ids.ts'
+import { WeirError } from '../base/errors.ts'
+import type { Position, ShardId } from '../base/ids.ts'
+import { comparePositions } from '../base/ids.ts'
+import { QUERIES_WAITING_MAX, QUERY_RESULT_BYTES_MAX } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { CompiledFilter } from '../query/filter.ts'
 import { compileFilter } from '../query/filter.ts'
@@ -10,14 +13,14 @@ import { originalJson, recordJson } from '../query/record-json.ts'
 import type { FoundRow, UnitMatches } from '../storage/block-search.ts'
 import { matchUnit, SearchPace, searchRows } from '../storage/block-search.ts'
 import type { RecordKey } from '../storage/record-id.ts'
-import { encodeRecordId } from '../storage/record-id.ts'
+import { compareRecordKeys, encodeRecordId } from '../storage/record-id.ts'
 import type { RowSource } from '../storage/row-source.ts'
 import type { SearchPlan } from '../storage/search-plan.ts'
 import { planSearch } from '../storage/search-plan.ts'
 import type { SearchUnit } from '../storage/search-unit.ts'
 import type { SegmentCache } from '../storage/segment-reader.ts'
 import type { UnitFold } from './leaf-folds.ts'
-import { aggregationFold, fieldsFold, pipesFold } from './leaf-folds.ts'
+import { aggregationFold, fieldsFold, patternsFold, pipesFold } from './leaf-folds.ts'
 import type {
   ExplainPlan,
   FindRecord,
@@ -33,6 +36,7 @@ import type {
 } from './messages/leaf.ts'
 import type { SortOrder } from './messages/search.ts'
 import type { Actor, MessageContext } from './runtime/actor.ts'
+import type { TailPlace } from './search-cursor.ts'
 import type { HostedShard } from './shard-host.ts'
 
 export interface QueryLeafOptions {
@@ -61,7 +65,8 @@ interface Search {
 export class QueryLeaf implements Actor<QueryLeafMessage> {
   readonly #options: QueryLeafOptions
   #running = 0
-  readonly #waiting: (() => void)[] = []
+  /** Longest waiting first. */
+  readonly #waiting = new Set<() => void>()
 
   constructor(options: QueryLeafOptions) {
     this.#options = options
@@ -82,6 +87,9 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
           this.#fold(message.scope, signal, ms, aggregationFold(message.spec)),
         )
         return
+      case 'minePatterns':
+        this.#run(context.defer(message), (signal, ms) => this.#fold(message.scope, signal, ms, patternsFold()))
+        return
       case 'listFields':
         this.#run(context.defer(message), (signal, ms) => this.#fold(message.scope, signal, ms, fieldsFold()))
         return
@@ -98,7 +106,7 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
   }
 
   observe(): Readonly<Record<string, unknown>> {
-    return { running: this.#running, waiting: this.#waiting.length }
+    return { running: this.#running, waiting: this.#waiting.size }
   }
 
   #run<R>(
@@ -115,21 +123,44 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
       try {
         return await work(signal, answerBudgetMs(endsMs - clock.monotonicMs()))
       } finally {
-        this.#running--
-        this.#waiting.shift()?.()
+        this.#giveTurn()
       }
     })
   }
 
+  /** Resolves when the query may run; #giveTurn must follow. */
   async #turn(signal: AbortSignal): Promise<void> {
-    while (this.#running >= this.#options.concurrencyMax) {
-      await new Promise<void>((resolve) => {
-        this.#waiting.push(resolve)
-        signal.addEventListener('abort', () => resolve(), { once: true })
-      })
-      signal.throwIfAborted()
+    if (this.#running < this.#options.concurrencyMax) {
+      this.#running++
+      return
     }
-    this.#running++
+    if (this.#waiting.size >= QUERIES_WAITING_MAX) {
+      throw new WeirError('overloaded', 'as many queries wait for this worker as may')
+    }
+    await new Promise<void>((resolve, reject) => {
+      const give = () => {
+        signal.removeEventListener('abort', leave)
+        resolve()
+      }
+      const leave = () => {
+        this.#waiting.delete(give)
+        reject(new WeirError('cancelled', 'nobody waits for the answer any more'))
+      }
+      this.#waiting.add(give)
+      signal.addEventListener('abort', leave, { once: true })
+      if (signal.aborted) leave()
+    })
+  }
+
+  /** The turn of a query that ends goes to the one that has waited longest. */
+  #giveTurn(): void {
+    const [next] = this.#waiting
+    if (next === undefined) {
+      this.#running--
+      return
+    }
+    this.#waiting.delete(next)
+    next()
   }
 
   async #begin(scope: LeafScope, signal: AbortSignal, remainingMs: number): Promise<Search> {
@@ -170,7 +201,7 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
     const columns = columnsFor(scope)
     const found = await searchRows(search.units, query, columns, search.pace)
     if (!found.isComplete) allMissing(search, TIME_IS_UP)
-    const rows = await printRows(found.rows, message.fields, message.original)
+    const rows = await printRows(found.rows, message.fields, message.original, search.pace)
     return {
       report: reportOf(search),
       rows,
@@ -206,30 +237,42 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
 
   async #followRows(message: FollowRows, signal: AbortSignal, remainingMs: number): Promise<LeafFollowed> {
     const { scope, behind, limit } = message
-    const applied = new Map(
-      scope.shards.map((shard) => [shard, this.#options.shards.get(shard)?.store.applied ?? null] as const),
-    )
-    const search = await this.#begin(scope, signal, remainingMs)
+    const places = new Map(behind.map((place) => [place.shard, place]))
+    const shards: LeafFollowed['shards'][number][] = []
+    // What has been applied is taken before the plans are made, so that these name all of it.
+    const applied = new Map<ShardId, Position>()
+    for (const shard of scope.shards) {
+      const now = this.#options.shards.get(shard)?.store.applied
+      const place = places.get(shard)
+      if (now === undefined) continue
+      // The first poll begins here; and most polls of most shards find nothing new.
+      if (place === undefined || comparePositions(now, place) <= 0) shards.push({ shard, applied: now, rows: [] })
+      else applied.set(shard, now)
+    }
+    const hosted = scope.shards.filter((shard) => applied.has(shard) || !this.#options.shards.has(shard))
+    const search = await this.#begin({ ...scope, shards: hosted }, signal, remainingMs)
     const columns = columnsFor(scope)
-    const shards = []
     for (const { shard, plan } of search.plans) {
-      const from = behind.find((place) => place.shard === shard)
-      const now = applied.get(shard)
-      if (now === null || now === undefined) continue
+      const place = places.get(shard)!
+      const through = applied.get(shard)!
       const rows: FoundRow[] = []
-      const units = from === undefined ? [] : plan.units.filter((unit) => unit.lastSequence >= from.sequence)
-      for (const unit of units) {
-        if (await search.pace.isOver()) {
-          allMissing(search, TIME_IS_UP)
-          break
-        }
+      let isWhole = true
+      for (const unit of plan.units) {
+        // Sequences of different generations are not to be compared (J3).
+        if (place.generation === through.generation && unit.lastSequence < place.sequence) continue
+        isWhole = !(await search.pace.isOver())
+        if (!isWhole) break
         const found = await matchUnit(unit, search.compiled, columns(unit), scope.range, search.pace)
-        if (found !== undefined && from !== undefined) rows.push(...rowsBehind(found, from))
+        // A frame may be half applied: only what is up to `through` is all there.
+        if (found !== undefined) rows.push(...rowsOf(found).filter(({ key }) => isBetween(key, place, through)))
       }
-      rows.sort(
-        (a, b) => a.key.generation - b.key.generation || a.key.sequence - b.key.sequence || a.key.row - b.key.row,
-      )
-      shards.push({ shard, applied: now, rows: await printRows(rows.slice(0, limit), undefined, false) })
+      if (!isWhole) {
+        search.missing.push({ shard, reason: TIME_IS_UP })
+        continue
+      }
+      rows.sort((a, b) => comparePositions(a.key, b.key) || a.key.row - b.key.row)
+      const printed = await printRows(rows.slice(0, limit + 1), undefined, false, search.pace)
+      shards.push({ shard, applied: through, rows: printed })
     }
     return { report: reportOf(search), shards }
   }
@@ -240,11 +283,11 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
     const scope: LeafScope = { tenant, filter: { kind: 'all' }, range, shards: [key.shard] }
     const search = await this.#begin(scope, signal, remainingMs)
     for (const unit of search.units) {
-      if (await search.pace.isOver()) break
+      if (await search.pace.isOver()) throw new WeirError('deadline_exceeded', TIME_IS_UP)
       const found = await matchUnit(unit, search.compiled, [], range, search.pace)
       if (found === undefined) continue
-      const rows = rowsOf(found).filter((row) => row.key.sequence === key.sequence && row.key.row === key.row)
-      const [row] = await printRows(rows.slice(0, 1), undefined, false)
+      const rows = rowsOf(found).filter((row) => compareRecordKeys(row.key, key) === 0)
+      const [row] = await printRows(rows, undefined, false, search.pace)
       if (row === undefined) continue
       const open = await unit.open(['service', 'host'])
       const text = (name: string) => {
@@ -253,6 +296,8 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
       }
       return { row, service: text('service'), host: text('host') }
     }
+    const [gap] = search.missing
+    if (gap !== undefined) throw new WeirError('shard_unavailable', gap.reason, { shard: gap.shard })
     return { row: undefined, service: '', host: '' }
   }
 
@@ -314,13 +359,9 @@ function rowsOf(found: UnitMatches): FoundRow[] {
   }))
 }
 
-function rowsBehind(found: UnitMatches, from: { generation: number; sequence: number; row: number }): FoundRow[] {
-  return rowsOf(found).filter(
-    ({ key }) =>
-      key.generation > from.generation ||
-      (key.generation === from.generation &&
-        (key.sequence > from.sequence || (key.sequence === from.sequence && key.row > from.row))),
-  )
+function isBetween(key: RecordKey, place: TailPlace, through: Position): boolean {
+  const order = comparePositions(key, place)
+  return (order > 0 || (order === 0 && key.row > place.row)) && comparePositions(key, through) <= 0
 }
 
 function keyOf(unit: SearchUnit, rows: RowSource, unitRow: number): RecordKey {
@@ -334,23 +375,41 @@ function keyOf(unit: SearchUnit, rows: RowSource, unitRow: number): RecordKey {
   }
 }
 
-/** Opens each unit once with all its columns and prints the rows, in the order given. */
+/** Prints rows, in the order given; opens each unit once with all its columns and lets go of it. Throws result_too_large. */
 async function printRows(
   found: readonly FoundRow[],
   fields: readonly string[] | undefined,
   original: boolean,
+  pace: SearchPace,
 ): Promise<LeafRow[]> {
-  const opened = new Map<SearchUnit, RowSource>()
-  const printed: LeafRow[] = []
-  for (const { key, unit, unitRow } of found) {
-    let rows = opened.get(unit)
-    if (rows === undefined) {
-      rows = (await unit.open(null)).rows
-      opened.set(unit, rows)
+  const placesByUnit = new Map<SearchUnit, number[]>()
+  found.forEach(({ unit }, place) => {
+    const places = placesByUnit.get(unit)
+    if (places === undefined) placesByUnit.set(unit, [place])
+    else places.push(place)
+  })
+  const printed = new Array<LeafRow>(found.length)
+  let chars = 0
+  for (const [unit, places] of placesByUnit) {
+    // Rows that were found in time are given, even if the time runs out now.
+    await pace.isOver()
+    const { rows } = await unit.open(null)
+    for (const place of places) {
+      const { key, unitRow } = found[place]!
+      const meta = { id: encodeRecordId(key), ingestedAtMs: rows.receivedMsOf(unitRow) }
+      const json = original ? originalJson(rows.columns, unitRow) : recordJson(rows.columns, unitRow, meta, fields)
+      chars += json.length
+      if (chars > QUERY_RESULT_BYTES_MAX) {
+        throw new WeirError(
+          'result_too_large',
+          'the records found are too large together; ask for fewer, or for some fields',
+          {
+            limitBytes: QUERY_RESULT_BYTES_MAX,
+          },
+        )
+      }
+      printed[place] = { key, json }
     }
-    const meta = { id: encodeRecordId(key), ingestedAtMs: rows.receivedMsOf(unitRow) }
-    const json = original ? originalJson(rows.columns, unitRow) : recordJson(rows.columns, unitRow, meta, fields)
-    printed.push({ key, json })
   }
   return printed
 }

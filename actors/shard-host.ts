@@ -82,12 +82,6 @@ export class ShardHost implements Actor<ShardHostMessage> {
       case 'drainShards':
         await this.#drain(message)
         context.answer(message, undefined)
-        return
-      case 'checkKey': {
-        const store = this.#options.shards.get(message.shard)?.store
-        const known = store?.seen.bodyHashOf(message.keyHash, this.#options.clock.nowMs())
-        context.answer(message, { conflict: known !== undefined && known !== message.bodyHash })
-      }
     }
   }
 

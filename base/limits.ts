@@ -129,6 +129,12 @@ export const REGEX_TABLE_BYTES_MAX = 1 * MIB
 export const REGEX_STATES_BYTES_MAX = 4 * MIB
 /** Steps (about 10 ns) of a regular expression on one value where no table helps; more is an error. */
 export const REGEX_STEPS_MAX = 50_000_000
+/** Queries that wait for their turn on a worker. */
+export const QUERIES_WAITING_MAX = 1000
+/** Records of one answer, as JSON, from one worker. */
+export const QUERY_RESULT_BYTES_MAX = 64 * MIB
+/** Fields that a worker counts for one list of fields, those of the newest records first. */
+export const FIELDS_COUNTED_MAX = 10_000
 /** Groups of one aggregation; more is an error that names the field. */
 export const AGGREGATE_GROUPS_MAX = 100_000
 /** Sketches of distinct values of all groups of one aggregation. */

@@ -1,10 +1,12 @@
 import { FrameGatherer } from '../actors/frame-gatherer.ts'
 import type { IngestRouterMessage } from '../actors/ingest-router.ts'
 import { IngestRouter } from '../actors/ingest-router.ts'
+import { KeyKeeper } from '../actors/key-keeper.ts'
 import { LaneReader } from '../actors/lane-reader.ts'
 import type { ThreadMessage } from '../actors/messages/control.ts'
 import type { QueryLeafMessage } from '../actors/messages/leaf.ts'
 import type {
+  KeyKeeperMessage,
   LaneReaderMessage,
   SegmentPublisherMessage,
   ShardControllerMessage,
@@ -168,8 +170,15 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     (context) => new ShardHost({ clock, logger: context.logger, budget, shards, open }),
     { mailboxMax: 64, overflow: 'wait', restart: FAIL_FAST },
   )
+  system.spawn<KeyKeeperMessage>('key-keeper', () => new KeyKeeper({ shards, clock }), {
+    mailboxMax: 4096,
+    overflow: 'reject',
+  })
   const hosts = Array.from({ length: workers }, (_, worker) =>
     system.ref<ShardHostMessage>(`${workerName(worker)}/shard-host`),
+  )
+  const keyKeepers = Array.from({ length: workers }, (_, worker) =>
+    system.ref<KeyKeeperMessage>(`${workerName(worker)}/key-keeper`),
   )
   for (let lane = 0; lane < laneCount; lane++) {
     if (lane % workers !== index) continue
@@ -209,17 +218,16 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   const admission = new Admission(settings['limits.inFlightBytes'], status, metrics.gauge('ingestInFlightBytes'))
   const router = system.spawn<IngestRouterMessage>(
     'ingest-router',
-    (context) =>
+    () =>
       new IngestRouter({
         paths,
         gatherers,
         shardCount,
         laneOf: (shard) => laneOf(shard, laneCount),
-        hostOf: (shard) => hosts[workerOf(shard, workers)]!,
+        keyKeeperOf: (shard) => keyKeepers[workerOf(shard, workers)]!,
         retentionDays: settings['retention.days'],
         levelFloor: () => admission.levelFloor(),
         clock,
-        logger: context.logger,
       }),
     { mailboxMax: 4096, overflow: 'reject' },
   )

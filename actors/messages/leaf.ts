@@ -1,6 +1,7 @@
 import type { Position, ShardId, TenantId } from '../../base/ids.ts'
 import type { AggregationPartial, AggregationSpec } from '../../query/aggregate.ts'
 import type { Filter, Pipe } from '../../query/ast.ts'
+import type { LeafPattern } from '../../query/patterns.ts'
 import type { PipesPartial } from '../../query/pipes.ts'
 import type { DistinctSketchState } from '../../query/sketch-distinct.ts'
 import type { RecordKey } from '../../storage/record-id.ts'
@@ -79,6 +80,17 @@ export interface LeafAggregate {
   readonly partial: AggregationPartial
 }
 
+/** The message templates of the matching rows. */
+export interface MinePatterns extends Question<LeafMined> {
+  readonly kind: 'minePatterns'
+  readonly scope: LeafScope
+}
+
+export interface LeafMined {
+  readonly report: LeafReport
+  readonly patterns: readonly LeafPattern[]
+}
+
 /** Rows behind a position, in the order of the journal (tail). */
 export interface FollowRows extends Question<LeafFollowed> {
   readonly kind: 'followRows'
@@ -95,11 +107,12 @@ export interface FollowRows extends Question<LeafFollowed> {
 
 export interface LeafFollowed {
   readonly report: LeafReport
+  /** Those that were looked at in full. */
   readonly shards: readonly {
     readonly shard: ShardId
     /** Rows up to here were looked at. */
     readonly applied: Position
-    /** In the order of the journal. */
+    /** In the order of the journal; one more than `limit` when there are more. */
     readonly rows: readonly LeafRow[]
   }[]
 }
@@ -148,4 +161,12 @@ export interface LeafExplained {
   }[]
 }
 
-export type QueryLeafMessage = FindRows | RunPipes | Aggregate | FollowRows | FindRecord | ListFields | ExplainPlan
+export type QueryLeafMessage =
+  | FindRows
+  | RunPipes
+  | Aggregate
+  | MinePatterns
+  | FollowRows
+  | FindRecord
+  | ListFields
+  | ExplainPlan

@@ -43,7 +43,7 @@ export interface DrainShards extends Question<void> {
   readonly publish: boolean
 }
 
-/** To the ShardHost that owns `shard`: is this key known with another body (D3)? */
+/** To the KeyKeeper of the worker that owns `shard`, the home of the key: is it known with another body (D3)? */
 export interface CheckKey extends Question<{ readonly conflict: boolean }> {
   readonly kind: 'checkKey'
   readonly shard: ShardId
@@ -52,7 +52,9 @@ export interface CheckKey extends Question<{ readonly conflict: boolean }> {
   readonly bodyHash: string
 }
 
-export type ShardHostMessage = ApplyFrames | OpenShards | DrainShards | CheckKey
+export type KeyKeeperMessage = CheckKey
+
+export type ShardHostMessage = ApplyFrames | OpenShards | DrainShards
 
 /** To a ShardWriter, from its host. */
 export interface ApplySections extends Question<{ readonly rows: number }> {

@@ -1,0 +1,62 @@
+import type { Clock } from '../base/clock.ts'
+import type { ShardId } from '../base/ids.ts'
+import type { SeenSet } from '../storage/seen-set.ts'
+import type { CheckKey, KeyKeeperMessage } from './messages/shard.ts'
+import type { Actor, MessageContext } from './runtime/actor.ts'
+
+/** Longer than a request may take from its key's check until its rows are applied: from then on the shard's seen-set knows the key. */
+const CLAIM_KEEP_MS = 120_000
+
+export interface KeyKeeperOptions {
+  /** The shards of this worker. */
+  readonly shards: ReadonlyMap<ShardId, { readonly store: { readonly seen: SeenSet } }>
+  readonly clock: Clock
+}
+
+/**
+ * Says of an idempotency key whether it came with another body before (D3). One a worker, asked by the IngestRouters about the keys whose home
+ * is a shard of it. The seen-set of the shard knows what has been applied; between a request's check and then, the key's claim tells of it, so
+ * that of two requests at once only one body is taken.
+ */
+export class KeyKeeper implements Actor<KeyKeeperMessage> {
+  readonly #options: KeyKeeperOptions
+  /** Oldest first. */
+  readonly #claims = new Map<string, { readonly bodyHash: string; readonly shard: ShardId; readonly atMs: number }>()
+
+  constructor(options: KeyKeeperOptions) {
+    this.#options = options
+  }
+
+  handle(message: KeyKeeperMessage, context: MessageContext): void {
+    this.#forgetOld()
+    context.answer(message, { conflict: this.#isConflict(message) })
+  }
+
+  observe(): Readonly<Record<string, unknown>> {
+    return { claims: this.#claims.size }
+  }
+
+  #isConflict({ shard, keyHash, bodyHash }: CheckKey): boolean {
+    const seen = this.#seenBody(shard, keyHash)
+    if (seen !== undefined) return seen !== bodyHash
+    const claim = this.#claims.get(keyHash)
+    if (claim !== undefined && claim.bodyHash !== bodyHash) return true
+    // A retry claims anew.
+    this.#claims.delete(keyHash)
+    this.#claims.set(keyHash, { bodyHash, shard, atMs: this.#options.clock.monotonicMs() })
+    return false
+  }
+
+  #seenBody(shard: ShardId, keyHash: string): string | undefined {
+    return this.#options.shards.get(shard)?.store.seen.bodyHashOf(keyHash, this.#options.clock.nowMs())
+  }
+
+  /** From the oldest on, those that the seen-set knows by now or that came to nothing. */
+  #forgetOld(): void {
+    const keptFromMs = this.#options.clock.monotonicMs() - CLAIM_KEEP_MS
+    for (const [keyHash, { shard, atMs }] of this.#claims) {
+      if (atMs >= keptFromMs && this.#seenBody(shard, keyHash) === undefined) return
+      this.#claims.delete(keyHash)
+    }
+  }
+}
