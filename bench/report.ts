@@ -2,13 +2,13 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { NodeProcess } from '../test/harness/node-process.ts'
 import { Client } from './client.ts'
 import type { DatasetOptions } from './dataset.ts'
 import { Dataset } from './dataset.ts'
 import { bytesBelow, EVERYTHING, postAll, receiptLatency, searchableAfter, waitUntilSearchable } from './ingest.ts'
 import type { Row } from './measure.ts'
 import { isMet, table } from './measure.ts'
-import { NodeProcess } from './node-process.ts'
 import { searchRows } from './search.ts'
 import { measureYardstick } from './yardstick.ts'
 
@@ -63,7 +63,7 @@ function fromFile(path: string): Workload {
 async function ingestOnly(name: string, workload: Workload): Promise<Row[]> {
   const yardstick = measureYardstick(Buffer.concat(workload.bodies.slice(0, 34)))
   const directory = mkdtempSync(join(tmpdir(), 'weir-bench-'))
-  const node = await NodeProcess.start({ 'data.dir': directory })
+  const node = await NodeProcess.start({ 'data.dir': directory }, { showErrors: true })
   const client = new Client(node.url, 16)
   try {
     const cpuBefore = node.cpuMicroseconds()
@@ -87,7 +87,7 @@ async function budgets(workload: Workload): Promise<{ rows: Row[]; yardstick: nu
     { name: 'yardstick Y', value: yardstick, unit: 'µs/record' },
     { name: 'raw bytes a record', value: rawBytes / records, unit: 'bytes' },
   ]
-  let node = await NodeProcess.start({ 'data.dir': directory })
+  let node = await NodeProcess.start({ 'data.dir': directory }, { showErrors: true })
   let client = new Client(node.url, 16)
   try {
     const cpuBefore = node.cpuMicroseconds()
@@ -137,7 +137,7 @@ async function budgets(workload: Workload): Promise<{ rows: Row[]; yardstick: nu
       budget: 55,
     })
     const startedMs = performance.now()
-    node = await NodeProcess.start({ 'data.dir': directory })
+    node = await NodeProcess.start({ 'data.dir': directory }, { showErrors: true })
     rows.push({ name: 'restart', value: performance.now() - startedMs, unit: 'ms' })
     client = new Client(node.url, 4)
   } finally {

@@ -1,0 +1,157 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+const MAIN = fileURLToPath(new URL('../../node/main.ts', import.meta.url))
+/** Kernel clock ticks a second of /proc/<pid>/stat; 100 on every Linux that Node runs on. */
+const TICKS_PER_SECOND = 100
+/** Kept of what a node writes to its standard error, for the message of a failure. */
+const STDERR_CHARS_MAX = 20_000
+
+/** Settings of a node by key, such as {'data.dir': '/tmp/x'}. */
+export type NodeSettings = Readonly<Record<string, string | number | boolean>>
+
+export interface NodeOptions {
+  /** Flags of Node itself. */
+  readonly nodeFlags?: readonly string[]
+  readonly environment?: Readonly<Record<string, string>>
+  /** Shows the node's standard error as it comes; else it is kept and told when the node fails. */
+  readonly showErrors?: boolean
+}
+
+/** A node as a process of its own, started the way a user starts it. */
+export class NodeProcess {
+  readonly url: string
+  readonly #child: ChildProcess
+  readonly #exited: Promise<number | null>
+  readonly #stderr: () => string
+  readonly #temporary: string | undefined
+
+  private constructor(run: Run, url: string, temporary: string | undefined) {
+    this.#child = run.child
+    this.#exited = run.exited
+    this.#stderr = run.stderr
+    this.#temporary = temporary
+    this.url = url
+  }
+
+  /** Resolves once the node is ready. Without `data.dir` it has a directory of its own, removed when the node has ended. */
+  static async start(settings: NodeSettings, options: NodeOptions = {}): Promise<NodeProcess> {
+    const temporary = settings['data.dir'] === undefined ? mkdtempSync(join(tmpdir(), 'weir-node-')) : undefined
+    const own = temporary === undefined ? {} : { 'data.dir': temporary }
+    const run = launch({ 'http.port': 0, 'log.level': 'warn', ...own, ...settings }, options)
+    const lines = createInterface({ input: run.child.stdout! })
+    const ready = new Promise<string>((resolve) => {
+      lines.on('line', (line) => {
+        const event = JSON.parse(line) as { event: string; url: string }
+        if (event.event === 'ready') resolve(event.url)
+      })
+    })
+    const died = run.exited.then((code) => {
+      throw new Error(`the node ended with ${code} before it was ready\n${run.stderr()}`)
+    })
+    return new NodeProcess(run, await Promise.race([ready, died]), temporary)
+  }
+
+  get pid(): number {
+    return this.#child.pid!
+  }
+
+  get port(): number {
+    return Number(new URL(this.url).port)
+  }
+
+  /** The end of what it has written to its standard error so far. */
+  get stderr(): string {
+    return this.#stderr()
+  }
+
+  /** Resolves with the exit status when the process has ended; null when a signal ended it. */
+  get exited(): Promise<number | null> {
+    return this.#exited
+  }
+
+  /** CPU that the process has used, all threads, user and system, in microseconds. */
+  cpuMicroseconds(): number {
+    const stat = readFileSync(`/proc/${this.pid}/stat`, 'utf8')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND) * 1e6
+  }
+
+  /** Resident memory in bytes: now, and the highest since the start. */
+  memory(): { readonly rss: number; readonly peak: number } {
+    const status = readFileSync(`/proc/${this.pid}/status`, 'utf8')
+    const kib = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) * 1024
+    return { rss: kib('VmRSS'), peak: kib('VmHWM') }
+  }
+
+  signal(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child.kill(signal)
+  }
+
+  /** Drains it; resolves with the exit status. */
+  stop(): Promise<number | null> {
+    return this.#end('SIGTERM')
+  }
+
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL')
+  }
+
+  async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
+    this.#child.kill(signal)
+    const status = await this.#exited
+    if (this.#temporary !== undefined) rmSync(this.#temporary, { recursive: true, force: true })
+    return status
+  }
+}
+
+export interface EndedNode {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Starts a node that is expected to end by itself, such as one whose settings are refused. */
+export async function runNodeToEnd(settings: NodeSettings, options: NodeOptions = {}): Promise<EndedNode> {
+  const run = launch(settings, options)
+  let stdout = ''
+  run.child.stdout!.on('data', (chunk: Buffer) => {
+    stdout += chunk.toString()
+  })
+  const status = await run.exited
+  return { status, stdout, stderr: run.stderr() }
+}
+
+interface Run {
+  readonly child: ChildProcess
+  readonly exited: Promise<number | null>
+  readonly stderr: () => string
+}
+
+function launch(settings: NodeSettings, { nodeFlags = [], environment = {}, showErrors = false }: NodeOptions): Run {
+  const flags = Object.entries(settings).map(([key, value]) => `--${key}=${value}`)
+  const child = spawn(process.execPath, [...nodeFlags, MAIN, ...flags], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...environment },
+  })
+  // A test that dies must not leave its node behind.
+  const killWithUs = () => child.kill('SIGKILL')
+  process.once('exit', killWithUs)
+  let stderr = ''
+  child.stderr!.on('data', (chunk: Buffer) => {
+    if (showErrors) process.stderr.write(chunk)
+    stderr = (stderr + chunk.toString()).slice(-STDERR_CHARS_MAX)
+  })
+  // `close`, not `exit`: only then all that it wrote has been read.
+  const exited = new Promise<number | null>((resolve) => {
+    child.once('close', (code) => {
+      process.off('exit', killWithUs)
+      resolve(code)
+    })
+  })
+  return { child, exited, stderr: () => stderr }
+}
