@@ -31,6 +31,7 @@ async function run(random: Prng, clock: Clock, sender: DemoSender, signal: Abort
   let madeUntilMs = Math.max(beginMs, (await sender.newestMs(beginMs)) ?? beginMs)
   const traffic = new ShopTraffic(random, madeUntilMs)
   let records: string[] = []
+  let sending: Promise<void> = Promise.resolve()
   for (;;) {
     signal.throwIfAborted()
     const nowMs = clock.nowMs()
@@ -43,10 +44,16 @@ async function run(random: Prng, clock: Clock, sender: DemoSender, signal: Abort
     }
     const isLive = nowMs - madeUntilMs <= LIVE_PERIOD_MS
     if (records.length > 0 && (isLive || records.length >= BODY_RECORDS_MIN)) {
-      await sender.send(records)
+      await sending // one body is made while the one before it is taken
+      sending = sender.send(records)
+      sending.catch(() => undefined) // awaited above or below, and heard there
       records = []
     }
-    if (isLive) await clock.sleep(LIVE_PERIOD_MS, signal)
-    else await clock.yieldTurn()
+    if (isLive) {
+      await sending
+      await clock.sleep(LIVE_PERIOD_MS, signal)
+    } else {
+      await clock.yieldTurn()
+    }
   }
 }
