@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../base/clock.ts'
 import type { LaneId, ShardId, TenantId } from '../base/ids.ts'
 import { CHUNK_BYTES_MAX, FRAME_BYTES_MAX, FRAME_BYTES_TARGET, FRAME_LINGER_MS } from '../base/limits.ts'
+import { noteShortLived } from '../base/young-collection.ts'
 import { encodeFrame } from '../cluster/frame.ts'
 import type { Journal } from '../cluster/journal.ts'
 import { ColumnWriter } from '../ingest/column-writer.ts'
@@ -182,6 +183,8 @@ export class FrameGatherer {
         const bytes = encodeSection(writer.finish(), { tenant, receivedMs, keyed }, { compression })
         encoded.push({ shard, tenant, rowCount, bytes })
       }
+      // Sections and frame, and what the thread of the journal makes of it.
+      for (const { bytes } of encoded) noteShortLived(2 * bytes.byteLength)
       const frame = encoded.length === 0 ? new Uint8Array(0) : encodeFrame(encoded)
       return { frame, rows, sections: encoded.length }
     } finally {

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { asWeirError } from '../base/errors.ts'
 import type { LaneId, Position, ShardId } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
+import { noteShortLived } from '../base/young-collection.ts'
 import type { FrameSection } from '../cluster/frame.ts'
 import { readFrame } from '../cluster/frame.ts'
 import type { Journal, JournalMessage } from '../cluster/journal.ts'
@@ -138,6 +139,7 @@ export class LaneReader implements Actor<LaneReaderMessage> {
     let bytes = 0
     for (const message of messages) {
       bytes += message.frame.byteLength
+      noteShortLived(message.frame.byteLength)
       for (const section of this.#sectionsOf(message)) {
         const host = this.#options.hostOf(section.shard)
         const shards = perHost.get(host) ?? new Map<ShardId, JournalledSection[]>()

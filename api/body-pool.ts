@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts'
-import { BODY_POOL_BYTES_MAX, BODY_POOLED_BYTES_MAX, YOUNG_COLLECTION_BYTES } from '../base/limits.ts'
-import { YoungCollectionPacer } from '../base/young-collection.ts'
+import { BODY_POOL_BYTES_MAX, BODY_POOLED_BYTES_MAX } from '../base/limits.ts'
+import { noteShortLived } from '../base/young-collection.ts'
 
 const SIZE_MIN_LOG = 17
 
@@ -10,8 +10,6 @@ const SIZE_MIN_LOG = 17
  * with fresh buffers, 0.48 with these.)
  */
 export class BodyPool {
-  /** Told of every chunk that was copied. */
-  readonly pacer = new YoungCollectionPacer(YOUNG_COLLECTION_BYTES)
   /** By the logarithm of their size. */
   readonly #free: Buffer[][] = []
   #freeBytes = 0
@@ -58,7 +56,7 @@ export class BodyBuffer {
   }
 
   append(chunk: Buffer): void {
-    this.#pool.pacer.add(chunk.length)
+    noteShortLived(chunk.length)
     if (this.#length === 0) {
       this.#only = chunk
       this.#length = chunk.length

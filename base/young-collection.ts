@@ -1,6 +1,8 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
+import { YOUNG_COLLECTION_BYTES } from './limits.ts'
+
 let collect: (() => void) | undefined
 
 /**
@@ -33,6 +35,13 @@ export class YoungCollectionPacer {
     this.#bytes = 0
     collectYoungGeneration()
   }
+}
+
+const ofThread = new YoungCollectionPacer(YOUNG_COLLECTION_BYTES)
+
+/** Counts `bytes` of Buffers of this thread, whoever allocated them, that are garbage now or soon. */
+export function noteShortLived(bytes: number): void {
+  ofThread.add(bytes)
 }
 
 /** V8 shows its collector to contexts made while the flag is set; there is no other way to ask for a young collection. */

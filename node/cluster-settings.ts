@@ -1,7 +1,10 @@
+import { laneOf } from '../actors/shard-controller.ts'
+import { present } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'
-import type { NodeId } from '../base/ids.ts'
+import type { LaneId, NodeId, ShardId } from '../base/ids.ts'
 import type { Registry } from '../cluster/registry.ts'
+import { decodeShardEntry } from '../storage/manifest.ts'
 import type { Settings } from './config.ts'
 
 const KEY = 'cluster'
@@ -40,4 +43,21 @@ export async function agreeOnCluster(registry: Registry, settings: Settings, clo
     throw new WeirError('invalid_config', problems.join('\n'))
   }
   return (settings['node.id'] ?? record.nodeId) as NodeId
+}
+
+/**
+ * J3: the highest floor of any shard of a lane in a generation: a journal that ends before it has lost frames. Shards are dealt to lanes in turn,
+ * so the count of lanes tells which lane a shard is in.
+ */
+export async function floorsOf(registry: Registry): Promise<(lane: LaneId, generation: number) => number> {
+  const cluster = await registry.get(KEY)
+  const { lanes } = JSON.parse(new TextDecoder().decode(present(cluster, 'the cluster record').value)) as ClusterRecord
+  const floors = (await registry.list('shard/')).map(({ key, value }) => ({
+    lane: laneOf(Number(key.slice('shard/'.length)) as ShardId, lanes),
+    floor: decodeShardEntry(value).floor,
+  }))
+  return (lane, generation) => {
+    const own = floors.filter((shard) => shard.lane === lane && shard.floor.generation === generation)
+    return Math.max(0, ...own.map(({ floor }) => floor.sequence))
+  }
 }

@@ -9,14 +9,16 @@ import { systemClock } from '../base/clock.ts'
 import { asWeirError } from '../base/errors.ts'
 import { createLogger } from '../base/logger.ts'
 import { Metrics } from '../base/metrics.ts'
+import { settleLaneGenerations } from '../cluster/lane-generation.ts'
 import { createLmdbJournal, openLmdbJournal } from '../cluster/lmdb-journal.ts'
 import { createLmdbRegistry } from '../cluster/lmdb-registry.ts'
 import { adminKey } from './admin-key.ts'
 import { bannerText } from './banner.ts'
-import { agreeOnCluster } from './cluster-settings.ts'
+import { agreeOnCluster, floorsOf } from './cluster-settings.ts'
 import type { LoadedConfig } from './config-load.ts'
 import { lockDataDirectory } from './data-lock.ts'
 
+import { startDemo } from './demo/demo.ts'
 import { EXIT_FAILED } from './exit-status.ts'
 import { KeyStore } from './key-store.ts'
 import { Lifecycle } from './lifecycle.ts'
@@ -62,6 +64,9 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
       clock,
     })
     lifecycle.onStop('journal', () => journalHost.close())
+    for (const { reason, ...alarm } of await settleLaneGenerations(journalHost, registry, await floorsOf(registry))) {
+      logger.error(`a lane of the journal was ${reason}: a new generation begins`, alarm)
+    }
     const journal = openLmdbJournal(journalHost.share(), clock)
     lifecycle.onStop('journal of the main thread', () => journal.close())
     const keys = await KeyStore.open(registry, clock)

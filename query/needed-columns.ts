@@ -7,29 +7,35 @@ import type { Filter } from './ast.ts'
  */
 export function neededColumns(filter: Filter, columnNames: readonly string[]): string[] {
   const fields = new Set<string>()
-  const readsAll = !collectFields(filter, fields)
-  return columnNames.filter(
-    (name) => name === COLUMN_OVERFLOW || (name.startsWith('\\@') ? false : readsAll || fields.has(name)),
-  )
+  const parents: string[] = []
+  const readsAll = !collectFields(filter, fields, parents)
+  return columnNames.filter((name) => {
+    if (name === COLUMN_OVERFLOW) return filter.kind !== 'all'
+    if (name.startsWith('\\@')) return false
+    return readsAll || fields.has(name) || parents.some((parent) => name.startsWith(parent))
+  })
 }
 
-/** Adds the fields that the filter names; false when it looks at every field. */
-function collectFields(filter: Filter, fields: Set<string>): boolean {
+/** Adds the fields that the filter names, and prefixes of the fields below them; false when it looks at every field. */
+function collectFields(filter: Filter, fields: Set<string>, parents: string[]): boolean {
   switch (filter.kind) {
     case 'all':
       return true
     case 'and':
     case 'or':
-      return filter.of.every((part) => collectFields(part, fields))
+      return filter.of.every((part) => collectFields(part, fields, parents))
     case 'not':
-      return collectFields(filter.of, fields)
+      return collectFields(filter.of, fields, parents)
     case 'text':
       if (filter.field === null) return false
       fields.add(filter.field)
       return true
     case 'field':
+      fields.add(filter.field)
+      return true
     case 'exists':
       fields.add(filter.field)
+      parents.push(`${filter.field}.`)
       return true
   }
 }

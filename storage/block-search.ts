@@ -64,7 +64,7 @@ export interface UnitMatches {
 export async function matchUnit(
   unit: SearchUnit,
   filter: CompiledFilter,
-  columns: readonly string[],
+  columns: readonly string[] | null,
   range: SearchRange,
   pace: SearchPace,
 ): Promise<UnitMatches | undefined> {
