@@ -49,7 +49,7 @@ function equalTest(text: string, number: number | null, caseless: boolean): Valu
   const one = (value: string, type: ValueType): boolean => {
     if (type === VALUE_NULL) return matchesNull
     if (value === text) return true
-    if (caseless || type === VALUE_BOOLEAN) return value.toLowerCase() === lower
+    if ((caseless || type === VALUE_BOOLEAN) && value.toLowerCase() === lower) return true
     return number !== null && type === VALUE_NUMBER && equalsNumber(value, text, number)
   }
   return {

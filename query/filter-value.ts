@@ -30,12 +30,7 @@ export function testColumn(test: ValueTest, column: Column, rowCount: number, wi
 }
 
 /** Rows whose dictionary value is in `passing`; a table of 256 bits-to-be, and one pass over the codes. */
-function rowsWithCodes(
-  column: DictionaryColumn,
-  passing: Bitmap,
-  rowCount: number,
-  within: Bitmap | null,
-): Bitmap {
+function rowsWithCodes(column: DictionaryColumn, passing: Bitmap, rowCount: number, within: Bitmap | null): Bitmap {
   const table = new Uint8Array(256)
   for (const index of passing) table[index + 1] = 1
   return rowsByCode(column.codes, table, rowCount, within)

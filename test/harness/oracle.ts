@@ -123,7 +123,7 @@ function valueMatches(match: Exclude<ValueMatch, { kind: 'timeRange' }>, value: 
     case 'wildcard':
       return globMatches(fold(match.pattern), fold(text))
     case 'regex':
-      return regexOf(match.source, caseless ? 'i' : match.flags, 'whole').test(text)
+      return regexOf(match.source, caseless ? `i${match.flags.replace('i', '')}` : match.flags, 'whole').test(text)
     case 'range': {
       if (value.type !== VALUE_NUMBER) return false
       const n = Number(text)
