@@ -16,7 +16,7 @@ const CHECKSUM_BYTES = 4
 /** Bounds what a declared size may make a reader allocate. */
 const CHUNK_BYTES_MAX = 1 << 28
 const HEADER_BYTES_MAX = 1 << 24
-export const BLOCK_ROWS_LIMIT = 1 << 20
+const BLOCK_ROWS_LIMIT = 1 << 20
 const COLUMNS_LIMIT = 1 << 14
 const CHUNKS_LIMIT = 1 << 16
 const TENANT_BYTES_MAX = 256

@@ -11,7 +11,7 @@ import { tokensOfText } from '../base/tokenizer.ts'
  */
 export const BLOOM_PROBES = 5
 export const BLOOM_HEADER_BYTES = 4
-export const BLOOM_LOG2_BITS_MIN = 9
+const BLOOM_LOG2_BITS_MIN = 9
 export const BLOOM_LOG2_BITS_MAX = 26
 const BITS_PER_HASH = 12
 const MAGIC = 0x42
