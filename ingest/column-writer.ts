@@ -30,7 +30,7 @@ const ROWS_INITIAL = 256
 const PATHS_INITIAL = 128
 const STAGE_BYTES_INITIAL = 4096
 
-// Words of the writer block, in step with kernel.as; BYTE_SIZE is the 64-bit float of that number.
+// Words of the writer block, in step with kernel/layout.as; BYTE_SIZE is the 64-bit float of that number.
 const ROW_COUNT = 0
 const ROWS_CAPACITY = 1
 const TIME_MS = 2

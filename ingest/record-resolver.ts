@@ -66,7 +66,7 @@ export const RESOLVER_BYTES = 8 * 1024
 const RANKS = 1 << KNOWN_RANK_BITS
 const RANK_SEVERITY_NUMBER = KNOWN_NAMES[KNOWN_LEVEL]!.indexOf(NAME_SEVERITY_NUMBER) + 1
 
-// Tables of the kernel; see kernel.as.
+// Tables of the kernel; see kernel/resolve.as.
 const DAYS_CACHED = 16
 const LEVELS_CACHED_MAX = 32
 const LEVEL_ENTRY_BYTES = 32
@@ -297,7 +297,7 @@ export class RecordResolver {
     return null
   }
 
-  /** Tells the kernel the level of a text; see cachedLevel in kernel.as. */
+  /** Tells the kernel the level of a text; see cachedLevel in kernel/resolve.as. */
   #remember(kind: number, start: number, end: number, level: number): void {
     const cache = this.#levelCache
     const length = end - start

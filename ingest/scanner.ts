@@ -2,14 +2,8 @@ import { isUtf8 } from 'node:buffer'
 import { assert } from '../base/assert.ts'
 import { CHUNK_BYTES_MAX, CHUNK_ROWS_MAX, RECORD_BYTES_MAX } from '../base/limits.ts'
 import {
-  CLOSE_BRACE,
-  CLOSE_BRACKET,
-  COLON,
-  COMMA,
   NEWLINE,
   OPEN_BRACE,
-  OPEN_BRACKET,
-  QUOTE,
   SKIP_DEPTH,
   SPACE_IN_DOCUMENT,
   SPACE_IN_LINE,
@@ -40,38 +34,28 @@ import {
 } from './kernel/kernel-memory.ts'
 import { LEVEL_UNKNOWN } from './level.ts'
 import type { PathTable } from './path-table.ts'
+import { NEXT_IS_BEYOND, NEXT_IS_NONE, RecordFinder } from './record-finder.ts'
 import { RESOLVER_BYTES, RecordResolver } from './record-resolver.ts'
 import { RecordScanner } from './record-scanner.ts'
 import { REJECT_CATALOGUE, type RecordRejection, type RejectCode } from './reject.ts'
+import { isBetweenObjects, nextObjectLine, trimEnd } from './resync.ts'
 import { RowStage, stageArrays } from './row-stage.ts'
 import {
   AT_ARRAY_NEXT,
   AT_ARRAY_START,
   AT_ARRAY_VALUE,
-  AT_ENVELOPE_END,
   AT_LINE,
   AT_OBJECT,
-  AT_START,
-  AT_TAIL,
   type ChunkOutcome,
   Scan,
   type ScanOptions,
   type Skipping,
 } from './scan.ts'
+import { ScanWindow } from './scan-window.ts'
 import { type Route, ServiceRoutes } from './service-routes.ts'
 
-/** The body is looked at through a window of our own memory: one array for the loops, zeros after its end. */
-const WINDOW_BYTES = 256 * 1024
-/** A window that starts with a record holds all of it, and enough more to see that a longer one is too long. */
-const WINDOW_BYTES_MAX = RECORD_BYTES_MAX + 64 * 1024
-const ZEROS_BYTES = 64
 /** A fault this close to the window's end may come of the end alone; longer than any token that is compared whole. */
 const WINDOW_TAIL_BYTES = 16
-
-/** What `#next` returns instead of a position. */
-const NEXT_IS_BEYOND = -1
-const NEXT_IS_NONE = -2
-const NEXT_IS_FAULT = -3
 
 export type OnReject = (rejection: RecordRejection) => void
 
@@ -95,13 +79,8 @@ export class Scanner {
 
   readonly #memory: KernelMemory
   readonly #usesKernel: boolean
-  /** Where the window stands in the stage's bytes. */
-  readonly #windowAt: number
-  /** Body offset of the window's first byte, and the stage position after its last. */
-  #windowStart = 0
-  #windowEnd = 0
-  /** The window holds bytes that are not UTF-8: each record is checked alone. */
-  #isDoubtful = false
+  readonly #window: ScanWindow
+  readonly #finder: RecordFinder
 
   #accepted = 0
   #rejected = 0
@@ -119,7 +98,8 @@ export class Scanner {
     const arrays = stageArrays(memory)
     this.#stage = new RowStage(memory.u8, arrays)
     const textsAt = memory.reserve(RESOLVER_BYTES)
-    this.#windowAt = memory.reserve(WINDOW_BYTES_MAX + ZEROS_BYTES)
+    this.#window = new ScanWindow(memory)
+    this.#finder = new RecordFinder(memory.u8, this.#window)
     this.#record = new RecordScanner(paths, this.#stage, memory.reserve(RECORD_BYTES_MAX + 64 * 1024))
     this.#resolver = new RecordResolver(paths, this.#stage, textsAt)
     this.#routes = new ServiceRoutes(memory)
@@ -173,49 +153,51 @@ export class Scanner {
     const stage = this.#stage
     const record = this.#record
     const resolver = this.#resolver
+    const window = this.#window
+    const finder = this.#finder
     const indexEnd = scan.index + CHUNK_ROWS_MAX
-    this.#load(scan, WINDOW_BYTES)
-    let p = this.#windowAt
+    window.load(scan)
+    let p = window.from
     for (;;) {
       this.#paths.makeRoom()
       if (resolver.refresh()) this.#routes.clear()
       if (this.#usesKernel) p = this.#runKernel(scan, p, chunkStart, indexEnd)
-      p = this.#next(scan, p)
+      p = finder.next(scan, p)
       if (p < 0) {
         if (p === NEXT_IS_BEYOND) {
           if (scan.position - chunkStart >= CHUNK_BYTES_MAX) return
-          this.#load(scan, WINDOW_BYTES)
-          p = this.#windowAt
+          window.load(scan)
+          p = window.from
           continue
         }
         if (p === NEXT_IS_NONE) {
           scan.isDone = true
           return
         }
-        this.#refuse(scan, this.#faultCode, this.#faultReason, 'rest')
+        this.#refuse(scan, finder.faultCode, finder.faultReason, 'rest')
         this.#goOnSkipping(scan, onReject)
         return
       }
-      const position = this.#windowStart + p - this.#windowAt
+      const position = window.offsetOf(p)
       scan.position = position
       if (position - chunkStart >= CHUNK_BYTES_MAX || scan.index >= indexEnd) return
       let end = -1
       if (bytes[p] === OPEN_BRACE) {
         end = record.scan(p)
         if (end < 0) {
-          if (record.faultAt >= this.#windowEnd - WINDOW_TAIL_BYTES && this.#extend(scan)) {
-            p = this.#windowAt
+          if (record.faultAt >= window.to - WINDOW_TAIL_BYTES && window.extend(scan)) {
+            p = window.from
             continue
           }
           this.#faultCode = record.faultCode
           this.#faultReason = `${record.faultWhat}, at byte ${record.faultAt - p} of the record`
-          if (record.faultAt >= this.#windowEnd) this.#faultAtEnd(scan)
+          if (record.faultAt >= window.to) this.#faultAtEnd(scan)
         }
       } else {
         end = this.#valueSkipper.skip(bytes, view, p, 1, scan.place === AT_LINE ? SPACE_IN_LINE : SPACE_IN_DOCUMENT)
         const faultAt = end < 0 ? this.#valueSkipper.faultAt : end
-        if (faultAt >= this.#windowEnd - WINDOW_TAIL_BYTES && this.#extend(scan)) {
-          p = this.#windowAt
+        if (faultAt >= window.to - WINDOW_TAIL_BYTES && window.extend(scan)) {
+          p = window.from
           continue
         }
         if (end >= 0) {
@@ -224,7 +206,7 @@ export class Scanner {
         } else {
           this.#faultCode = this.#valueSkipper.fault === SKIP_DEPTH ? 'nesting_too_deep' : 'invalid_json'
           this.#faultReason = `not a JSON value, at byte ${faultAt - p} of the record`
-          if (faultAt >= this.#windowEnd) this.#faultAtEnd(scan)
+          if (faultAt >= window.to) this.#faultAtEnd(scan)
         }
         if (end >= 0 && scan.place !== AT_LINE && scan.place !== AT_OBJECT && end - p <= RECORD_BYTES_MAX) {
           this.#reject(scan, this.#faultCode, this.#faultReason, position, position + end - p, onReject)
@@ -240,9 +222,9 @@ export class Scanner {
         let after = end
         while (SPACE_IN_LINE[bytes[after]!] === 1) after++
         if (bytes[after] !== NEWLINE) {
-          if (after >= this.#windowEnd) {
-            if (this.#extend(scan)) {
-              p = this.#windowAt
+          if (after >= window.to) {
+            if (window.extend(scan)) {
+              p = window.from
               continue
             }
           } else {
@@ -260,17 +242,17 @@ export class Scanner {
       if (end < 0) {
         this.#refuse(scan, this.#faultCode, this.#faultReason, scan.place === AT_LINE ? 'line' : 'structure')
         if (!this.#goOnSkipping(scan, onReject)) return
-        p = scan.position - this.#windowStart + this.#windowAt
-        if (p > this.#windowEnd) {
-          this.#load(scan, WINDOW_BYTES)
-          p = this.#windowAt
+        p = window.addressOf(scan.position)
+        if (p > window.to) {
+          window.load(scan)
+          p = window.from
         }
         continue
       }
 
       // The record is whole. What fails from here on leaves no doubt where the next begins.
       let code: RejectCode | null
-      if (this.#isDoubtful && !isUtf8(bytes.subarray(p, end))) code = 'invalid_utf8'
+      if (window.isDoubtful && !isUtf8(bytes.subarray(p, end))) code = 'invalid_utf8'
       else code = resolver.resolve(record)
       if (code === null) {
         const writer = this.#routes.find(bytes, view, resolver.serviceStart, resolver.serviceEnd, route)
@@ -285,15 +267,16 @@ export class Scanner {
 
   /** Lets the kernel take as many records from `p` on as it can; returns the position after the last. */
   #runKernel(scan: Scan, p: number, chunkStart: number, indexEnd: number): number {
-    if (this.#isDoubtful || (scan.place !== AT_LINE && scan.place !== AT_ARRAY_NEXT && scan.place !== AT_OBJECT))
+    const window = this.#window
+    if (window.isDoubtful || (scan.place !== AT_LINE && scan.place !== AT_ARRAY_NEXT && scan.place !== AT_OBJECT))
       return p
     const { words, control, run } = this.#memory
     words[POSITION] = p
-    words[WINDOW_END] = this.#windowEnd
+    words[WINDOW_END] = window.to
     words[MODE] = scan.place === AT_LINE ? MODE_LINES : scan.place === AT_ARRAY_NEXT ? MODE_ARRAY : MODE_OBJECTS
     words[LINE] = scan.line
     words[RECORDS_LEFT] = indexEnd - scan.index
-    const limit = chunkStart + CHUNK_BYTES_MAX - this.#windowStart + this.#windowAt
+    const limit = window.addressOf(chunkStart + CHUNK_BYTES_MAX)
     words[POSITION_LIMIT] = Math.max(limit, 0)
     words[ACCEPTED] = 0
     words[DETECTED_LEVEL] = LEVEL_UNKNOWN
@@ -308,141 +291,19 @@ export class Scanner {
 
   /** Puts the cursor after a record that ended at `end`. */
   #advance(scan: Scan, end: number): void {
-    scan.position = this.#windowStart + end - this.#windowAt
+    scan.position = this.#window.offsetOf(end)
     if (scan.place === AT_ARRAY_START || scan.place === AT_ARRAY_VALUE) scan.place = AT_ARRAY_NEXT
-  }
-
-  /**
-   * From `p` to the first byte of the next record, over white space and separators. Otherwise NEXT_IS_BEYOND when the next
-   * window shall start at `scan.position`, NEXT_IS_NONE at the end of the body, or NEXT_IS_FAULT with the fault set, which
-   * concerns the rest of the body.
-   */
-  #next(scan: Scan, from: number): number {
-    const bytes = this.#stage.bytes
-    let p = from
-    for (;;) {
-      let c = bytes[p]!
-      while (SPACE_IN_DOCUMENT[c] === 1) {
-        if (c === NEWLINE) scan.line++
-        c = bytes[++p]!
-      }
-      scan.position = this.#windowStart + p - this.#windowAt
-      if (p >= this.#windowEnd) {
-        if (scan.position < scan.body.length) return NEXT_IS_BEYOND
-        if (scan.place === AT_ENVELOPE_END) return this.#fault('invalid_json', 'the envelope is not closed')
-        if (scan.place >= AT_ARRAY_START && scan.place < AT_TAIL)
-          return this.#fault('invalid_json', 'the array is not closed')
-        return NEXT_IS_NONE
-      }
-      switch (scan.place) {
-        case AT_LINE:
-        case AT_OBJECT:
-          return p
-        case AT_START: {
-          const inside = c === OPEN_BRACE ? this.#envelope(p) : -1
-          if (inside >= 0) {
-            scan.isEnvelope = true
-            p = inside
-          } else if (c === OPEN_BRACKET) p++
-          else {
-            scan.place = AT_OBJECT
-            return p
-          }
-          scan.place = AT_ARRAY_START
-          break
-        }
-        case AT_ARRAY_VALUE:
-          if (c !== CLOSE_BRACKET && c !== COMMA) return p
-          return this.#fault('invalid_json', 'no record after a ","')
-        case AT_ARRAY_START:
-          if (c !== CLOSE_BRACKET) return p
-          p++
-          scan.place = scan.isEnvelope ? AT_ENVELOPE_END : AT_TAIL
-          break
-        case AT_ARRAY_NEXT:
-          if (c === COMMA) scan.place = AT_ARRAY_VALUE
-          else if (c === CLOSE_BRACKET) scan.place = scan.isEnvelope ? AT_ENVELOPE_END : AT_TAIL
-          else return this.#fault('invalid_json', 'something other than "," or "]" after a record')
-          p++
-          break
-        case AT_ENVELOPE_END:
-          if (c === COMMA) return this.#fault('invalid_envelope', REJECT_CATALOGUE.invalid_envelope.title)
-          if (c !== CLOSE_BRACE) return this.#fault('invalid_json', 'the envelope is not closed')
-          p++
-          scan.place = AT_TAIL
-          break
-        default:
-          return this.#fault('invalid_json', 'something after the last record')
-      }
-    }
-  }
-
-  /** Position after the `[` of {"logs":[, or -1 when the object at `at` does not begin so. */
-  #envelope(at: number): number {
-    const bytes = this.#stage.bytes
-    let p = at
-    for (const c of [OPEN_BRACE, QUOTE, 0x6c, 0x6f, 0x67, 0x73, QUOTE, COLON, OPEN_BRACKET]) {
-      if (c < 0x61 || c === OPEN_BRACE) while (SPACE_IN_DOCUMENT[bytes[p]!] === 1) p++
-      if (bytes[p++] !== c) return -1
-    }
-    return p
-  }
-
-  #fault(code: RejectCode, reason: string): number {
-    this.#faultCode = code
-    this.#faultReason = reason
-    return NEXT_IS_FAULT
   }
 
   /** The window ended within the record: either the body ends there, or the record is longer than it may be. */
   #faultAtEnd(scan: Scan): void {
-    if (this.#windowReaches(scan)) {
+    if (this.#window.reachesEnd(scan)) {
       this.#faultCode = 'invalid_json'
       this.#faultReason = 'the record is not complete'
     } else {
       this.#faultCode = 'record_too_large'
       this.#faultReason = `the record is longer than ${RECORD_BYTES_MAX} bytes`
     }
-  }
-
-  /** Whether the window goes to the end of the body. */
-  #windowReaches(scan: Scan): boolean {
-    return this.#windowStart + this.#windowEnd - this.#windowAt >= scan.body.length
-  }
-
-  /** Moves the window to `scan.position`. */
-  #load(scan: Scan, size: number): void {
-    const { bytes } = this.#stage
-    const from = scan.position
-    const to = Math.min(from + size, scan.body.length)
-    bytes.set(scan.body.subarray(from, to), this.#windowAt)
-    this.#windowStart = from
-    this.#windowEnd = this.#windowAt + to - from
-    bytes.fill(0, this.#windowEnd, this.#windowEnd + ZEROS_BYTES)
-    // The last character may be cut.
-    let whole = this.#windowEnd
-    if (to < scan.body.length) {
-      for (let i = 1; i <= 3 && i <= to - from; i++) {
-        const byte = bytes[this.#windowEnd - i]!
-        if (byte < 0x80) break
-        if (byte >= 0xc0) {
-          whole = this.#windowEnd - i
-          break
-        }
-      }
-    }
-    this.#isDoubtful = !isUtf8(bytes.subarray(this.#windowAt, whole))
-  }
-
-  /**
-   * Moves the window to `scan.position`, made as large as a record can need; false when that shows nothing new.
-   */
-  #extend(scan: Scan): boolean {
-    if (this.#windowReaches(scan)) return false
-    const size = this.#windowEnd - this.#windowAt
-    if (this.#windowStart === scan.position && size >= WINDOW_BYTES_MAX) return false
-    this.#load(scan, this.#windowStart === scan.position ? WINDOW_BYTES_MAX : WINDOW_BYTES)
-    return true
   }
 
   /** Begins to skip the record at `scan.position`. */
@@ -504,30 +365,4 @@ export class Scanner {
     const line = scan.options.format === 'ndjson' ? scan.line : 0
     onReject({ index: scan.index++, line, code, reason, start, end })
   }
-}
-
-/** White space looked over at most where nothing but white space is expected. */
-const SPACE_LOOKED_OVER_MAX = 1024
-
-/** Whether an object, or nothing, follows at `at`. */
-function isBetweenObjects(body: Uint8Array, at: number): boolean {
-  let p = at
-  const limit = Math.min(at + SPACE_LOOKED_OVER_MAX, body.length)
-  while (p < limit && SPACE_IN_DOCUMENT[body[p]!] === 1) p++
-  return p === limit || body[p] === OPEN_BRACE
-}
-
-/** Start of the next line that begins with `{`, among the next RECORD_BYTES_MAX; or -1. */
-function nextObjectLine(body: Uint8Array, from: number): number {
-  const limit = Math.min(from + RECORD_BYTES_MAX, body.length - 1)
-  for (let p = from; p < limit; p++) if (body[p] === NEWLINE && body[p + 1] === OPEN_BRACE) return p + 1
-  return -1
-}
-
-/** `end` without the white space before it, at most as much as lines end with. */
-function trimEnd(body: Uint8Array, start: number, end: number): number {
-  let p = end
-  const limit = Math.max(start, end - SPACE_LOOKED_OVER_MAX)
-  while (p > limit && SPACE_IN_DOCUMENT[body[p - 1]!] === 1) p--
-  return p
 }

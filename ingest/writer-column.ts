@@ -3,7 +3,7 @@ import { DICTIONARY_VALUES_MAX } from '../base/limits.ts'
 import { blockBytes, type KernelMemory } from './kernel/kernel-memory.ts'
 import { STAGE_SLACK_BYTES } from './row-stage.ts'
 
-// These are known to kernel.as too.
+// These are known to kernel/layout.as too.
 /** A power of two, at least twice DICTIONARY_VALUES_MAX. */
 const SLOTS = 512
 /** A run of taken slots this long means that the values collide on purpose: the column goes on as plain bytes. */
@@ -18,7 +18,7 @@ const PLAIN_FRAMES = 32
 /** Runs shorter than this are copied in words; a call of `set` costs about as much as this many bytes. */
 const SET_BYTES_MIN = 128
 
-// Words of the column block, in step with kernel.as.
+// Words of the column block, in step with kernel/layout.as.
 const ROWS = 0
 const ROWS_CAPACITY = 1
 const OFFSETS = 2

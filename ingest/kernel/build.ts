@@ -1,6 +1,6 @@
 /**
- * Compiles kernel.as and writes kernel-code.ts, which is kept in the repository so that nobody needs the compiler to run or
- * test. After a change of kernel.as (a test notices):
+ * Compiles the parts of the kernel and writes kernel-code.ts, which is kept in the repository so that nobody needs the
+ * compiler to run or test. After a change of a part (a test notices):
  *
  *     node ingest/kernel/build.ts
  *
@@ -8,9 +8,10 @@
  */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { KERNEL_PARTS } from './kernel-parts.ts'
 
 const COMPILER = 'assemblyscript@0.28.20'
 const FLAGS = [
@@ -19,19 +20,18 @@ const FLAGS = [
 ]
 
 const here = import.meta.dirname
+const source = KERNEL_PARTS.map((part) => readFileSync(join(here, part), 'utf8')).join('\n')
 const work = mkdtempSync(join(tmpdir(), 'weir-kernel-'))
 try {
   // The compiler insists on its own file ending.
-  copyFileSync(join(here, 'kernel.as'), join(work, 'kernel.ts'))
+  writeFileSync(join(work, 'kernel.ts'), source)
   const args = ['--yes', '--package', COMPILER, 'asc', 'kernel.ts', ...FLAGS, '-o', 'kernel.wasm']
   execFileSync('npx', args, { cwd: work, stdio: 'inherit' })
-  const source = createHash('sha256')
-    .update(readFileSync(join(here, 'kernel.as')))
-    .digest('hex')
+  const hash = createHash('sha256').update(source).digest('hex')
   const code = readFileSync(join(work, 'kernel.wasm')).toString('base64')
   const lines = [
-    '/** Written by build.ts; the compiled form of kernel.as. */',
-    `export const KERNEL_SOURCE_SHA256 = '${source}'`,
+    '/** Written by build.ts from the parts of the kernel. */',
+    `export const KERNEL_SOURCE_SHA256 = '${hash}'`,
     'export const KERNEL_CODE =',
     `  '${code}'`,
     '',

@@ -18,7 +18,7 @@ const BLOCK_BYTES_MIN = 64
 /** Bytes beyond a value's end that the kernel may read and write. */
 export const SLACK_BYTES = 32
 
-// Slots of the control block, in words of four bytes; kernel.as has the same in bytes.
+// Slots of the control block, in words of four bytes; layout.as has the same in bytes.
 export const STAMP = 0
 export const POSITION = 1
 export const WINDOW_END = 2
@@ -82,11 +82,11 @@ export const MODE_OBJECTS = 2
 
 export const KERNEL_DETECT = 1
 
-assert(NESTING_DEPTH_MAX === 16, 'kernel.as has the same depth')
-assert(RECORD_FIELDS_MAX === 256, 'kernel.as has the same number of fields')
-assert(VALUE_BYTES_MAX === 256 * 1024 && RECORD_BYTES_MAX === 1024 * 1024, 'kernel.as has the same sizes')
+assert(NESTING_DEPTH_MAX === 16, 'layout.as has the same depth')
+assert(RECORD_FIELDS_MAX === 256, 'layout.as has the same number of fields')
+assert(VALUE_BYTES_MAX === 256 * 1024 && RECORD_BYTES_MAX === 1024 * 1024, 'layout.as has the same sizes')
 
-/** Takes ordinary records from the window into the columns; see kernel.as. */
+/** Takes ordinary records from the window into the columns; see layout.as. */
 export type KernelRun = (control: number) => number
 
 /** What is used of WebAssembly; the type definitions of Node leave it out. */
