@@ -37,7 +37,7 @@ for (const [letter, text] of ['""', '\\\\', '//', 'b\b', 'f\f', 'n\n', 'r\r', 't
   ESCAPED[letter!.charCodeAt(0)] = text!.charCodeAt(0)
 
 /** Position of the first quote, backslash or control byte at or after `at`. */
-export function skipPlain(view: DataView, at: number): number {
+function skipPlain(view: DataView, at: number): number {
   let p = at
   for (;;) {
     const x = view.getInt32(p, true)
@@ -172,7 +172,7 @@ export function skipLiteral(view: DataView, bytes: Uint8Array, at: number): numb
 }
 
 /** Why `ArraySkipper.skip` stopped. */
-export const SKIP_SYNTAX = 1
+const SKIP_SYNTAX = 1
 export const SKIP_DEPTH = 2
 
 /** Checks an array, or any other value, that is kept as JSON text. */

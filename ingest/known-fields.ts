@@ -7,8 +7,7 @@ export const KNOWN_LEVEL = 1
 export const KNOWN_SERVICE = 2
 export const KNOWN_MESSAGE = 3
 export const KNOWN_HOST = 4
-export const KNOWN_TRACE_ID = 5
-export const KNOWN_SPAN_ID = 6
+/** With traceId (5) and spanId (6), of which nothing is asked but their name. */
 export const KNOWN_COUNT = 7
 
 /** Field (KNOWN_*) → its own name, then its aliases in order of preference. */

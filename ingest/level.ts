@@ -1,10 +1,9 @@
-/** Levels by rising weight; the number is the index in LEVEL_NAMES. */
-export const LEVEL_TRACE = 0
-export const LEVEL_DEBUG = 1
+/** Levels by rising weight; the number is the index in LEVEL_NAMES. TRACE is 0. */
+const LEVEL_DEBUG = 1
 export const LEVEL_INFO = 2
 export const LEVEL_WARN = 3
 export const LEVEL_ERROR = 4
-export const LEVEL_FATAL = 5
+const LEVEL_FATAL = 5
 /** The text names no level. */
 export const LEVEL_UNKNOWN = -1
 

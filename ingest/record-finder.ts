@@ -26,7 +26,7 @@ import type { ScanWindow } from './scan-window.ts'
 /** What `next` returns instead of a position. */
 export const NEXT_IS_BEYOND = -1
 export const NEXT_IS_NONE = -2
-export const NEXT_IS_FAULT = -3
+const NEXT_IS_FAULT = -3
 
 /** Knows how records follow each other in a body: as lines, one after the other, in an array, in {"logs":[…]}. */
 export class RecordFinder {
