@@ -12,27 +12,39 @@ import {
 } from './json-text.ts'
 import {
   ACCEPTED,
+  ASKED_END,
+  ASKED_START,
   CELLS,
-  DETECT_END,
-  DETECT_START,
   DETECTED_LEVEL,
   KERNEL_DETECT,
+  KERNEL_ROUTE,
+  KERNEL_STOPPED,
   type KernelMemory,
   LINE,
   MODE,
   MODE_ARRAY,
   MODE_LINES,
   MODE_OBJECTS,
+  PHASE,
+  PHASE_APPENDED,
+  PHASE_LEVEL,
+  PHASE_NONE,
+  PHASE_RESOLVED,
   POSITION,
   POSITION_LIMIT,
+  RECORD_END,
+  RECORD_START,
   RECORDS_LEFT,
+  ROUTE_ENTRY,
+  STAGE_COUNT,
   STAGE_ENDS,
   STAGE_PATHS,
   STAGE_STARTS,
   STAGE_TYPES,
+  TIME_MS,
+  TIME_NS,
   WINDOW_END,
 } from './kernel/kernel-memory.ts'
-import { LEVEL_UNKNOWN } from './level.ts'
 import type { PathTable } from './path-table.ts'
 import { NEXT_IS_BEYOND, NEXT_IS_NONE, RecordFinder } from './record-finder.ts'
 import { RESOLVER_BYTES, RecordResolver } from './record-resolver.ts'
@@ -161,7 +173,7 @@ export class Scanner {
     for (;;) {
       this.#paths.makeRoom()
       if (resolver.refresh()) this.#routes.clear()
-      if (this.#usesKernel) p = this.#runKernel(scan, p, chunkStart, indexEnd)
+      if (this.#usesKernel) p = this.#runKernel(scan, p, chunkStart, indexEnd, route)
       p = finder.next(scan, p)
       if (p < 0) {
         if (p === NEXT_IS_BEYOND) {
@@ -266,11 +278,12 @@ export class Scanner {
   }
 
   /** Lets the kernel take as many records from `p` on as it can; returns the position after the last. */
-  #runKernel(scan: Scan, p: number, chunkStart: number, indexEnd: number): number {
+  #runKernel(scan: Scan, p: number, chunkStart: number, indexEnd: number, route: Route): number {
     const window = this.#window
     if (window.isDoubtful || (scan.place !== AT_LINE && scan.place !== AT_ARRAY_NEXT && scan.place !== AT_OBJECT))
       return p
-    const { words, control, run } = this.#memory
+    const stage = this.#stage
+    const { words, floats, control, run } = this.#memory
     words[POSITION] = p
     words[WINDOW_END] = window.to
     words[MODE] = scan.place === AT_LINE ? MODE_LINES : scan.place === AT_ARRAY_NEXT ? MODE_ARRAY : MODE_OBJECTS
@@ -279,9 +292,24 @@ export class Scanner {
     const limit = window.addressOf(chunkStart + CHUNK_BYTES_MAX)
     words[POSITION_LIMIT] = Math.max(limit, 0)
     words[ACCEPTED] = 0
-    words[DETECTED_LEVEL] = LEVEL_UNKNOWN
-    while (run(control) === KERNEL_DETECT)
-      words[DETECTED_LEVEL] = this.#resolver.levelOf(words[DETECT_START]!, words[DETECT_END]!)
+    words[PHASE] = PHASE_NONE
+    for (let asked = run(control); asked !== KERNEL_STOPPED; asked = run(control)) {
+      const start = words[ASKED_START]!
+      const end = words[ASKED_END]!
+      if (asked === KERNEL_DETECT) {
+        words[DETECTED_LEVEL] = this.#resolver.levelOf(start, end)
+        words[PHASE] = PHASE_LEVEL
+      } else if (asked === KERNEL_ROUTE) {
+        this.#routes.find(stage.bytes, stage.view, start, end, route)
+        words[PHASE] = PHASE_RESOLVED
+      } else {
+        stage.count = words[STAGE_COUNT]!
+        stage.timeMs = floats[TIME_MS]!
+        stage.timeNs = words[TIME_NS]!
+        this.#routes.writerAt(words[ROUTE_ENTRY]!).append(stage, words[RECORD_END]! - words[RECORD_START]!)
+        words[PHASE] = PHASE_APPENDED
+      }
+    }
     scan.line = words[LINE]!
     scan.index += words[ACCEPTED]!
     this.#accepted += words[ACCEPTED]!

@@ -13,11 +13,12 @@ import { copyBytes, equalBytes, hashValue } from './writer-column.ts'
 /** The writer of a service's rows; `bytes[start, end)` is its name, valid during the call only. */
 export type Route = (bytes: Uint8Array, start: number, end: number) => ColumnWriter
 
-const SLOTS = 1024
-/** Distinct services remembered; with more the memory starts anew. */
-const ROUTES_MAX = 512
+// The first two are known to kernel/layout.as too.
+const SLOTS = 8192
 const NAME_BYTES_MAX = 256
-const NAMES_BYTES = 64 * 1024
+/** Distinct services remembered; with more the memory starts anew. */
+const ROUTES_MAX = 4096
+const NAMES_BYTES = 256 * 1024
 
 /** Asks `Route` once for each distinct service of a chunk. Names are compared byte by byte. */
 export class ServiceRoutes {
@@ -50,6 +51,11 @@ export class ServiceRoutes {
     if (this.#writers.length > 0) this.#slots.fill(0)
     this.#writers.length = 0
     this.#used = 0
+  }
+
+  /** The writer of an entry that the kernel has found. */
+  writerAt(entry: number): ColumnWriter {
+    return this.#writers[entry - 1]!
   }
 
   find(bytes: Uint8Array, view: DataView, start: number, end: number, route: Route): ColumnWriter {

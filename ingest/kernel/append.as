@@ -1,7 +1,7 @@
 // The staged record into the columns of its writer.
 
-/** Writer of the staged record's service, or 0 when it was not asked for yet. */
-function findWriter(c: usize): usize {
+/** Entry of the staged record's service among the routes; 0 when it was not asked for yet, -1 when it is never kept. */
+function findRoute(c: usize): i32 {
   let from: i32
   let to: i32
   if (load<u8>(load<i32>(c, RANKS) + KNOWN_SERVICE) == RANK_NONE) {
@@ -13,7 +13,9 @@ function findWriter(c: usize): usize {
     to = i32At(load<i32>(c, STAGE_ENDS), i)
   }
   const length = to - from
-  if (length > 256) return 0
+  if (length > ROUTE_NAME_BYTES_MAX) return -1
+  store<i32>(c, from, ASKED_START)
+  store<i32>(c, to, ASKED_END)
   const slots: usize = load<i32>(c, ROUTE_SLOTS)
   const starts: usize = load<i32>(c, ROUTE_STARTS)
   const ends: usize = load<i32>(c, ROUTE_ENDS)
@@ -23,8 +25,7 @@ function findWriter(c: usize): usize {
     const entry: i32 = load<u16>(slots + ((<usize>slot) << 1))
     if (entry == 0) return 0
     const at = i32At(starts, entry)
-    if (i32At(ends, entry) - at == length && equals(from, names + at, length))
-      return i32At(load<i32>(c, ROUTE_WRITERS), entry)
+    if (i32At(ends, entry) - at == length && equals(from, names + at, length)) return entry
     slot = (slot + 1) & (ROUTE_SLOTS_COUNT - 1)
   }
 }

@@ -64,23 +64,37 @@ export const HOST_DEFAULT_END = 41
 export const LEVEL_FLOOR = 42
 export const SEED = 43
 export const DETECTED_LEVEL = 44
+export const STAGE_COUNT = 45
 export const RANK_SEVERITY_NUMBER = 46
 export const CELLS = 47
 export const DAYS = 48
-export const DETECT_START = 49
-export const DETECT_END = 50
+export const ASKED_START = 49
+export const ASKED_END = 50
+export const RECORD_START = 51
+export const RECORD_END = 52
+export const PHASE = 54
+export const ROUTE_ENTRY = 55
+export const TIME_NS = 64
 export const HIDDEN_PATHS = 65
-/** These three are 64-bit floats: slots of eight bytes. */
+/** These are 64-bit floats: slots of eight bytes. */
 export const RECEIVED_MS = 28
 export const OLDEST_MS = 29
 export const NEWEST_MS = 30
+export const TIME_MS = 31
 const CONTROL_BYTES = 512
 
 export const MODE_LINES = 0
 export const MODE_ARRAY = 1
 export const MODE_OBJECTS = 2
 
+/** Results of `run`, and what its caller says when it calls again; see run.as. */
+export const KERNEL_STOPPED = 0
 export const KERNEL_DETECT = 1
+export const KERNEL_ROUTE = 2
+export const PHASE_NONE = 0
+export const PHASE_LEVEL = 1
+export const PHASE_RESOLVED = 2
+export const PHASE_APPENDED = 3
 
 assert(NESTING_DEPTH_MAX === 16, 'layout.as has the same depth')
 assert(RECORD_FIELDS_MAX === 256, 'layout.as has the same number of fields')

@@ -1,9 +1,12 @@
 /**
- * The fast path of the scanner, compiled to WebAssembly (AssemblyScript). build.ts
- * puts the parts together: layout, json, record, resolve, append, run. It takes the ordinary record from its bytes
- * into the columns and leaves everything else to the TypeScript path, which works on the same memory: whenever it meets
- * something it does not know (a new path, a new service, a full buffer, a fault of any kind) it stops before that record and
- * has changed nothing. So it holds no rule of its own: a record is either written exactly as TypeScript would, or not at all.
+ * The fast path of the scanner, compiled to WebAssembly (AssemblyScript). build.ts puts the parts together: layout, json,
+ * record, resolve, append, run.
+ *
+ * It takes the ordinary record from its bytes into the columns and leaves everything else to the TypeScript path, which
+ * works on the same memory: whenever it meets something it does not know (a new path, a fault of any kind) it stops before
+ * that record and has changed nothing. So it holds no rule of its own: a record is either written exactly as TypeScript
+ * would, or not at all. Three things it asks for in the middle of a record and goes on: the level that a message names, the
+ * writer of a service, and the append of a row whose columns need buffers.
  *
  * It allocates nothing. All addresses come from the control block, whose slots are named in kernel-memory.ts.
  */
@@ -58,11 +61,14 @@ const STAGE_COUNT: usize = 180
 const RANK_SEVERITY_NUMBER: usize = 184
 const CELLS: usize = 188
 const DAYS: usize = 192
-const DETECT_START: usize = 196
-const DETECT_END: usize = 200
+// The message whose level is asked for, or the service whose writer is.
+const ASKED_START: usize = 196
+const ASKED_END: usize = 200
 const RECORD_START: usize = 204
 const RECORD_END: usize = 208
 const RECORD_LINES: usize = 212
+const PHASE: usize = 216
+const ROUTE_ENTRY: usize = 220
 const RECEIVED_MS: usize = 224
 const OLDEST_MS: usize = 232
 const NEWEST_MS: usize = 240
@@ -73,6 +79,14 @@ const HIDDEN_PATHS: usize = 260
 // Results of `run`.
 const STOPPED: i32 = 0
 const DETECT: i32 = 1
+const ROUTE: i32 = 2
+const APPEND: i32 = 3
+
+// How far the record in the stage has come when `run` is called again.
+const PHASE_NONE: i32 = 0
+const PHASE_LEVEL: i32 = 1
+const PHASE_RESOLVED: i32 = 2
+const PHASE_APPENDED: i32 = 3
 
 // Modes.
 const MODE_LINES: i32 = 0
@@ -88,8 +102,9 @@ const DICTIONARY_VALUES_MAX: i32 = 255
 const PROBES_MAX: i32 = 24
 const DICTIONARY_SLOTS: i32 = 512
 const PATH_SLOTS_COUNT: i32 = 65536
-const ROUTE_SLOTS_COUNT: i32 = 1024
+const ROUTE_SLOTS_COUNT: i32 = 8192
 const SLACK_BYTES: i32 = 32
+const ROUTE_NAME_BYTES_MAX: i32 = 256
 
 const KNOWN_COUNT: i32 = 7
 const KNOWN_TIMESTAMP: i32 = 0

@@ -175,8 +175,8 @@ function resolveLevel(c: usize): i32 {
       return STOPPED
     }
     const m = i32At(load<i32>(c, PLACES), KNOWN_MESSAGE)
-    store<i32>(c, i32At(starts, m), DETECT_START)
-    store<i32>(c, i32At(ends, m), DETECT_END)
+    store<i32>(c, i32At(starts, m), ASKED_START)
+    store<i32>(c, i32At(ends, m), ASKED_END)
     return DETECT
   }
   const i = i32At(load<i32>(c, PLACES), KNOWN_LEVEL)
