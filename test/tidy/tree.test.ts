@@ -1,6 +1,8 @@
 import { deepEqual, ok } from 'node:assert/strict'
 import { test } from 'node:test'
 import { ERROR_CATALOGUE } from '../../base/errors.ts'
+import { METRIC_CATALOGUE } from '../../base/metric-catalogue.ts'
+import { SETTING_KEYS, settingSpec } from '../../node/config.ts'
 import { deadFiles, importCycles, missingTargets, packageOf, strayVendors, wrongDirections } from './layer-rules.ts'
 import { shippedFiles, sourceModules } from './source-tree.ts'
 import { bannedText, barrels, longFiles, strayUnitTests, unkebabNames } from './style-rules.ts'
@@ -63,6 +65,19 @@ test('every error code is documented and raised somewhere', () => {
   )
   deepEqual(
     codes.filter((name) => !code.includes(`'${name}'`)),
+    [],
+  )
+})
+
+test('every setting that this version offers is read, and every metric is counted', () => {
+  const code = modules
+    .filter(({ path }) => !/^(?:test|bench)\/|^node\/config\.ts$|^base\/metric-catalogue\.ts$/.test(path))
+    .map(({ codeAndStrings }) => codeAndStrings)
+    .join('\n')
+  const isNamed = (name: string) => code.includes(`'${name}'`) || new RegExp(`\\.${name}\\b`).test(code)
+  const offered = SETTING_KEYS.filter((key) => !settingSpec(key).later)
+  deepEqual(
+    [...offered, ...Object.keys(METRIC_CATALOGUE)].filter((name) => !isNamed(name)),
     [],
   )
 })
