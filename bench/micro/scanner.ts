@@ -2,7 +2,7 @@
  * CPU time per record of scanning NDJSON into columns (scan + append + finish + reset, garbage collection included)
  * beside the yardstick Y of the budgets: line → string → JSON.parse → kept. Records of 351 bytes with 11 fields.
  *
- *     node bench/micro/scanner.ts [--records 50000] [--rounds 9] [--chunk-shards 1]
+ *     node bench/micro/scanner.ts [--records 50000] [--rounds 9] [--shards 8]
  */
 import { parseArgs } from 'node:util'
 import { CHUNK_ROWS_MAX } from '../../base/limits.ts'

@@ -117,6 +117,11 @@ const RANK_OWN: i32 = 1
 const RANK_NONE: i32 = 255
 const RANK_BITS: i32 = 5
 
+const LEVEL_INFO: i32 = 2
+const LEVEL_NONE: i32 = -1
+const LEVEL_DOUBTFUL: i32 = -2
+const DETECT_BYTES_MAX: i32 = 100
+
 const OFFSET_INVALID: i32 = -0x8000
 
 const STRING: i32 = 1

@@ -160,6 +160,111 @@ function rename(c: usize, field: i32, rank: i32, place: i32): void {
   )
 }
 
+/** Level of a word that a message may name it by, or -1; the words of level.ts. */
+function levelOfWord(from: usize, length: i32): i32 {
+  let word: u64 = load<u64>(from) | 0x2020202020202020
+  if (length < 8) word &= ((<u64>1) << (length << 3)) - 1
+  switch (length) {
+    case 3:
+      if (word == 0x727265) return 4 // err
+      return -1
+    case 4:
+      if (word == 0x6f666e69) return 2 // info
+      if (word == 0x6e726177) return 3 // warn
+      if (word == 0x74697263) return 5 // crit
+      return -1
+    case 5:
+      if (word == 0x6563617274) return 0 // trace
+      if (word == 0x6775626564) return 1 // debug
+      if (word == 0x726f727265) return 4 // error
+      if (word == 0x6c61746166) return 5 // fatal
+      if (word == 0x7472656c61) return 5 // alert
+      if (word == 0x6772656d65) return 5 // emerg
+      if (word == 0x63696e6170) return 5 // panic
+      return -1
+    case 6:
+      if (word == 0x656369746f6e) return 2 // notice
+      if (word == 0x657265766573) return 4 // severe
+      return -1
+    case 7:
+      if (word == 0x676e696e726177) return 3 // warning
+      return -1
+    case 8:
+      if (word == 0x6c61636974697263) return 5 // critical
+      return -1
+    case 9:
+      if (word == 0x636e656772656d65 && (<i32>load<u8>(from, 8) | 0x20) == 0x79) return 5 // emergency
+      return -1
+    default:
+      return -1
+  }
+}
+
+/** Bit i: byte i of the 64 at `from` belongs to a word (letters, digits, `_`, all that is not ASCII). */
+function wordBytes(from: usize): u64 {
+  let bits: u64 = 0
+  for (let i: i32 = 0; i < 64; i += 16) {
+    const v = v128.load(from + i)
+    const letters = i8x16.sub(v128.or(v, i8x16.splat(0x20)), i8x16.splat(0x61))
+    const digits = i8x16.sub(v, i8x16.splat(0x30))
+    const isWord = v128.or(
+      v128.or(i8x16.eq(i8x16.min_u(letters, i8x16.splat(25)), letters), i8x16.eq(i8x16.min_u(digits, i8x16.splat(9)), digits)),
+      v128.or(i8x16.eq(v, i8x16.splat(0x5f)), i8x16.lt_s(v, i8x16.splat(0))),
+    )
+    bits |= (<u64>i8x16.bitmask(isWord)) << i
+  }
+  return bits
+}
+
+/** Level that the message [start, end) names, LEVEL_NONE, or LEVEL_DOUBTFUL where it takes more than a look around a word. */
+function detect(start: usize, end: usize): i32 {
+  let length = <i32>(end - start)
+  // A word that begins in the first 100 bytes ends, if it counts, before byte 128.
+  if (length > 128) length = 128
+  let low = wordBytes(start)
+  let high: u64 = length > 64 ? wordBytes(start + 64) : 0
+  if (length < 64) low &= ((<u64>1) << length) - 1
+  else if (length < 128) high &= ((<u64>1) << (length - 64)) - 1
+  let at: i32 = 0
+  while (true) {
+    // The next run of word bytes at or after `at`.
+    let bits = at < 64 ? low >> at : high >> (at - 64)
+    if (bits == 0) {
+      if (at >= 64 || high == 0) return LEVEL_NONE
+      at = 64
+      continue
+    }
+    const from = at + <i32>ctz(bits)
+    if (from >= DETECT_BYTES_MAX) return LEVEL_NONE
+    let to = from < 64 ? from + <i32>ctz(~(low >> from)) : from + <i32>ctz(~(high >> (from - 64)))
+    if (from < 64 && to >= 64) to = 64 + <i32>ctz(~high)
+    at = to
+    const size = to - from
+    if (size >= 3 && size <= 9) {
+      const found = levelOfWord(start + from, size)
+      if (found >= 0) {
+        let isCapitals = true
+        for (let i = from; i < to; i++) if (load<u8>(start + i) >= 0x61) isCapitals = false
+        if (isCapitals) return found
+        const after: i32 = start + to < end ? <i32>load<u8>(start + to) : 0x20
+        if (from == 0) {
+          if (after == 0x3a) return found
+        } else {
+          const before: i32 = load<u8>(start + from - 1)
+          if (before == 0x5b || before == 0x3c || before == 0x28) {
+            if (after == 0x5d || after == 0x3e || after == 0x29) return found
+          } else {
+            let back = from - 1
+            while (back >= 0 && (load<u8>(start + back) == 0x22 || load<u8>(start + back) == 0x20)) back--
+            if (back >= 0 && (load<u8>(start + back) == 0x3d || load<u8>(start + back) == 0x3a)) return LEVEL_DOUBTFUL
+          }
+        }
+      }
+    }
+    if (at >= 128) return LEVEL_NONE
+  }
+}
+
 /** Level, when it is known; DETECT when the message has to be looked at; STOPPED with a negative level otherwise. */
 let level: i32 = 0
 
@@ -171,13 +276,16 @@ function resolveLevel(c: usize): i32 {
   level = -1
   if (rank == RANK_NONE) {
     if (load<u8>(ranks + KNOWN_MESSAGE) == RANK_NONE) {
-      level = 2
+      level = LEVEL_INFO
       return STOPPED
     }
     const m = i32At(load<i32>(c, PLACES), KNOWN_MESSAGE)
     store<i32>(c, i32At(starts, m), ASKED_START)
     store<i32>(c, i32At(ends, m), ASKED_END)
-    return DETECT
+    level = detect(i32At(starts, m), i32At(ends, m))
+    if (level == LEVEL_DOUBTFUL) return DETECT
+    if (level == LEVEL_NONE) level = LEVEL_INFO
+    return STOPPED
   }
   const i = i32At(load<i32>(c, PLACES), KNOWN_LEVEL)
   const type: i32 = load<u8>(load<i32>(c, STAGE_TYPES) + i)

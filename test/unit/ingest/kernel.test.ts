@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import { ColumnWriter } from '../../../ingest/column-writer.ts'
 import { KERNEL_SOURCE_SHA256 } from '../../../ingest/kernel/kernel-code.ts'
 import { KERNEL_PARTS } from '../../../ingest/kernel/kernel-parts.ts'
+import { detectLevel, LEVEL_NAMES } from '../../../ingest/level.ts'
 import { PathTable } from '../../../ingest/path-table.ts'
 import { Scanner } from '../../../ingest/scanner.ts'
 import { bytesOf, NOW_MS, newScanner, scan } from './harness.ts'
@@ -171,6 +172,68 @@ test('with the kernel and without it rows, times, refusals and chunks are the sa
   )
   assert.ok(scanners[0]!.takenByKernel > 5_000, `the kernel took ${scanners[0]!.takenByKernel}`)
   assert.equal(scanners[1]!.takenByKernel, 0)
+})
+
+test('the kernel reads the same level off a message', () => {
+  const piece = fc.oneof(
+    fc.constantFrom(
+      'ERROR',
+      'warn',
+      'Info',
+      'debug',
+      'trace',
+      'FATAL',
+      'critical',
+      'emergency',
+      'EMERGENCY',
+      'err',
+      'ERR',
+      'panic',
+      'notice',
+      'severe',
+      'alert',
+    ),
+    fc.constantFrom(
+      ' ',
+      ':',
+      '[',
+      ']',
+      '<',
+      '>',
+      '(',
+      ')',
+      '=',
+      '"',
+      'level=',
+      'severity: ',
+      '_',
+      '1',
+      'é',
+      '\n',
+      'x',
+      'y'.repeat(20),
+      ' '.repeat(40),
+    ),
+    fc.string({ maxLength: 6 }),
+  )
+  const message = fc.array(piece, { maxLength: 30 }).map((pieces) => pieces.join(''))
+  const paths = new PathTable(3)
+  const scanner = new Scanner(paths)
+  fc.assert(
+    fc.property(fc.array(message, { minLength: 3, maxLength: 3 }), (messages) => {
+      const { rows } = scan(
+        messages.map((one) => `${JSON.stringify({ message: one })}\n`).join(''),
+        {},
+        { paths, scanner },
+      )
+      rows.forEach((row, i) => {
+        const bytes = bytesOf(messages[i]!)
+        const level = detectLevel(bytes, 0, bytes.length)
+        assert.equal(row.get('level')![1], LEVEL_NAMES[level] ?? 'INFO', messages[i])
+      })
+    }),
+    { numRuns: 3000 },
+  )
 })
 
 test('ordinary records go through the kernel, all but the first few', () => {
