@@ -24,7 +24,7 @@ const PARTS: Readonly<Record<string, RegExp>> = {
 const VENDOR_HOMES: Readonly<Record<string, RegExp>> = {
   lmdb: /^(?:storage\/lmdb-kv\.ts|cluster\/lmdb-[a-z-]+\.ts)$/,
   flexsearch: /^storage\/(?:text-index|vocabulary)\.ts$/,
-  msgpackr: /^(?:storage\/(?:day-partition|manifest)|actors\/segment-publisher)\.ts$/,
+  msgpackr: /^storage\/(?:day-partition|manifest|seen-pages)\.ts$/,
   fastify: /^(?:api\/|test\/unit\/api\/)/,
   typebox: /^(?:api\/|test\/unit\/api\/)/,
   pino: /^base\/logger\.ts$/,
