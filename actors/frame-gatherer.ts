@@ -30,6 +30,7 @@ export interface FrameGathererOptions {
     readonly sections: number
     readonly tookMs: number
   }) => void
+  readonly onFailure?: (error: unknown) => void
 }
 
 /** The rows of one (tenant, shard) in the frame that is being gathered. */
@@ -147,7 +148,7 @@ export class FrameGatherer {
 
   async #append(): Promise<void> {
     const gathering = this.#gathering!
-    const { journal, lane, clock, nextFrameId, onFrame } = this.#options
+    const { journal, lane, clock, nextFrameId, onFrame, onFailure } = this.#options
     this.#linger?.cancel()
     this.#linger = undefined
     this.#gathering = undefined
@@ -155,13 +156,13 @@ export class FrameGatherer {
     const startedMs = clock.monotonicMs()
     try {
       const { frame, rows, sections } = this.#encode(gathering)
-      this.#wakeRoom()
       if (sections > 0) {
         await journal.append(lane, nextFrameId(), frame)
         onFrame?.({ rows, bytes: frame.byteLength, sections, tookMs: clock.monotonicMs() - startedMs })
       }
       gathering.resolve()
     } catch (error) {
+      onFailure?.(error)
       gathering.reject(error)
     } finally {
       this.#inFlight = false
@@ -189,6 +190,7 @@ export class FrameGatherer {
       return { frame, rows, sections: encoded.length }
     } finally {
       for (const { writer } of gathering.sections.values()) writer.reset()
+      this.#wakeRoom()
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts'
-import type { ShardId } from '../base/ids.ts'
+import { WeirError } from '../base/errors.ts'
+import type { Position, ShardId } from '../base/ids.ts'
 import type { SeenSet } from '../storage/seen-set.ts'
 import type { CheckKey, KeyKeeperMessage } from './messages/shard.ts'
 import type { Actor, MessageContext } from './runtime/actor.ts'
@@ -7,9 +8,16 @@ import type { Actor, MessageContext } from './runtime/actor.ts'
 /** Longer than a request may take from its key's check until its rows are applied: from then on the shard's seen-set knows the key. */
 const CLAIM_KEEP_MS = 120_000
 
+/** What it must know of a shard (actors/shard-host.ts). */
+export interface KeyedShard {
+  readonly store: { readonly seen: SeenSet; readonly applied: Position }
+  /** Sequence of the last frame that may hold keys which the seen-set does not know yet after a start. */
+  readonly caughtUpAt: number
+}
+
 export interface KeyKeeperOptions {
   /** The shards of this worker. */
-  readonly shards: ReadonlyMap<ShardId, { readonly store: { readonly seen: SeenSet } }>
+  readonly shards: ReadonlyMap<ShardId, KeyedShard>
   readonly clock: Clock
 }
 
@@ -29,11 +37,19 @@ export class KeyKeeper implements Actor<KeyKeeperMessage> {
 
   handle(message: KeyKeeperMessage, context: MessageContext): void {
     this.#forgetOld()
+    this.#checkCaughtUp(message.shard)
     context.answer(message, { conflict: this.#isConflict(message) })
   }
 
   observe(): Readonly<Record<string, unknown>> {
     return { claims: this.#claims.size }
+  }
+
+  /** Until the journal has been replayed, a key that came before the start may not be known. */
+  #checkCaughtUp(shard: ShardId): void {
+    const keyed = this.#options.shards.get(shard)
+    if (keyed !== undefined && keyed.store.applied.sequence >= keyed.caughtUpAt) return
+    throw new WeirError('shard_unavailable', 'the shard is still reading the journal', { shard })
   }
 
   #isConflict({ shard, keyHash, bodyHash }: CheckKey): boolean {

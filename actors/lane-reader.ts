@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { asWeirError } from '../base/errors.ts'
 import type { LaneId, Position, ShardId } from '../base/ids.ts'
+import { POSITION_ZERO } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import { noteShortLived } from '../base/young-collection.ts'
 import type { FrameSection } from '../cluster/frame.ts'
@@ -40,10 +41,10 @@ export interface HostAddress {
  */
 export class LaneReader implements Actor<LaneReaderMessage> {
   readonly #options: LaneReaderOptions
-  #after = 0
+  /** The last frame that is applied everywhere. */
+  #after: Position = POSITION_ZERO
   /** The reading loop that is under way; ended by its controller. */
   #loop: { readonly stop: AbortController; readonly done: Promise<void> } | undefined
-  #through: Position | undefined
 
   constructor(options: LaneReaderOptions) {
     this.#options = options
@@ -52,11 +53,9 @@ export class LaneReader implements Actor<LaneReaderMessage> {
   async handle(message: LaneReaderMessage, context: MessageContext): Promise<void> {
     switch (message.kind) {
       case 'startReading':
-        await this.#restart(message.after.sequence)
+        await this.#stop()
+        this.#start(message.after)
         context.answer(message, undefined)
-        return
-      case 'readAgain':
-        if (message.after.sequence < this.#after) await this.#restart(message.after.sequence)
         return
       case 'stopReading':
         await this.#stop()
@@ -69,11 +68,10 @@ export class LaneReader implements Actor<LaneReaderMessage> {
   }
 
   observe(): Readonly<Record<string, unknown>> {
-    return { lane: this.#options.lane, through: this.#through ?? null }
+    return { lane: this.#options.lane, after: this.#after }
   }
 
-  async #restart(after: number): Promise<void> {
-    await this.#stop()
+  #start(after: Position): void {
     this.#after = after
     const stop = new AbortController()
     this.#loop = { stop, done: this.#read(stop.signal) }
@@ -87,45 +85,53 @@ export class LaneReader implements Actor<LaneReaderMessage> {
 
   /** Reads until stopped; any failure is logged and the lane is read again from the last run that was applied. */
   async #read(signal: AbortSignal): Promise<void> {
-    const { journal, lane, clock, logger } = this.#options
+    const { lane, clock, logger } = this.#options
     while (!signal.aborted) {
-      const reader = journal.read(lane, this.#after)
       try {
-        await this.#pump(reader.next.bind(reader), signal)
+        await this.#pump(signal)
       } catch (error) {
-        if (signal.aborted) break
+        if (signal.aborted) return
         logger.warn('reading the lane failed; trying again', { lane, error: asWeirError(error) })
         await clock.sleep(RETRY_MS, signal).catch(() => undefined)
-      } finally {
-        await reader.close()
       }
     }
   }
 
-  async #pump(
-    next: (maxBytes: number, signal: AbortSignal) => Promise<readonly JournalMessage[]>,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #pump(signal: AbortSignal): Promise<void> {
+    const { journal, lane } = this.#options
+    const reader = journal.read(lane, this.#after.sequence)
     const inFlight: Promise<void>[] = []
-    let previous = Promise.resolve()
+    let applied = Promise.resolve()
     let after = this.#after
     try {
       while (!signal.aborted) {
-        const messages = await next(READ_BYTES_MAX, signal)
+        const messages = await reader.next(READ_BYTES_MAX, signal)
+        this.#checkGap(after, messages[0]!.position)
         const through = messages[messages.length - 1]!.position
-        const handedOn = this.#handOn(messages, { generation: through.generation, sequence: after }, through, signal)
-        after = through.sequence
-        previous = Promise.all([previous, handedOn]).then(() => {
-          this.#after = through.sequence
-          this.#through = through
+        const handedOn = this.#handOn(messages, after, through, signal)
+        after = through
+        applied = Promise.all([applied, handedOn]).then(() => {
+          this.#after = through
         })
-        previous.catch(() => undefined) // thrown below, when its turn to be awaited comes
-        inFlight.push(previous)
+        applied.catch(() => undefined) // thrown below, when its turn to be awaited comes
+        inFlight.push(applied)
         if (inFlight.length >= RUNS_IN_FLIGHT_MAX) await inFlight.shift()
       }
     } finally {
       await Promise.allSettled(inFlight)
+      await reader.close()
     }
+  }
+
+  /** Sequences have no gaps: what is missing was trimmed before every shard had published it (J5), and can be read by nobody. */
+  #checkGap(after: Position, first: Position): void {
+    if (after.sequence === 0 || first.sequence <= after.sequence + 1) return
+    const { lane, logger } = this.#options
+    logger.error('frames are missing from the journal; their records are lost', {
+      lane,
+      after: after.sequence,
+      first: first.sequence,
+    })
   }
 
   async #handOn(

@@ -1,88 +1,36 @@
-import { pack, unpack } from 'msgpackr'
-import { assert } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
-import { asWeirError, WeirError } from '../base/errors.ts'
-import type { LaneId, NodeId, Position, ShardId } from '../base/ids.ts'
+import { WeirError } from '../base/errors.ts'
+import type { DayNumber, LaneId } from '../base/ids.ts'
 import { comparePositions } from '../base/ids.ts'
 import { SUPERSEDED_KEEP_MS } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
-import type { Registry } from '../cluster/registry.ts'
 import type { BlockSummary } from '../storage/block.ts'
 import type { DayPartition } from '../storage/day-partition.ts'
-import type { ManifestPage, PublishedThrough, SegmentMeta, ShardEntry } from '../storage/manifest.ts'
-import {
-  addSegments,
-  advancePublished,
-  decodeManifest,
-  decodeShardEntry,
-  dropDays,
-  encodeManifest,
-  encodeShardEntry,
-  MANIFEST_EMPTY,
-  replaceSegments,
-  shardEntryKey,
-  takeGarbage,
-} from '../storage/manifest.ts'
-import { contentHashOf, shardPrefix } from '../storage/object-store/object-keys.ts'
+import type { ManifestPage, PublishedThrough, SegmentMeta } from '../storage/manifest.ts'
+import { addSegments, advancePublished, dropDays, replaceSegments, takeGarbage } from '../storage/manifest.ts'
+import { epochOfKey, shardPrefix } from '../storage/object-store/object-keys.ts'
 import type { ObjectStore } from '../storage/object-store/object-store.ts'
-import { PublishedState } from '../storage/published-state.ts'
 import { daysToDrop } from '../storage/retention.ts'
+import { compactSeen, encodeSeenPage, readSeenPages } from '../storage/seen-pages.ts'
 import type { SeenEntry } from '../storage/seen-set.ts'
+import { SEGMENT_BYTES_MAX } from '../storage/segment.ts'
 import { mergeSegments, planMerges } from '../storage/segment-merge.ts'
 import { SegmentWriter } from '../storage/segment-writer.ts'
 import type { ShardStore } from '../storage/shard-store.ts'
 import type { SegmentPublisherMessage, ShardControllerMessage } from './messages/shard.ts'
 import type { Actor, MessageContext } from './runtime/actor.ts'
 import type { ActorRef } from './runtime/actor-ref.ts'
+import type { ShardLedger } from './shard-ledger.ts'
 
-const FEATURE_LEVEL = 1
-/** Seen pages are joined into one when there are this many. */
+/** Pages of keyed chunks are joined into one when there are this many. */
 const SEEN_PAGES_MAX = 16
-
-/** What a node holds of the registry entry of a shard that it owns. */
-export interface Ownership {
-  readonly entry: ShardEntry
-  readonly revision: number
-  readonly published: PublishedState
-}
-
-/**
- * Takes a shard over (C2): raises the epoch by compare-and-set and reads what is published. Throws revision_conflict when another node did
- * so at the same time.
- */
-export async function takeOver(
-  shard: ShardId,
-  node: NodeId,
-  generation: number,
-  registry: Registry,
-  objects: ObjectStore,
-): Promise<Ownership> {
-  const known = await registry.get(shardEntryKey(shard))
-  const before = known === undefined ? undefined : decodeShardEntry(known.value)
-  const entry: ShardEntry = {
-    owner: node,
-    epoch: (before?.epoch ?? 0) + 1,
-    generation,
-    floor: before?.floor ?? { generation: 0, sequence: 0 },
-    manifestObject: before?.manifestObject ?? '',
-    featureLevel: FEATURE_LEVEL,
-  }
-  const revision = await registry.put(shardEntryKey(shard), encodeShardEntry(entry), known?.revision ?? 0)
-  let page = MANIFEST_EMPTY
-  const seen: SeenEntry[] = []
-  if (entry.manifestObject !== '') {
-    page = decodeManifest(entry.manifestObject, await objects.get(entry.manifestObject))
-    for (const key of page.seen) seen.push(...(unpack(await objects.get(key)) as SeenEntry[]))
-  }
-  return { entry, revision, published: new PublishedState(entry.floor, page, seen) }
-}
+/** No merge is begun after so much of a tidy-up: publishing must not wait for long (S3). */
+const MERGING_MS = 10_000
 
 export interface SegmentPublisherOptions {
-  readonly shard: ShardId
   readonly lane: LaneId
   readonly store: ShardStore
-  readonly ownership: Ownership
-  readonly registry: Registry
+  readonly ledger: ShardLedger
   readonly objects: ObjectStore
   readonly controller: ActorRef<ShardControllerMessage>
   readonly retentionDays: number
@@ -96,27 +44,26 @@ export interface SegmentPublisherOptions {
   }) => void
   readonly onFailure?: (code: string) => void
   readonly onMerged?: (merged: { readonly inputs: number; readonly bytes: number }) => void
+  /** A segment has been deleted from the object store. */
+  readonly onDeleted?: (key: string) => void
 }
 
 /**
- * Publishes the blocks of one shard as segments and commits each step by one compare-and-set on `shard/<n>` (C2). A publish, a merge and a
- * retention sweep of one shard never overlap: they are messages of this actor. Whoever lost the shard fails the compare-and-set, and
- * nothing it made becomes visible (C3).
+ * Publishes the blocks of one shard as segments, merges segments, drops days and objects past their time. Each step becomes visible by one
+ * compare-and-set (C2) through the shard's ledger. Steps of one shard never overlap: they are messages of this actor. Whoever lost the shard
+ * fails the compare-and-set, and nothing it made becomes visible (C3).
  */
 export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
   readonly #options: SegmentPublisherOptions
-  #entry: ShardEntry
-  #revision: number
-  #pages = 0
+  #hasRemovedOrphans = false
 
   constructor(options: SegmentPublisherOptions) {
     this.#options = options
-    this.#entry = options.ownership.entry
-    this.#revision = options.ownership.revision
   }
 
   async handle(message: SegmentPublisherMessage, context: MessageContext): Promise<void> {
     try {
+      await this.#options.ledger.settle()
       switch (message.kind) {
         case 'publish':
           context.answer(message, { segments: await this.#publish(message.everything) })
@@ -125,145 +72,170 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
           context.answer(message, await this.#tidyUp())
       }
     } catch (error) {
-      const { logger, shard, onFailure } = this.#options
-      onFailure?.(asWeirError(error).code)
-      if (error instanceof WeirError && error.code !== 'epoch_fenced') {
-        logger.warn('a publish or merge failed and will be tried again', { shard, step: message.kind, error })
-        context.fail(error)
-        return
-      }
-      throw error
+      this.#noteFailure(message.kind, error)
+      context.fail(error)
     }
   }
 
   observe(): Readonly<Record<string, unknown>> {
-    return {
-      epoch: this.#entry.epoch,
-      floor: this.#entry.floor,
-      segments: this.#options.store.published.segments.length,
-    }
+    const { store, ledger } = this.#options
+    return { epoch: ledger.entry.epoch, floor: ledger.entry.floor, segments: store.published.segments.length }
+  }
+
+  /** Operating errors pass, and the next turn tries again; what nobody foresaw, or another owner, ends this one. */
+  #noteFailure(step: string, error: unknown): void {
+    const { logger, store, onFailure } = this.#options
+    if (!(error instanceof WeirError) || error.code === 'epoch_fenced') throw error
+    onFailure?.(error.code)
+    logger.warn('a step of publishing failed and will be tried again', { shard: store.shard, step, error })
   }
 
   async #publish(everything: boolean): Promise<number> {
-    const { store, objects, shard, onPublished } = this.#options
+    const { store, ledger, lane, controller, onPublished } = this.#options
     if (everything) await store.cut('all')
     const made: SegmentMeta[] = []
     const through: PublishedThrough[] = []
     const taken = new Set<BlockSummary>()
-    for (const partition of store.openDays()) {
-      const segment = await this.#segmentOf(partition, through, taken)
-      if (segment === undefined) continue
-      await objects.put(segment.meta.key, segment.bytes)
-      made.push(segment.meta)
-    }
-    const seenCount = store.seen.unpublished().length
+    for (const partition of [...store.openDays()]) made.push(...(await this.#publishDay(partition, through, taken)))
     const floor = store.floorNow(taken)
-    if (made.length === 0 && seenCount === 0 && comparePositions(floor, this.#entry.floor) <= 0) return 0
-    const page = advancePublished(addSegments(store.published.page, made), through, floor)
-    await this.#commit(await this.#withSeenPage(page), floor, taken)
-    store.seen.published(seenCount)
+    const seen = store.seen.publishable(floor)
+    if (made.length > 0 || seen.length > 0) {
+      const page = advancePublished(addSegments(store.published.page, made), through, floor)
+      await ledger.commit({ page: await this.#withSeen(page, seen), floor, blocks: taken, seenCount: seen.length })
+    } else if (comparePositions(floor, ledger.entry.floor) > 0) {
+      await ledger.commit({ page: store.published.page, floor })
+    } else return 0
     onPublished?.({
       segments: made.length,
       rows: made.reduce((rows, { rowCount }) => rows + rowCount, 0),
       bytes: made.reduce((bytes, { byteLength }) => bytes + byteLength, 0),
     })
-    this.#options.controller.tell({ kind: 'floorAdvanced', shard, lane: this.#options.lane, floor })
+    controller.tell({ kind: 'floorAdvanced', shard: store.shard, lane, floor })
     return made.length
   }
 
-  /** One segment of all unpublished blocks of a day. */
-  async #segmentOf(partition: DayPartition, through: PublishedThrough[], taken: Set<BlockSummary>) {
-    const { shard, clock } = this.#options
-    let writer: SegmentWriter | undefined
-    for (const state of partition.tenants()) {
-      const blocks = [...state.unpublished]
+  /** Puts all unpublished blocks of a day into segments: one of each generation (J3), more where they are many. */
+  async #publishDay(
+    partition: DayPartition,
+    through: PublishedThrough[],
+    taken: Set<BlockSummary>,
+  ): Promise<SegmentMeta[]> {
+    const { store, ledger, objects, clock } = this.#options
+    const identity = { shard: store.shard, epoch: ledger.entry.epoch, mergeLevel: 0 }
+    const made: SegmentMeta[] = []
+    const writers = new Map<number, SegmentWriter>()
+    const finish = async (generation: number, writer: SegmentWriter) => {
+      writers.delete(generation)
+      const { meta, bytes } = await writer.finish()
+      await objects.put(meta.key, bytes)
+      made.push(meta)
+    }
+    for (const { tenant, unpublished } of [...partition.tenants()]) {
+      const blocks = [...unpublished]
       for (const block of blocks) {
-        writer ??= new SegmentWriter({ shard, epoch: this.#entry.epoch, mergeLevel: 0 }, clock.nowMs())
+        const { generation } = block
+        const writer = writers.get(generation) ?? new SegmentWriter(identity, clock.nowMs(), clock)
+        writers.set(generation, writer)
         writer.add(partition.encodedBlock(block))
         taken.add(block)
-        await clock.yieldTurn()
+        if (writer.byteLength >= SEGMENT_BYTES_MAX) await finish(generation, writer)
+        else await clock.yieldTurn()
       }
       const last = blocks[blocks.length - 1]
-      if (last !== undefined) {
-        through.push({
-          day: partition.day,
-          tenant: state.tenant,
-          generation: last.generation,
-          sequence: last.lastSequence,
-        })
-      }
+      if (last === undefined) continue
+      through.push({ day: partition.day, tenant, generation: last.generation, sequence: last.lastSequence })
     }
-    return writer?.finish()
+    for (const [generation, writer] of [...writers]) await finish(generation, writer)
+    return made
   }
 
-  /** D3: adds what was seen since the last publish as a page of its own; joins pages when they are many. */
-  async #withSeenPage(page: ManifestPage): Promise<ManifestPage> {
-    const { store, objects, clock, shard } = this.#options
-    const fresh = store.seen.unpublished()
+  /** D3: adds the keyed chunks up to the new floor as a page of their own; joins pages when they are many. */
+  async #withSeen(page: ManifestPage, fresh: readonly SeenEntry[]): Promise<ManifestPage> {
     if (fresh.length === 0) return page
-    const joined = page.seen.length >= SEEN_PAGES_MAX
-    const entries = joined ? store.seen.entries(clock.nowMs()) : fresh
-    const bytes = pack(entries)
-    const key = `${shardPrefix(shard)}seen/${this.#entry.epoch}-${contentHashOf(bytes)}.msgpack`
+    const { store, objects, clock, ledger } = this.#options
+    const isJoined = page.seen.length >= SEEN_PAGES_MAX
+    const entries = isJoined ? compactSeen([...(await readSeenPages(page.seen, objects)), ...fresh]) : fresh
+    const { key, bytes } = encodeSeenPage(entries, store.shard, ledger.entry.epoch)
     await objects.put(key, bytes)
-    if (!joined) return { ...page, seen: [...page.seen, key] }
+    if (!isJoined) return { ...page, seen: [...page.seen, key] }
     const garbage = page.seen.map((old) => ({ key: old, supersededMs: clock.nowMs() }))
     return { ...page, seen: [key], garbage: [...page.garbage, ...garbage] }
   }
 
   async #tidyUp(): Promise<{ merged: number; dropped: number }> {
-    const { store, objects, clock, retentionDays, logger, onMerged } = this.#options
-    await store.sweep(clock.nowMs() - SUPERSEDED_KEEP_MS)
-    const expired = daysToDrop(
-      [...store.published.segments.map(({ day }) => day), ...[...store.openDays()].map(({ day }) => day)],
-      clock.nowMs(),
-      retentionDays,
-    )
-    if (expired.length > 0) {
-      await this.#commit(dropDays(store.published.page, expired, clock.nowMs()), this.#entry.floor)
-      await store.dropDays(expired)
-      logger.info('days past retention are gone', { shard: store.shard, days: expired.length })
-    }
-    let merged = 0
-    for (const plan of planMerges(store.published.segments)) {
-      const { mergeZstdLevel, shard } = this.#options
-      const identity = { shard, epoch: this.#entry.epoch, mergeLevel: plan.mergeLevel }
-      const outputs = await mergeSegments(objects, plan.inputs, identity, { zstdLevel: mergeZstdLevel, clock })
-      const keys = plan.inputs.map(({ key }) => key)
-      await this.#commit(replaceSegments(store.published.page, keys, outputs, clock.nowMs()), this.#entry.floor)
-      merged += keys.length
-      onMerged?.({ inputs: keys.length, bytes: outputs.reduce((sum, { byteLength }) => sum + byteLength, 0) })
-    }
-    const { page, keys } = takeGarbage(store.published.page, clock.nowMs() - SUPERSEDED_KEEP_MS)
-    if (keys.length > 0) {
-      for (const key of keys) await objects.delete(key)
-      await this.#commit(page, this.#entry.floor)
-    }
-    return { merged, dropped: expired.length }
+    const { store, clock } = this.#options
+    await store.sweep(clock.monotonicMs() - SUPERSEDED_KEEP_MS)
+    const dropped = await this.#dropExpired()
+    await this.#removeGarbage()
+    if (!this.#hasRemovedOrphans) await this.#removeOrphans()
+    return { merged: await this.#merge(), dropped }
   }
 
-  /** Writes the page, then makes it current. A lost shard ends here with epoch_fenced. */
-  async #commit(page: ManifestPage, floor: Position, taken?: ReadonlySet<BlockSummary>): Promise<void> {
-    const { shard, objects, registry, store } = this.#options
-    assert(comparePositions(floor, this.#entry.floor) >= 0, 'a floor never goes back')
-    let manifestObject = this.#entry.manifestObject
-    const garbage = [...page.garbage]
-    if (page !== store.published.page) {
-      if (manifestObject !== '') garbage.push({ key: manifestObject, supersededMs: this.#options.clock.nowMs() })
-      const encoded = encodeManifest({ ...page, garbage }, shard, this.#entry.epoch, ++this.#pages)
-      await objects.put(encoded.key, encoded.bytes)
-      manifestObject = encoded.key
+  async #dropExpired(): Promise<number> {
+    const { store, ledger, clock, retentionDays, logger } = this.#options
+    const days: DayNumber[] = store.published.segments.map(({ day }) => day)
+    for (const { day } of store.openDays()) days.push(day)
+    const expired = daysToDrop(days, clock.nowMs(), retentionDays)
+    if (expired.length === 0) return 0
+    const page = dropDays(store.published.page, expired, clock.nowMs())
+    await ledger.commit({ page, floor: ledger.entry.floor })
+    await store.dropDays(expired)
+    logger.info('days past retention are gone', { shard: store.shard, days: expired.length })
+    return expired.length
+  }
+
+  /** Deletes what was superseded long enough ago (C5), then says so; done again when only the first half came about. */
+  async #removeGarbage(): Promise<void> {
+    const { store, ledger, clock } = this.#options
+    const { page, keys } = takeGarbage(store.published.page, clock.nowMs() - SUPERSEDED_KEEP_MS)
+    if (keys.length === 0) return
+    for (const key of keys) await this.#delete(key)
+    await ledger.commit({ page, floor: ledger.entry.floor })
+  }
+
+  /**
+   * Once: deletes what earlier owners put and never made visible. Objects of this epoch are left alone, and only of earlier ones can be told that
+   * nobody will ever name them.
+   */
+  async #removeOrphans(): Promise<void> {
+    const { store, ledger, objects } = this.#options
+    const { segments, seen, garbage } = store.published.page
+    const named = new Set([ledger.entry.manifestObject, ...seen])
+    for (const { key } of [...segments, ...garbage]) named.add(key)
+    const orphans: string[] = []
+    for await (const key of objects.list(shardPrefix(store.shard))) {
+      const epoch = epochOfKey(key)
+      if (epoch !== undefined && epoch < ledger.entry.epoch && !named.has(key)) orphans.push(key)
     }
-    const entry: ShardEntry = { ...this.#entry, floor, manifestObject }
-    try {
-      this.#revision = await registry.put(shardEntryKey(shard), encodeShardEntry(entry), this.#revision)
-    } catch (error) {
-      if (error instanceof WeirError && error.code === 'revision_conflict') {
-        throw new WeirError('epoch_fenced', 'another owner has taken the shard', { shard, epoch: this.#entry.epoch })
+    for (const key of orphans) await this.#delete(key)
+    this.#hasRemovedOrphans = true
+  }
+
+  async #delete(key: string): Promise<void> {
+    await this.#options.objects.delete(key)
+    this.#options.onDeleted?.(key)
+  }
+
+  async #merge(): Promise<number> {
+    const { store, ledger, objects, clock, mergeZstdLevel, onMerged } = this.#options
+    const endsMs = clock.monotonicMs() + MERGING_MS
+    let merged = 0
+    for (const { inputs, mergeLevel } of planMerges(store.published.segments)) {
+      if (clock.monotonicMs() >= endsMs) break
+      const identity = { shard: store.shard, epoch: ledger.entry.epoch, mergeLevel }
+      try {
+        const outputs = await mergeSegments(objects, inputs, identity, { zstdLevel: mergeZstdLevel, clock })
+        const keys = inputs.map(({ key }) => key)
+        const page = replaceSegments(store.published.page, keys, outputs, clock.nowMs())
+        await ledger.commit({ page, floor: ledger.entry.floor })
+        merged += keys.length
+        onMerged?.({ inputs: keys.length, bytes: outputs.reduce((sum, { byteLength }) => sum + byteLength, 0) })
+      } catch (error) {
+        // One damaged segment must not keep the others from being merged.
+        this.#noteFailure('merge', error)
+        await ledger.settle()
       }
-      throw error
     }
-    this.#entry = entry
-    store.setPublished(new PublishedState(floor, { ...page, garbage }, []), taken)
+    return merged
   }
 }

@@ -1,32 +1,36 @@
-import { assert } from '../base/assert.ts'
+import type { Clock, Timer } from '../base/clock.ts'
 import type { LaneId, Position, ShardId } from '../base/ids.ts'
 import { comparePositions, POSITION_ZERO } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
-import type { Journal } from '../cluster/journal.ts'
+import type { Journal, LaneState } from '../cluster/journal.ts'
 import type { Registry } from '../cluster/registry.ts'
-import { decodeShardEntry } from '../storage/manifest.ts'
+import { decodeShardEntry, SHARD_KEYS, shardOfKey } from '../storage/manifest.ts'
 import type { LaneReaderMessage, ShardControllerMessage, ShardHostMessage } from './messages/shard.ts'
 import type { Actor } from './runtime/actor.ts'
 import type { ActorRef } from './runtime/actor-ref.ts'
 
 const OPEN_DEADLINE_MS = 300_000
-const DRAIN_DEADLINE_MS = 60_000
+/** Kept of a drain for closing the shards. */
+const CLOSE_RESERVE_MS = 1000
+/** How often the filling of the lanes is looked at. */
+const LOOK_EVERY_MS = 2000
+/** A lane this full is relieved: its shards publish all they have, whatever its age. */
+const RELIEVE_AT = 0.5
+/** J4, J5: one this full is an operator's matter. */
+const ALARM_AT = 0.7
+const ALARM_EVERY_MS = 60_000
 
 export interface ShardControllerOptions {
   readonly shardCount: number
   readonly laneCount: number
   readonly journal: Journal
   readonly registry: Registry
+  readonly clock: Clock
   readonly logger: Logger
   /** One a worker. */
   readonly hosts: readonly ActorRef<ShardHostMessage>[]
   /** One a lane. */
   readonly laneReaders: readonly ActorRef<LaneReaderMessage>[]
-}
-
-/** Key of a shard in the registry. */
-export function shardKey(shard: ShardId): string {
-  return `shard/${shard}`
 }
 
 export function laneOf(shard: ShardId, laneCount: number): LaneId {
@@ -38,10 +42,15 @@ export function workerOf(shard: ShardId, workers: number): number {
   return shard % workers
 }
 
-/** Coordinates the shards of this node: opens them on its workers, starts the reading of the lanes, trims the journal behind the floors. */
+/**
+ * Coordinates the shards of this node: opens them on its workers, starts the reading of the lanes, trims the journal behind the floors and keeps
+ * it from filling up.
+ */
 export class ShardController implements Actor<ShardControllerMessage> {
   readonly #options: ShardControllerOptions
   readonly #trimmed = new Map<LaneId, number>()
+  #looking: Timer | undefined
+  #alarmedMs = Number.NEGATIVE_INFINITY
 
   constructor(options: ShardControllerOptions) {
     this.#options = options
@@ -50,16 +59,14 @@ export class ShardController implements Actor<ShardControllerMessage> {
   async handle(message: ShardControllerMessage): Promise<void> {
     switch (message.kind) {
       case 'floorAdvanced':
-        await this.#trim(message.lane)
+        await this.#tryTrim(message.lane)
     }
   }
 
   /** Opens every shard on its worker, then lets the lanes be read from the lowest position that any of them needs. */
   async openAll(): Promise<void> {
-    const { shardCount, laneCount, hosts, laneReaders, journal } = this.#options
-    const generations = await Promise.all(
-      Array.from({ length: laneCount }, async (_, lane) => (await journal.state(lane as LaneId)).generation),
-    )
+    const { shardCount, hosts, laneReaders, laneCount, clock } = this.#options
+    const lanes = await Promise.all(laneReaders.map((_, lane) => this.#options.journal.state(lane as LaneId)))
     const shards = Array.from({ length: shardCount }, (_, shard) => shard as ShardId)
     const opened = await Promise.all(
       hosts.map((host, worker) => {
@@ -68,7 +75,8 @@ export class ShardController implements Actor<ShardControllerMessage> {
           kind: 'openShards' as const,
           shards: own.map((shard) => {
             const lane = laneOf(shard, laneCount)
-            return { shard, lane, generation: generations[lane]! }
+            const { generation, lastSequence } = lanes[lane]!
+            return { shard, lane, generation, lastSequence }
           }),
         }
         return host.ask(message, { deadlineMs: OPEN_DEADLINE_MS })
@@ -76,48 +84,96 @@ export class ShardController implements Actor<ShardControllerMessage> {
     )
     await Promise.all(
       laneReaders.map((reader, lane) => {
-        const from = opened.flat().filter((shard) => shard.lane === lane)
-        const lowest = from.map((shard) => shard.replayFrom).reduce(lowerOf)
-        const after = lowest.generation === generations[lane] ? lowest : POSITION_ZERO
+        const lowest = opened
+          .flat()
+          .filter((shard) => shard.lane === lane)
+          .map((shard) => shard.replayFrom)
+          .reduce(lowerOf)
+        const after = this.#readFrom(lane as LaneId, lowest, lanes[lane]!)
         return reader.ask({ kind: 'startReading', after }, { deadlineMs: OPEN_DEADLINE_MS })
       }),
     )
+    this.#looking = clock.every(LOOK_EVERY_MS, () => {
+      for (let lane = 0; lane < laneCount; lane++) void this.#look(lane as LaneId)
+    })
   }
 
   /** Stops reading; publishes what can be published, so that the next start has little to replay; closes the shards. */
-  async drain(publish: boolean): Promise<void> {
+  async drain(remainingMs: number): Promise<void> {
     const { hosts, laneReaders, logger } = this.#options
-    const deadlineMs = DRAIN_DEADLINE_MS
-    await Promise.all(laneReaders.map((reader) => reader.ask({ kind: 'stopReading' }, { deadlineMs })))
+    this.#looking?.cancel()
+    const deadlineMs = Math.max(1, remainingMs)
+    const publishMs = Math.max(0, remainingMs - CLOSE_RESERVE_MS)
+    await Promise.allSettled(laneReaders.map((reader) => reader.ask({ kind: 'stopReading' }, { deadlineMs })))
     const results = await Promise.allSettled(
-      hosts.map((host) => host.ask({ kind: 'drainShards', publish }, { deadlineMs })),
+      hosts.map((host) => host.ask({ kind: 'drainShards', publishMs }, { deadlineMs })),
     )
     for (const result of results) {
       if (result.status === 'rejected') logger.warn('a worker did not close its shards', { error: result.reason })
     }
   }
 
+  stopping(): void {
+    this.#looking?.cancel()
+  }
+
+  /** J3: sequences of another generation say nothing of this one: then all that is kept is read, and shards pass over what they have. */
+  #readFrom(lane: LaneId, lowest: Position, state: LaneState): Position {
+    const { generation, firstSequence, lastSequence } = state
+    const isNew = lowest.generation === 0
+    if ((isNew || lowest.generation === generation) && firstSequence > lowest.sequence + 1) {
+      const { logger } = this.#options
+      const lost = { lane, after: lowest.sequence, first: firstSequence, last: lastSequence }
+      logger.error('frames are missing from the journal; their records are lost', lost)
+    }
+    return lowest.generation === generation ? lowest : POSITION_ZERO
+  }
+
+  /** Does not reject: what fails is done by the next publish. */
+  async #tryTrim(lane: LaneId): Promise<void> {
+    try {
+      await this.#trim(lane)
+    } catch (error) {
+      this.#options.logger.warn('the journal could not be trimmed; the next publish tries again', { lane, error })
+    }
+  }
+
   /** J5: only up to the lowest floor of the lane's shards, read back from the registry. */
   async #trim(lane: LaneId): Promise<void> {
-    const { shardCount, laneCount, journal, registry } = this.#options
-    const { generation } = await journal.state(lane)
-    let lowest: Position | undefined
-    let entries = 0
-    for (const { key, value } of await registry.list('shard/')) {
-      const shard = Number(key.slice('shard/'.length)) as ShardId
-      if (laneOf(shard, laneCount) !== lane) continue
-      entries++
-      const { floor } = decodeShardEntry(value)
-      lowest = lowest === undefined ? floor : lowerOf(lowest, floor)
+    const { generation } = await this.#options.journal.state(lane)
+    const lowest = await this.#lowestFloor(lane)
+    if (lowest === undefined || lowest.floor.generation !== generation) return
+    const { sequence } = lowest.floor
+    if (sequence <= (this.#trimmed.get(lane) ?? 0)) return
+    await this.#options.journal.trim(lane, sequence)
+    this.#trimmed.set(lane, sequence)
+  }
+
+  /** The shard of the lane that holds back the trimming; undefined while not every shard has an entry. */
+  async #lowestFloor(lane: LaneId): Promise<{ readonly shard: ShardId; readonly floor: Position } | undefined> {
+    const { shardCount, laneCount, registry } = this.#options
+    const floors = (await registry.list(SHARD_KEYS))
+      .map(({ key, value }) => ({ shard: shardOfKey(key), floor: decodeShardEntry(value).floor }))
+      .filter(({ shard }) => laneOf(shard, laneCount) === lane)
+    const shards = Array.from({ length: shardCount }, (_, shard) => shard as ShardId)
+    const expected = shards.filter((shard) => laneOf(shard, laneCount) === lane).length
+    if (floors.length < expected) return undefined
+    return floors.reduce((a, b) => (comparePositions(a.floor, b.floor) <= 0 ? a : b))
+  }
+
+  async #look(lane: LaneId): Promise<void> {
+    const { journal, hosts, clock, logger } = this.#options
+    try {
+      const { bytes, bytesMax } = await journal.state(lane)
+      if (bytes < RELIEVE_AT * bytesMax) return
+      for (const host of hosts) host.tell({ kind: 'publishLane', lane })
+      if (bytes < ALARM_AT * bytesMax || clock.monotonicMs() - this.#alarmedMs < ALARM_EVERY_MS) return
+      this.#alarmedMs = clock.monotonicMs()
+      const shard = (await this.#lowestFloor(lane))?.shard ?? null
+      logger.error('the journal fills up; this shard holds back its trimming', { lane, shard, bytes, bytesMax })
+    } catch (error) {
+      logger.warn('the journal could not be looked at', { lane, error })
     }
-    const expected = Array.from({ length: shardCount }, (_, shard) => shard).filter(
-      (shard) => laneOf(shard as ShardId, laneCount) === lane,
-    ).length
-    if (lowest === undefined || entries < expected || lowest.generation !== generation) return
-    if (lowest.sequence <= (this.#trimmed.get(lane) ?? 0)) return
-    assert(lowest.sequence > 0, 'a floor that moved names a frame')
-    await journal.trim(lane, lowest.sequence)
-    this.#trimmed.set(lane, lowest.sequence)
   }
 }
 

@@ -1,11 +1,13 @@
 import type { Clock } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'
+import type { Position } from '../base/ids.ts'
 import { comparePositions } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import type { HeadBudget } from '../storage/head-budget.ts'
 import { decodeSection } from '../storage/section-codec.ts'
-import type { ShardStore } from '../storage/shard-store.ts'
-import type { JournalledSection, ShardWriterMessage } from './messages/shard.ts'
+import type { SectionRows } from '../storage/section-rows.ts'
+import type { ApplyResult, ShardStore } from '../storage/shard-store.ts'
+import type { ApplySections, JournalledSection, ShardWriterMessage } from './messages/shard.ts'
 import type { Actor, MessageContext } from './runtime/actor.ts'
 
 export interface ShardWriterOptions {
@@ -19,9 +21,9 @@ export interface ShardWriterOptions {
 }
 
 /**
- * The indexer of one shard: takes its sections in the order of the journal and puts their rows into heads, drops repeats of keyed
- * requests, lets heads become blocks. Fed by the LaneReader through the ShardHost. Its store must never skip a frame: a run that does not
- * follow on what is applied is refused, and the reader goes back.
+ * The indexer of one shard: takes its sections in the order of the journal, frame by frame, and puts their rows into heads, which the store makes
+ * blocks of. Fed by the LaneReader through the ShardHost. It never skips a frame: a run that does not follow on what is applied is
+ * refused, and the reader goes back; one that it has seen is passed over. A frame that fails leaves the run applied up to there.
  */
 export class ShardWriter implements Actor<ShardWriterMessage> {
   readonly #options: ShardWriterOptions
@@ -31,31 +33,9 @@ export class ShardWriter implements Actor<ShardWriterMessage> {
   }
 
   async handle(message: ShardWriterMessage, context: MessageContext): Promise<void> {
-    const { store } = this.#options
     switch (message.kind) {
-      case 'applySections': {
-        const { applied } = store
-        if (applied.generation === message.after.generation && applied.sequence < message.after.sequence) {
-          throw new WeirError('shard_unavailable', 'the run begins behind a frame that this shard has not applied', {
-            shard: store.shard,
-            applied: applied.sequence,
-            after: message.after.sequence,
-          })
-        }
-        let rows = 0
-        for (const section of message.sections) rows += await this.#apply(section)
-        store.frameApplied(message.through)
-        context.answer(message, { rows })
-        return
-      }
-      case 'tick':
-        await store.cut('old')
-        if (store.cutError !== undefined) {
-          this.#options.logger.error('rows cannot be stored; they stay in memory and in the journal', {
-            shard: store.shard,
-            error: store.cutError,
-          })
-        }
+      case 'applySections':
+        context.answer(message, { rows: await this.#apply(message, context.signal) })
     }
   }
 
@@ -64,23 +44,61 @@ export class ShardWriter implements Actor<ShardWriterMessage> {
     return { shard: store.shard, applied: store.applied, floor: store.published.floor }
   }
 
-  async #apply(section: JournalledSection): Promise<number> {
-    const { store, budget, cutLargestOfWorker, logger, onApplied } = this.#options
-    if (comparePositions(section.position, store.applied) <= 0) return 0
-    if (budget.isOver) {
-      cutLargestOfWorker()
-      await budget.room()
+  async #apply({ after, through, sections }: ApplySections, signal: AbortSignal): Promise<number> {
+    const { store, budget, cutLargestOfWorker } = this.#options
+    store.mustFollow(after)
+    let rows = 0
+    for (let from = 0; from < sections.length; ) {
+      const { position, appendedMs } = sections[from]!
+      let to = from + 1
+      while (to < sections.length && comparePositions(sections[to]!.position, position) === 0) to++
+      if (comparePositions(position, store.applied) > 0) {
+        if (budget.isOver) cutLargestOfWorker()
+        await budget.room(signal)
+        const decoded = this.#decode(position, sections.slice(from, to))
+        const result = await store.applyFrame(position, appendedMs, decoded)
+        this.#report(result)
+        rows += result.rows
+      }
+      from = to
     }
-    const { meta, source } = decodeSection(section.bytes)
-    const result = await store.apply(meta, source, section.position, section.rowBase, section.appendedMs)
-    for (const chunk of result.conflicts) {
+    store.passOver(after, through)
+    return rows
+  }
+
+  /** A damaged section can be read by nobody, ever: it is passed over, loudly, rather than stop the lane. */
+  #decode(position: Position, sections: readonly JournalledSection[]): SectionRows[] {
+    const decoded: SectionRows[] = []
+    for (const { rowBase, bytes } of sections) {
+      try {
+        decoded.push({ ...decodeSection(ownBytes(bytes)), rowBase })
+      } catch (error) {
+        if (!(error instanceof WeirError) || error.code !== 'corrupt_data') throw error
+        const { store, logger } = this.#options
+        logger.error('a section of the journal is damaged; its records are lost', {
+          shard: store.shard,
+          ...position,
+          error,
+        })
+      }
+    }
+    return decoded
+  }
+
+  #report(result: ApplyResult): void {
+    const { store, logger, onApplied } = this.#options
+    for (const { keyHash, chunk } of result.conflicts) {
       logger.warn('a request came with a used idempotency key and another body; its records are not stored', {
-        tenant: meta.tenant,
-        keyHash: chunk.keyHash,
-        chunk: chunk.chunk,
+        shard: store.shard,
+        keyHash,
+        chunk,
       })
     }
     onApplied?.(result)
-    return result.rows
   }
+}
+
+/** Rows stay views of their section until they are cut; a small section must not keep a large frame in memory for that long. */
+function ownBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.byteLength * 2 < bytes.buffer.byteLength ? bytes.slice() : bytes
 }

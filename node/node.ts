@@ -133,6 +133,7 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
       laneCount: settings['journal.lanes'],
       journal,
       registry,
+      clock,
       logger,
       hosts: workers.map((name) => system.ref<ShardHostMessage>(`${name}/shard-host`)),
       laneReaders: Array.from({ length: settings['journal.lanes'] }, (_, lane) =>
@@ -141,7 +142,7 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     })
     system.spawn<ShardControllerMessage>('controller', () => controller, { mailboxMax: 1024, overflow: 'dropNewest' })
     await controller.openAll()
-    lifecycle.onStop('shards', () => controller.drain(true))
+    lifecycle.onStop('shards', (deadline) => controller.drain(Math.max(0, deadline.remainingMs - CLOSE_RESERVE_MS)))
     lifecycle.onStop('admission', async () => {
       status.beginDraining()
       const threads = workers.map((name) => system.ref<ThreadMessage>(`${name}/thread`))

@@ -15,14 +15,16 @@ import type {
 } from '../actors/messages/shard.ts'
 import { QueryCoordinator } from '../actors/query-coordinator.ts'
 import { QueryLeaf } from '../actors/query-leaf.ts'
+import { watchActors } from '../actors/runtime/actor-metrics.ts'
 import { ActorSystem } from '../actors/runtime/actor-system.ts'
 import { RESTART_DEFAULT } from '../actors/runtime/supervisor.ts'
 import type { HostedWorker, WorkerSide } from '../actors/runtime/worker-host.ts'
 import { hostWorker } from '../actors/runtime/worker-host.ts'
-import { SegmentPublisher, takeOver } from '../actors/segment-publisher.ts'
+import { SegmentPublisher } from '../actors/segment-publisher.ts'
 import { laneOf, workerOf } from '../actors/shard-controller.ts'
 import type { HostedShard } from '../actors/shard-host.ts'
 import { ShardHost } from '../actors/shard-host.ts'
+import { ShardLedger, takeOver } from '../actors/shard-ledger.ts'
 import { ShardWriter } from '../actors/shard-writer.ts'
 import { ThreadKeeper } from '../actors/thread-keeper.ts'
 import type { Backend } from '../api/backend.ts'
@@ -44,6 +46,7 @@ import { ShardStore } from '../storage/shard-store.ts'
 import { Admission } from './admission.ts'
 import type { Settings } from './config.ts'
 import { KeyStore } from './key-store.ts'
+import { watchLane } from './lane-watch.ts'
 import { metricHooks } from './metric-hooks.ts'
 import { NodeStatus } from './node-status.ts'
 import { watchProcess } from './process-metrics.ts'
@@ -104,6 +107,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     },
   })
   side.connect(system)
+  watchActors(system, metrics)
 
   const journal = openLmdbJournal(seed.journal, clock)
   const registry = openLmdbRegistry(seed.registry)
@@ -123,7 +127,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     }
     largest?.cutLargest()
   }
-  const open = async (shard: ShardId, generation: number): Promise<HostedShard> => {
+  const open = async (shard: ShardId, generation: number): Promise<Omit<HostedShard, 'caughtUpAt'>> => {
     const lane = laneOf(shard, laneCount)
     const ownership = await takeOver(shard, nodeId, generation, registry, objects)
     const store = await ShardStore.open({
@@ -133,24 +137,25 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
       clock,
       budget,
       published: ownership.published,
+      seen: ownership.seen,
       zstdLevel: CUT_ZSTD_LEVEL,
       onCut: hooks.cut,
     })
+    const ledger = new ShardLedger({ store, ownership, registry, objects, clock })
     const writer = system.spawn<ShardWriterMessage>(
       `shard-writer-${shard}`,
       (context) =>
         new ShardWriter({ store, budget, cutLargestOfWorker, clock, logger: context.logger, onApplied: hooks.applied }),
-      { mailboxMax: 1024, overflow: 'dropNewest', restart: FAIL_FAST },
+      // What is refused makes the reader of the lane go back; nothing is dropped.
+      { mailboxMax: 64, overflow: 'reject', restart: FAIL_FAST },
     )
     const publisher = system.spawn<SegmentPublisherMessage>(
       `segment-publisher-${shard}`,
       (context) =>
         new SegmentPublisher({
-          shard,
           lane,
           store,
-          ownership,
-          registry,
+          ledger,
           objects,
           controller,
           retentionDays: settings['retention.days'],
@@ -160,8 +165,10 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
           onPublished: hooks.published,
           onMerged: hooks.merged,
           onFailure: hooks.publishFailed,
+          onDeleted: (key) => cache.forget(key),
         }),
-      { mailboxMax: 4, overflow: 'dropNewest', restart: FAIL_FAST },
+      // What is asked of it on time is asked again; the last publish of a drain must get in.
+      { mailboxMax: 4, overflow: 'dropOldest', restart: FAIL_FAST },
     )
     return { lane, store, writer, publisher }
   }
@@ -183,6 +190,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   for (let lane = 0; lane < laneCount; lane++) {
     if (lane % workers !== index) continue
     const addresses = hosts.map((ref, worker) => ({ ref, isLocal: worker === index }))
+    const watched = watchLane(lane as LaneId, journal, clock, hooks.lane)
     system.spawn<LaneReaderMessage>(
       `lane-reader-${lane}`,
       (context) =>
@@ -193,8 +201,9 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
           logger: context.logger,
           hosts: addresses,
           hostOf: (shard) => addresses[workerOf(shard, workers)]!,
+          onRun: watched.onRun,
         }),
-      { mailboxMax: 64 },
+      { mailboxMax: 64, restart: FAIL_FAST },
     )
   }
 
@@ -213,6 +222,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
         compression: 'none',
         nextFrameId,
         onFrame: hooks.frame,
+        onFailure: hooks.appendFailed,
       }),
   )
   const admission = new Admission(settings['limits.inFlightBytes'], status, metrics.gauge('ingestInFlightBytes'))

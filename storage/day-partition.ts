@@ -1,5 +1,6 @@
 import { pack, unpack } from 'msgpackr'
 import { assert } from '../base/assert.ts'
+import { WeirError } from '../base/errors.ts'
 import type { DayNumber, Position, TenantId } from '../base/ids.ts'
 import { comparePositions, dayText } from '../base/ids.ts'
 import type { BlockSummary, EncodedBlock } from './block.ts'
@@ -16,6 +17,9 @@ import {
 } from './keyspaces.ts'
 import type { KeyValueEngine, KeyValueOperation, KeyValueStore } from './kv.ts'
 
+/** Bloom filters of one tenant's unpublished blocks kept in memory; beyond it they are read back when asked for. */
+const BLOOM_BYTES_MAX = 2 * 1024 * 1024
+
 /** What one tenant has in one day of one shard: heads in memory and the blocks cut from them. */
 export interface TenantDay {
   readonly tenant: TenantId
@@ -26,17 +30,25 @@ export interface TenantDay {
   readonly frozen: Head[]
   /** What tells which unpublished blocks a query must open. */
   readonly blocks: LocalBlockIndex
-  /** Unpublished blocks, in the order they were cut. */
+  /** Unpublished blocks, in the order of the journal. */
   unpublished: BlockSummary[]
   /** Every row at or below it is in a committed block or published (S2). */
   appliedThrough: Position
-  /** Every row at or below it is in a published segment. */
-  publishedThrough: Position
+}
+
+/** A published block that plans may still name (C5). */
+interface SupersededBlock {
+  readonly summary: BlockSummary
+  /** Monotonic. */
+  readonly publishedMs: number
 }
 
 /**
- * One UTC day of one shard on this node's disk: a directory with one LMDB environment (S2), opened when the first row or query needs it. It
+ * One UTC day of one shard on this node's disk: a directory with one LMDB environment (S2), opened when the first row needs it. It
  * holds the unpublished tail and, for a while, what was published of it; a day is dropped whole.
+ *
+ * Nothing here need be flushed: until a row is in a published segment the journal has it too, and what a crash of the machine takes away of a
+ * day it takes together with the `appliedThrough` that speaks of it.
  */
 export class DayPartition {
   readonly day: DayNumber
@@ -44,8 +56,9 @@ export class DayPartition {
   readonly #directory: string
   readonly #store: KeyValueStore
   readonly #tenants = new Map<TenantId, TenantDay>()
-  /** Published blocks that plans may still name (C5), oldest first. */
-  #superseded: { readonly summary: BlockSummary; readonly publishedMs: number }[] = []
+  /** Oldest first. */
+  #superseded: SupersededBlock[] = []
+  #isClosed = false
 
   private constructor(day: DayNumber, engine: KeyValueEngine, directory: string, store: KeyValueStore) {
     this.day = day
@@ -54,7 +67,7 @@ export class DayPartition {
     this.#store = store
   }
 
-  /** Opens the day and forgets blocks that are published already (`publishedThrough` says how far, per tenant). */
+  /** Opens the day; blocks that are published already (`publishedThrough` says how far, per tenant) count as superseded long ago. */
   static async open(
     engine: KeyValueEngine,
     shardDirectory: string,
@@ -64,30 +77,13 @@ export class DayPartition {
     const directory = `${shardDirectory}/${dayText(day)}`
     const store = await engine.open(directory)
     const partition = new DayPartition(day, engine, directory, store)
-    const stale: KeyValueOperation[] = []
-    const [appliedFrom, appliedTo] = keyspaceRange(KEYSPACE_APPLIED)
-    for (const { key, value } of store.range(appliedFrom, appliedTo)) {
-      const tenant = new TextDecoder().decode(key.subarray(1, -1)) as TenantId
-      const [generation, sequence] = unpack(value) as [number, number]
-      const state = partition.tenant(tenant, publishedThrough(tenant))
-      state.appliedThrough = later(state.appliedThrough, { generation, sequence })
+    try {
+      partition.#load(publishedThrough)
+      return partition
+    } catch (error) {
+      await store.close()
+      throw error
     }
-    const [from, to] = keyspaceRange(KEYSPACE_SUMMARY)
-    for (const { value } of store.range(from, to)) {
-      const summary = unpack(value) as BlockSummary
-      const state = partition.tenant(summary.tenant, publishedThrough(summary.tenant))
-      const last = { generation: summary.generation, sequence: summary.lastSequence }
-      if (comparePositions(last, state.publishedThrough) <= 0) {
-        stale.push(...deletesOf(summary))
-        continue
-      }
-      partition.#index(state, summary)
-    }
-    for (const state of partition.#tenants.values()) {
-      state.unpublished.sort((a, b) => a.firstSequence - b.firstSequence)
-    }
-    if (stale.length > 0) await store.transact(stale)
-    return partition
   }
 
   tenants(): Iterable<TenantDay> {
@@ -102,15 +98,15 @@ export class DayPartition {
   tenant(tenant: TenantId, publishedThrough: Position): TenantDay {
     let state = this.#tenants.get(tenant)
     if (state === undefined) {
+      const loadBloom = (summary: BlockSummary) => this.#view(KEYSPACE_BLOOM, summary)
       state = {
         tenant,
         day: this.day,
         head: undefined,
         frozen: [],
-        blocks: new LocalBlockIndex(),
+        blocks: new LocalBlockIndex({ loadBloom, bloomBytesMax: BLOOM_BYTES_MAX }),
         unpublished: [],
         appliedThrough: publishedThrough,
-        publishedThrough,
       }
       this.#tenants.set(tenant, state)
     }
@@ -119,9 +115,10 @@ export class DayPartition {
 
   /**
    * S2: stores the blocks of a frozen head and how far the day is applied, in one transaction; then the blocks take the head's place
-   * in the eyes of queries, in one step.
+   * in the eyes of queries, in one step. Throws storage_unavailable; then the head is still there and the same may be tried again.
    */
   async commitCut(state: TenantDay, head: Head, blocks: readonly EncodedBlock[]): Promise<void> {
+    this.#checkOpen()
     assert(state.frozen[0] === head, 'heads become blocks in the order they were frozen')
     const operations: KeyValueOperation[] = []
     for (const block of blocks) {
@@ -144,13 +141,14 @@ export class DayPartition {
     }
   }
 
-  /** The bytes of a local block as a view, valid until the next call on this partition (S9). */
+  /** The bytes of a local block as a view, valid until the next call on this partition (S9); undefined when it is not kept any more. */
   blockView(summary: BlockSummary): Uint8Array | undefined {
-    return this.#store.getView(dayKey(KEYSPACE_BLOCK, summary.tenant, summary.blockId))
+    return this.#view(KEYSPACE_BLOCK, summary)
   }
 
   /** A local block with its filters, as it was cut; for a publisher. */
   encodedBlock(summary: BlockSummary): EncodedBlock {
+    this.#checkOpen()
     const { tenant, blockId } = summary
     const part = (keyspace: typeof KEYSPACE_BLOCK | typeof KEYSPACE_BLOOM | typeof KEYSPACE_WORDS): Uint8Array => {
       const value = this.#store.get(dayKey(keyspace, tenant, blockId))
@@ -165,7 +163,7 @@ export class DayPartition {
     }
   }
 
-  /** From now on queries find these blocks in a published segment; here they stay for plans that name them. */
+  /** From now on queries find these blocks in a published segment; here they stay for plans that name them. `publishedMs` is monotonic. */
   markPublished(blocks: ReadonlySet<BlockSummary>, publishedMs: number): void {
     for (const state of this.#tenants.values()) {
       const gone = state.unpublished.filter((summary) => blocks.has(summary))
@@ -175,17 +173,17 @@ export class DayPartition {
         state.blocks.remove(summary.blockId)
         this.#superseded.push({ summary, publishedMs })
       }
-      const { generation, lastSequence } = gone[gone.length - 1]!
-      state.publishedThrough = later(state.publishedThrough, { generation, sequence: lastSequence })
     }
   }
 
-  /** Removes blocks that were published at or before `publishedMsMax`: plans that name them are over. */
+  /** Removes blocks that were published at or before `publishedMsMax`: plans that name them are over. Throws storage_unavailable. */
   async forgetPublished(publishedMsMax: number): Promise<void> {
     const gone = this.#superseded.filter(({ publishedMs }) => publishedMs <= publishedMsMax)
     if (gone.length === 0) return
+    this.#checkOpen()
     await this.#store.transact(gone.flatMap(({ summary }) => deletesOf(summary)))
-    this.#superseded = this.#superseded.filter((block) => !gone.includes(block))
+    const forgotten = new Set(gone)
+    this.#superseded = this.#superseded.filter((block) => !forgotten.has(block))
   }
 
   /** True when nothing of the day is here but what the published segments hold too. */
@@ -197,13 +195,39 @@ export class DayPartition {
     return true
   }
 
-  close(): Promise<void> {
-    return this.#store.close()
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#store.close()
   }
 
+  /** Closes the day and removes it from the disk. */
   async destroy(): Promise<void> {
-    await this.#store.close()
+    await this.close()
     await this.#engine.destroy(this.#directory)
+  }
+
+  #load(publishedThrough: (tenant: TenantId) => Position): void {
+    const [appliedFrom, appliedTo] = keyspaceRange(KEYSPACE_APPLIED)
+    for (const { key, value } of this.#store.range(appliedFrom, appliedTo)) {
+      const tenant = new TextDecoder().decode(key.subarray(1, -1)) as TenantId
+      const [generation, sequence] = unpack(value) as [number, number]
+      const state = this.tenant(tenant, publishedThrough(tenant))
+      state.appliedThrough = later(state.appliedThrough, { generation, sequence })
+    }
+    const [from, to] = keyspaceRange(KEYSPACE_SUMMARY)
+    for (const { value } of this.#store.range(from, to)) {
+      const summary = unpack(value) as BlockSummary
+      const { tenant, generation, lastSequence } = summary
+      const through = publishedThrough(tenant)
+      if (comparePositions({ generation, sequence: lastSequence }, through) <= 0) {
+        this.#superseded.push({ summary, publishedMs: Number.NEGATIVE_INFINITY })
+      } else {
+        this.#index(this.tenant(tenant, through), summary)
+      }
+    }
+    for (const { unpublished } of this.#tenants.values()) {
+      unpublished.sort((a, b) => a.generation - b.generation || a.firstSequence - b.firstSequence)
+    }
   }
 
   #index(state: TenantDay, summary: BlockSummary): void {
@@ -213,6 +237,16 @@ export class DayPartition {
     assert(bloom !== undefined && words !== undefined, `block ${blockId} is stored with its filters`)
     state.blocks.add({ summary, bloom, words: unpack(words) as readonly string[] | null })
     state.unpublished.push(summary)
+  }
+
+  #view(keyspace: typeof KEYSPACE_BLOCK | typeof KEYSPACE_BLOOM, summary: BlockSummary): Uint8Array | undefined {
+    this.#checkOpen()
+    return this.#store.getView(dayKey(keyspace, summary.tenant, summary.blockId))
+  }
+
+  /** Plans outlive the days they name when retention drops one or the node stops. */
+  #checkOpen(): void {
+    if (this.#isClosed) throw new WeirError('shard_unavailable', `the day ${dayText(this.day)} is closed`)
   }
 }
 

@@ -23,6 +23,7 @@ export class Head {
   readonly tenant: TenantId
   readonly day: DayNumber
   readonly generation: number
+  /** Monotonic. */
   readonly openedMs: number
   #parts: HeadPart[] = []
   #rowCount = 0
@@ -61,6 +62,22 @@ export class Head {
     return this.#parts.slice()
   }
 
+  /** The parts in runs of at most BLOCK_ROWS_MAX rows where parts are no larger, one run a block. */
+  partsOfBlocks(): BlockPart[][] {
+    const runs: BlockPart[][] = []
+    let rows = Number.POSITIVE_INFINITY
+    for (const part of this.#parts) {
+      const count = part.source.rowCount
+      if (rows + count > BLOCK_ROWS_MAX) {
+        runs.push([])
+        rows = 0
+      }
+      runs[runs.length - 1]!.push(part)
+      rows += count
+    }
+    return runs
+  }
+
   append(part: BlockPart, byteSize: number): void {
     const rowCount = part.source.rowCount
     assert(rowCount > 0, 'a part of a head has rows')
@@ -83,8 +100,9 @@ export class Head {
     )
   }
 
+  /** At monotonic time `nowMs`. */
   isOld(nowMs: number): boolean {
-    return this.#rowCount > 0 && nowMs - this.openedMs >= HEAD_AGE_MAX_MS
+    return nowMs - this.openedMs >= HEAD_AGE_MAX_MS
   }
 
   /** Like a log-structured merge: the newest run of parts of about one size is joined when it is long enough. */

@@ -49,9 +49,16 @@ export interface ShardEntry {
 
 export const MANIFEST_EMPTY: ManifestPage = { segments: [], seen: [], publishedThrough: [], garbage: [] }
 
+/** Prefix of the registry keys of all shards. */
+export const SHARD_KEYS = 'shard/'
+
 /** Registry key of a shard. */
 export function shardEntryKey(shard: ShardId): string {
-  return `shard/${shard}`
+  return `${SHARD_KEYS}${shard}`
+}
+
+export function shardOfKey(key: string): ShardId {
+  return Number(key.slice(SHARD_KEYS.length)) as ShardId
 }
 
 export function encodeShardEntry(entry: ShardEntry): Uint8Array {

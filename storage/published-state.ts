@@ -1,7 +1,7 @@
 import type { DayNumber, Position, TenantId } from '../base/ids.ts'
 import { comparePositions, POSITION_ZERO } from '../base/ids.ts'
 import type { ManifestPage, SegmentMeta } from './manifest.ts'
-import type { SeenEntry } from './seen-set.ts'
+import { MANIFEST_EMPTY } from './manifest.ts'
 
 /**
  * What of a shard is published: the floor and manifest that its registry entry names (C2). Replaced whole after each successful
@@ -11,14 +11,11 @@ export class PublishedState {
   /** Everything at or below it is in published segments. */
   readonly floor: Position
   readonly page: ManifestPage
-  /** Keyed chunks of published frames, of the last 24 h. */
-  readonly seenEntries: readonly SeenEntry[]
   readonly #through: ReadonlyMap<string, Position>
 
-  constructor(floor: Position, page: ManifestPage, seenEntries: readonly SeenEntry[]) {
+  constructor(floor: Position, page: ManifestPage) {
     this.floor = floor
     this.page = page
-    this.seenEntries = seenEntries
     this.#through = new Map(
       page.publishedThrough.map(({ day, tenant, generation, sequence }) => [
         dayTenantKey(day, tenant),
@@ -28,7 +25,7 @@ export class PublishedState {
   }
 
   static empty(): PublishedState {
-    return new PublishedState(POSITION_ZERO, { segments: [], seen: [], publishedThrough: [], garbage: [] }, [])
+    return new PublishedState(POSITION_ZERO, MANIFEST_EMPTY)
   }
 
   get segments(): readonly SegmentMeta[] {

@@ -5,26 +5,37 @@ import { IDEMPOTENCY_KEEP_MS, IDEMPOTENCY_KEYS_PER_SHARD_MAX } from '../base/lim
 import type { KeyedChunk } from './section-codec.ts'
 
 /**
- * D3: which keyed chunks a shard has taken. The verdict depends on the order of the journal alone: a chunk belongs to the first
- * position that carried it, so replays, standbys and new owners decide alike.
+ * D3: what becomes of a chunk of a keyed request. `take`: the first time it comes; `repeat`: it came before; `conflict`: its key came before
+ * with another body.
  */
 export type ChunkVerdict = 'take' | 'repeat' | 'conflict'
 
 interface SeenKey {
   readonly bodyHash: string
+  /** The journal's time of the frame that brought the key first. */
   readonly firstMs: number
-  /** Position that first carried each chunk. */
-  readonly chunks: Map<number, Position>
+  /** Numbers of the chunks taken, in order of arrival. */
+  readonly chunks: number[]
 }
 
-/** One taken chunk, as it travels in seen pages: [keyHash, bodyHash, firstMs, chunk, generation, sequence]. */
-export type SeenEntry = readonly [string, string, number, number, number, number]
+/** One taken chunk, as it travels in seen pages. */
+export type SeenEntry = readonly [keyHash: string, bodyHash: string, firstMs: number, chunk: number]
 
+interface UnpublishedEntry {
+  readonly entry: SeenEntry
+  readonly position: Position
+}
+
+/**
+ * D3: which keyed chunks a shard has taken within 24 hours. It is a fold over the journal: every verdict depends on the frames before it
+ * alone, and on the journal's time, never on the clock of this node. What is published with a floor is the fold up to that floor, so
+ * a replay from there, a standby or a new owner decides alike.
+ */
 export class SeenSet {
   /** In order of arrival, so that the oldest can be dropped first. */
   readonly #keys = new Map<string, SeenKey>()
   readonly #keysMax: number
-  #unpublished: SeenEntry[] = []
+  #unpublished: UnpublishedEntry[] = []
 
   constructor(keysMax = IDEMPOTENCY_KEYS_PER_SHARD_MAX) {
     assert(keysMax > 0, 'the seen-set may hold a key')
@@ -35,19 +46,18 @@ export class SeenSet {
     return this.#keys.size
   }
 
-  /** Decides on a chunk carried by `position`, journalled at `journalMs`, and remembers it. */
+  /** Decides on a chunk in a frame at `position`, journalled at `journalMs`, and remembers it. Each frame once, in their order. */
   decide(chunk: KeyedChunk, position: Position, journalMs: number): ChunkVerdict {
-    const known = this.#keys.get(chunk.keyHash)
-    if (known !== undefined && journalMs - known.firstMs < IDEMPOTENCY_KEEP_MS) {
-      if (known.bodyHash !== chunk.bodyHash) return 'conflict'
-      const first = known.chunks.get(chunk.chunk)
-      if (first !== undefined) return comparePositions(first, position) === 0 ? 'take' : 'repeat'
-      known.chunks.set(chunk.chunk, position)
-      this.#unpublished.push(entryOf(chunk, known.firstMs, position))
-      return 'take'
+    let known = this.#keys.get(chunk.keyHash)
+    if (known === undefined || journalMs - known.firstMs >= IDEMPOTENCY_KEEP_MS) {
+      known = this.#remember(chunk.keyHash, chunk.bodyHash, journalMs)
+    } else if (known.bodyHash !== chunk.bodyHash) {
+      return 'conflict'
+    } else if (hasChunk(known, chunk.chunk)) {
+      return 'repeat'
     }
-    this.#remember(chunk.keyHash, chunk.bodyHash, journalMs).chunks.set(chunk.chunk, position)
-    this.#unpublished.push(entryOf(chunk, journalMs, position))
+    known.chunks.push(chunk.chunk)
+    this.#unpublished.push({ entry: [chunk.keyHash, known.bodyHash, known.firstMs, chunk.chunk], position })
     return 'take'
   }
 
@@ -57,40 +67,43 @@ export class SeenSet {
     return known !== undefined && nowMs - known.firstMs < IDEMPOTENCY_KEEP_MS ? known.bodyHash : undefined
   }
 
-  /** Loads entries of a published page; those already known by an earlier position stay. */
-  load(entries: readonly SeenEntry[], nowMs: number): void {
-    for (const [keyHash, bodyHash, firstMs, chunk, generation, sequence] of entries) {
-      if (nowMs - firstMs >= IDEMPOTENCY_KEEP_MS) continue
-      const known = this.#keys.get(keyHash) ?? this.#remember(keyHash, bodyHash, firstMs)
-      if (known.bodyHash === bodyHash && !known.chunks.has(chunk)) known.chunks.set(chunk, { generation, sequence })
+  /** Goes on from entries of published pages, oldest first. They count as published. */
+  load(entries: readonly SeenEntry[]): void {
+    for (const [keyHash, bodyHash, firstMs, chunk] of entries) {
+      const known = this.#keys.get(keyHash)
+      const isSame = known !== undefined && known.firstMs === firstMs && known.bodyHash === bodyHash
+      const key = isSame ? known : this.#remember(keyHash, bodyHash, firstMs)
+      if (!hasChunk(key, chunk)) key.chunks.push(chunk)
     }
   }
 
-  /** Entries not yet in a published page, oldest first. They stay until `published` is told how many were written. */
-  unpublished(): readonly SeenEntry[] {
-    return this.#unpublished
+  /** Entries of frames up to `floor` that are in no page yet, oldest first. They stay until `published` is told their count. */
+  publishable(floor: Position): SeenEntry[] {
+    const entries: SeenEntry[] = []
+    for (const { entry, position } of this.#unpublished) {
+      if (comparePositions(position, floor) > 0) break
+      entries.push(entry)
+    }
+    return entries
   }
 
   published(count: number): void {
     assert(count <= this.#unpublished.length, 'only entries that were handed out are published')
-    this.#unpublished = this.#unpublished.slice(count)
+    if (count > 0) this.#unpublished = this.#unpublished.slice(count)
   }
 
-  /** Everything still within the window, for a compacted page. */
-  entries(nowMs: number): SeenEntry[] {
+  /** Everything that is remembered, oldest key first. */
+  entries(): SeenEntry[] {
     const all: SeenEntry[] = []
-    for (const [keyHash, key] of this.#keys) {
-      if (nowMs - key.firstMs >= IDEMPOTENCY_KEEP_MS) continue
-      for (const [chunk, at] of key.chunks) {
-        all.push([keyHash, key.bodyHash, key.firstMs, chunk, at.generation, at.sequence])
-      }
+    for (const [keyHash, { bodyHash, firstMs, chunks }] of this.#keys) {
+      for (const chunk of chunks) all.push([keyHash, bodyHash, firstMs, chunk])
     }
     return all
   }
 
   #remember(keyHash: string, bodyHash: string, firstMs: number): SeenKey {
     this.#keys.delete(keyHash)
-    const key: SeenKey = { bodyHash, firstMs, chunks: new Map() }
+    const key: SeenKey = { bodyHash, firstMs, chunks: [] }
     this.#keys.set(keyHash, key)
     for (const [oldest, { firstMs: oldestMs }] of this.#keys) {
       if (this.#keys.size <= this.#keysMax && firstMs - oldestMs < IDEMPOTENCY_KEEP_MS) break
@@ -100,6 +113,7 @@ export class SeenSet {
   }
 }
 
-function entryOf(chunk: KeyedChunk, firstMs: number, position: Position): SeenEntry {
-  return [chunk.keyHash, chunk.bodyHash, firstMs, chunk.chunk, position.generation, position.sequence]
+/** Chunks of a request come in order, so the newest is looked at first. */
+function hasChunk({ chunks }: SeenKey, chunk: number): boolean {
+  return chunks.length > 0 && (chunks[chunks.length - 1] === chunk || chunks.includes(chunk))
 }

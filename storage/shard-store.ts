@@ -1,9 +1,10 @@
-import { assert } from '../base/assert.ts'
+import { assert, present } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
 import type { ColumnSource } from '../base/columns.ts'
+import { WeirError } from '../base/errors.ts'
 import type { DayNumber, Position, ShardId, TenantId } from '../base/ids.ts'
 import { comparePositions, dayOf } from '../base/ids.ts'
-import { BLOCK_ROWS_MAX } from '../base/limits.ts'
+import { noteShortLived } from '../base/young-collection.ts'
 import type { BlockSummary } from './block.ts'
 import type { BlockPart } from './block-codec.ts'
 import { encodeBlock, selectRows } from './block-codec.ts'
@@ -14,6 +15,9 @@ import type { HeadBudget } from './head-budget.ts'
 import type { KeyValueEngine } from './kv.ts'
 import type { PublishedState } from './published-state.ts'
 import type { KeyedChunk, SectionMeta } from './section-codec.ts'
+import type { SectionRows } from './section-rows.ts'
+import { daysOf, rowsByDay, sourceBytes } from './section-rows.ts'
+import type { SeenEntry } from './seen-set.ts'
 import { SeenSet } from './seen-set.ts'
 
 export interface ShardStoreOptions {
@@ -25,6 +29,8 @@ export interface ShardStoreOptions {
   readonly budget: HeadBudget
   /** What the registry and the manifest say is published. */
   readonly published: PublishedState
+  /** Of the published pages of keyed chunks (D3), oldest first. */
+  readonly seen: readonly SeenEntry[]
   /** zstd level of the blocks of a cut. */
   readonly zstdLevel: number
   readonly onCut?: (cut: { readonly rows: number; readonly blocks: number; readonly tookMs: number }) => void
@@ -32,7 +38,7 @@ export interface ShardStoreOptions {
 
 const NO_BLOCKS: ReadonlySet<BlockSummary> = new Set()
 
-/** What became of a section. */
+/** What became of the sections of a frame. */
 export interface ApplyResult {
   readonly rows: number
   readonly repeatedRows: number
@@ -42,43 +48,52 @@ export interface ApplyResult {
 
 /**
  * All that one node holds of one shard: heads in memory, blocks of the unpublished tail on disk, and the list of published
- * segments. Rows enter in the order of the journal through `apply`; each row is stored exactly once however often its frame is replayed: a
- * (tenant, day) skips positions at or below its own `appliedThrough` (S2), keyed chunks are decided by the seen-set (D3).
+ * segments. Rows enter frame by frame in the order of the journal; a frame is applied in one step or not at all. Each row is stored exactly
+ * once however often its frame is replayed: a (tenant, day) skips positions at or below its own `appliedThrough` (S2), keyed chunks are
+ * decided by the seen-set (D3).
+ *
+ * What waits for the disk (cuts, sweeps, drops) is done one after the other, so no two of them see each other's half.
  */
 export class ShardStore {
   readonly shard: ShardId
-  readonly seen: SeenSet
+  readonly seen = new SeenSet()
   #published: PublishedState
   readonly #options: ShardStoreOptions
   readonly #days = new Map<DayNumber, DayPartition>()
   readonly #opening = new Map<DayNumber, Promise<DayPartition>>()
   readonly #destroying = new Map<DayNumber, Promise<void>>()
-  /** The last frame of which every section of this shard has been applied. */
+  /** The last frame that has been applied; every one before it has been too. */
   #applied: Position
-  /** Cuts of the shard, one after the other. */
-  #cutting: Promise<void> = Promise.resolve()
+  /** The end of the last piece of disk work; never rejects. */
+  #diskWork: Promise<void> = Promise.resolve()
+  /** A cut that has not begun yet, and so takes along what is frozen until then. */
+  #nextCut: Promise<void> | undefined
   #cutError: unknown
-  #closed = false
+  #isClosed = false
 
   private constructor(options: ShardStoreOptions) {
     this.shard = options.shard
     this.#published = options.published
-    this.seen = new SeenSet()
     this.#options = options
     this.#applied = options.published.floor
+    this.seen.load(options.seen)
   }
 
-  /** Opens what the disk holds of the shard. Frames after `replayFrom` must then be applied again. */
+  /** Opens what the disk holds of the shard. Frames behind `applied` must then be applied. Throws storage_unavailable. */
   static async open(options: ShardStoreOptions): Promise<ShardStore> {
     const store = new ShardStore(options)
-    store.seen.load(options.published.seenEntries, options.clock.nowMs())
-    for (const name of await options.engine.list(options.directory)) {
-      const day = dayOf(Date.parse(`${name}T00:00:00Z`))
-      if (Number.isNaN(day)) continue
-      const partition = await store.day(day)
-      if (partition.isEmpty()) await store.#destroyDay(partition)
+    try {
+      for (const name of await options.engine.list(options.directory)) {
+        const day = dayOf(Date.parse(`${name}T00:00:00Z`))
+        if (Number.isNaN(day)) continue
+        const partition = await store.#open(day)
+        if (partition.isEmpty()) await store.#destroyDay(partition)
+      }
+      return store
+    } catch (error) {
+      await store.close()
+      throw error
     }
-    return store
   }
 
   /** What the manifest of this shard lists now. */
@@ -86,11 +101,7 @@ export class ShardStore {
     return this.#published
   }
 
-  /** Where replay of the journal begins: everything at or below it is in published segments. */
-  get replayFrom(): Position {
-    return this.published.floor
-  }
-
+  /** Everything at or below it has been applied: it is in a head, in a block, published, or was a repeat. */
   get applied(): Position {
     return this.#applied
   }
@@ -100,50 +111,70 @@ export class ShardStore {
     return this.#cutError
   }
 
-  /** Stores the rows of a section; `rowBase` counts the rows of this shard before it in its frame. */
-  async apply(
-    meta: SectionMeta,
-    source: ColumnSource,
-    position: Position,
-    rowBase: number,
-    appendedMs: number,
-  ): Promise<ApplyResult> {
-    assert(!this.#closed, 'a closed shard takes no rows')
+  /**
+   * Stores the rows of the frame at `position`, all of its sections of this shard, which is the next such frame; one that has been applied is passed
+   * over. `appendedMs` is the journal's time of the frame. Throws storage_unavailable when a day cannot be opened; nothing is applied then.
+   */
+  async applyFrame(position: Position, appendedMs: number, sections: readonly SectionRows[]): Promise<ApplyResult> {
+    if (comparePositions(position, this.#applied) <= 0) return { rows: 0, repeatedRows: 0, conflicts: [] }
+    // Again, because a sweep may have closed one while another was opened.
+    for (let days = this.#closedDaysOf(sections); days.size > 0; days = this.#closedDaysOf(sections)) {
+      for (const day of days) await this.#openDay(day)
+    }
+    // From here on nothing waits or fails, so no query, cut or floor sees half a frame.
+    if (this.#isClosed) throw closed(this.shard)
     const conflicts: KeyedChunk[] = []
-    let dropped: Uint8Array | undefined
-    let repeatedRows = 0
-    for (const chunk of meta.keyed) {
-      const verdict = this.seen.decide(chunk, position, appendedMs)
-      if (verdict === 'take') continue
-      if (verdict === 'conflict') conflicts.push(chunk)
-      else repeatedRows += chunk.rowTo - chunk.rowFrom
-      dropped ??= new Uint8Array(source.rowCount)
-      dropped.fill(1, chunk.rowFrom, chunk.rowTo)
-    }
     let rows = 0
-    for (const [day, selected] of rowsByDay(source, dropped)) {
-      const partition = this.#days.get(day) ?? (await this.#openForRows(day))
-      const state = partition.tenant(meta.tenant, this.#published.publishedThrough(meta.tenant, day))
-      if (comparePositions(position, state.appliedThrough) <= 0) continue
-      rows += this.#append(state, source, selected, position, rowBase, meta.receivedMs)
+    let repeatedRows = 0
+    for (const { meta, source, rowBase } of sections) {
+      const dropped = this.#droppedRows(meta, source, position, appendedMs, conflicts)
+      repeatedRows += dropped?.repeated ?? 0
+      for (const [day, selected] of rowsByDay(source, dropped?.rows)) {
+        const partition = present(this.#days.get(day), 'an open day')
+        const state = partition.tenant(meta.tenant, this.#published.publishedThrough(meta.tenant, day))
+        if (comparePositions(position, state.appliedThrough) <= 0) continue
+        rows += this.#append(state, source, selected, position, rowBase, meta.receivedMs)
+      }
     }
+    this.#applied = position
     return { rows, repeatedRows, conflicts }
   }
 
-  /** Says that every section of this shard up to `position` has been applied. */
-  frameApplied(position: Position): void {
-    if (comparePositions(position, this.#applied) > 0) this.#applied = position
+  /**
+   * Says that the frames behind `after` up to `through` hold nothing more of this shard than was applied. Throws shard_unavailable when a frame at or
+   * before `after` has not been applied: none may be skipped.
+   */
+  passOver(after: Position, through: Position): void {
+    this.mustFollow(after)
+    if (comparePositions(through, this.#applied) > 0) this.#applied = through
   }
 
-  /** Freezes heads that are old, or all of them, and starts making blocks of what is frozen. Resolves when that is done. */
-  async cut(which: 'old' | 'all'): Promise<void> {
-    const nowMs = this.#options.clock.nowMs()
+  /** Throws shard_unavailable unless every frame up to `after` has been applied. */
+  mustFollow(after: Position): void {
+    if (comparePositions(this.#applied, after) >= 0) return
+    throw new WeirError('shard_unavailable', 'the run begins behind a frame that this shard has not applied', {
+      shard: this.shard,
+      applied: this.#applied.sequence,
+      after: after.sequence,
+    })
+  }
+
+  /**
+   * Freezes heads that are old, or all of them, and makes blocks of what is frozen, also of what an error left. Resolves when that is done or has
+   * failed again: see `cutError`.
+   */
+  cut(which: 'old' | 'all'): Promise<void> {
+    const nowMs = this.#options.clock.monotonicMs()
+    let isFrozen = false
     for (const partition of this.#days.values()) {
       for (const state of partition.tenants()) {
         if (state.head !== undefined && (which === 'all' || state.head.isOld(nowMs))) this.#freeze(state)
+        isFrozen ||= state.frozen.length > 0
       }
     }
-    await this.#drainFrozen()
+    if (isFrozen) return this.#cutFrozen()
+    this.#cutError = undefined
+    return this.#diskWork
   }
 
   /** Bytes of the shard's largest head that is not frozen. */
@@ -156,37 +187,11 @@ export class ShardStore {
     const largest = this.#largest()
     if (largest === undefined) return
     this.#freeze(largest)
-    void this.#drainFrozen()
-  }
-
-  #largest(): TenantDay | undefined {
-    let largest: TenantDay | undefined
-    for (const partition of this.#days.values()) {
-      for (const state of partition.tenants()) {
-        if (state.head !== undefined && state.head.byteSize > (largest?.head?.byteSize ?? 0)) largest = state
-      }
-    }
-    return largest
-  }
-
-  /** The partition of a day, opened when first asked for. */
-  async day(day: DayNumber): Promise<DayPartition> {
-    const known = this.#days.get(day)
-    if (known !== undefined) return known
-    let opening = this.#opening.get(day)
-    if (opening === undefined) {
-      opening = this.#open(day).finally(() => this.#opening.delete(day))
-      this.#opening.set(day, opening)
-    }
-    return opening
+    void this.#cutFrozen()
   }
 
   openDays(): Iterable<DayPartition> {
     return this.#days.values()
-  }
-
-  openDay(day: DayNumber): DayPartition | undefined {
-    return this.#days.get(day)
   }
 
   /** The highest position at or below which every row is in a published segment or in a block of `publishing`. */
@@ -220,39 +225,76 @@ export class ShardStore {
    * of that state, so no query sees a row twice or not at all (C5).
    */
   setPublished(published: PublishedState, blocks: ReadonlySet<BlockSummary> = NO_BLOCKS): void {
+    assert(comparePositions(published.floor, this.#published.floor) >= 0, 'a floor never goes back')
     this.#published = published
     if (blocks.size === 0) return
-    const nowMs = this.#options.clock.nowMs()
+    const nowMs = this.#options.clock.monotonicMs()
     for (const partition of this.#days.values()) partition.markPublished(blocks, nowMs)
   }
 
-  /** Retention: removes what this disk holds of these days. The segments are the manifest's matter. */
-  async dropDays(days: readonly DayNumber[]): Promise<void> {
-    await this.#cutting
-    for (const day of days) {
-      const partition = this.#days.get(day)
-      if (partition !== undefined) await this.#destroyDay(partition)
-    }
+  /** Retention: removes what this disk holds of these days. The segments are the manifest's matter. Throws storage_unavailable. */
+  dropDays(days: readonly DayNumber[]): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const day of days) {
+        const partition = this.#days.get(day)
+        if (partition !== undefined) await this.#destroyDay(partition)
+      }
+    })
   }
 
-  /** Drops local blocks that plans no longer name and closes days that hold nothing more. */
-  async sweep(publishedMsMax: number): Promise<void> {
-    for (const partition of [...this.#days.values()]) {
-      await partition.forgetPublished(publishedMsMax)
-      if (partition.isEmpty()) await this.#destroyDay(partition)
-    }
+  /** Drops local blocks published at or before `publishedMsMax` (monotonic), and days that hold nothing more. Throws storage_unavailable. */
+  sweep(publishedMsMax: number): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const partition of [...this.#days.values()]) {
+        await partition.forgetPublished(publishedMsMax)
+        if (partition.isEmpty()) await this.#destroyDay(partition)
+      }
+    })
   }
 
-  /** Stops: nothing is lost by not cutting first, since the journal has it; `cut('all')` makes the next start quicker. */
-  async close(): Promise<void> {
-    this.#closed = true
-    await this.#cutting
-    for (const partition of this.#days.values()) await partition.close()
-    this.#days.clear()
+  /** Stops. Nothing is lost by not cutting first, since the journal has it; the next start only replays more. */
+  close(): Promise<void> {
+    this.#isClosed = true
+    return this.#inTurn(async () => {
+      await Promise.allSettled(this.#opening.values())
+      for (const partition of this.#days.values()) {
+        for (const state of partition.tenants()) this.#releaseHeads(state)
+        await partition.close()
+      }
+      this.#days.clear()
+    })
+  }
+
+  #largest(): TenantDay | undefined {
+    let largest: TenantDay | undefined
+    for (const partition of this.#days.values()) {
+      for (const state of partition.tenants()) {
+        if (state.head !== undefined && state.head.byteSize > (largest?.head?.byteSize ?? 0)) largest = state
+      }
+    }
+    return largest
+  }
+
+  /** Days with rows of these sections that are not open. */
+  #closedDaysOf(sections: readonly SectionRows[]): Set<DayNumber> {
+    const days = new Set<DayNumber>()
+    for (const { source } of sections) for (const day of daysOf(source)) if (!this.#days.has(day)) days.add(day)
+    return days
+  }
+
+  async #openDay(day: DayNumber): Promise<void> {
+    if (this.#days.has(day)) return
+    let opening = this.#opening.get(day)
+    if (opening === undefined) {
+      opening = this.#open(day).finally(() => this.#opening.delete(day))
+      this.#opening.set(day, opening)
+    }
+    await opening
   }
 
   async #open(day: DayNumber): Promise<DayPartition> {
     await this.#destroying.get(day)
+    if (this.#isClosed) throw closed(this.shard)
     const { engine, directory } = this.#options
     const through = (tenant: TenantId) => this.#published.publishedThrough(tenant, day)
     const partition = await DayPartition.open(engine, directory, day, through)
@@ -260,13 +302,25 @@ export class ShardStore {
     return partition
   }
 
-  /** A partition that is open when the caller goes on, also where a sweep has just destroyed it. */
-  async #openForRows(day: DayNumber): Promise<DayPartition> {
-    for (;;) {
-      await this.day(day)
-      const partition = this.#days.get(day)
-      if (partition !== undefined) return partition
+  /** D3: marks the rows of chunks that were taken before. */
+  #droppedRows(
+    meta: SectionMeta,
+    source: ColumnSource,
+    position: Position,
+    appendedMs: number,
+    conflicts: KeyedChunk[],
+  ): { readonly rows: Uint8Array; readonly repeated: number } | undefined {
+    let rows: Uint8Array | undefined
+    let repeated = 0
+    for (const chunk of meta.keyed) {
+      const verdict = this.seen.decide(chunk, position, appendedMs)
+      if (verdict === 'take') continue
+      if (verdict === 'conflict') conflicts.push(chunk)
+      else repeated += chunk.rowTo - chunk.rowFrom
+      rows ??= new Uint8Array(source.rowCount)
+      rows.fill(1, chunk.rowFrom, chunk.rowTo)
     }
+    return rows === undefined ? undefined : { rows, repeated }
   }
 
   #append(
@@ -278,48 +332,56 @@ export class ShardStore {
     receivedMs: number,
   ): number {
     const rowCount = selected === null ? source.rowCount : selected.length
-    if (rowCount === 0) return 0
     const { clock, budget } = this.#options
-    if (state.head !== undefined) {
-      const head = state.head
+    const { head } = state
+    // A head ends at the end of a frame: what is cut of it is whole frames (S2).
+    const isSameFrame = head !== undefined && comparePositions(head.lastPosition, position) === 0
+    if (head !== undefined && !isSameFrame) {
       if (head.generation !== position.generation || head.isFullFor(rowCount)) {
         this.#freeze(state)
-        void this.#drainFrozen()
+        void this.#cutFrozen()
       }
     }
-    state.head ??= new Head(state.tenant, state.day, position.generation, clock.nowMs())
-    const byteSize = sourceBytes(source) * (rowCount / source.rowCount)
+    state.head ??= new Head(state.tenant, state.day, position.generation, clock.monotonicMs())
+    const byteSize = Math.ceil(sourceBytes(source) * (rowCount / source.rowCount))
     const part: BlockPart =
       selected === null
         ? { source, rows: null, sequence: position.sequence, rowBase, receivedMs }
         : { source: selectRows(source, selected), rows: selected, sequence: position.sequence, rowBase, receivedMs }
-    const before = state.head.byteSize
     state.head.append(part, byteSize)
-    budget.take(state.head.byteSize - before)
+    budget.take(byteSize)
     return rowCount
   }
 
   #freeze(state: TenantDay): void {
-    assert(state.head !== undefined, 'a head that is frozen is there')
-    state.frozen.push(state.head)
+    const head = present(state.head, 'a head that is frozen')
+    state.frozen.push(head)
     state.head = undefined
+    this.#options.budget.freeze(head.byteSize)
   }
 
-  /** Makes blocks of all frozen heads, one after the other; a failure leaves them searchable and is tried again by the next call. */
-  #drainFrozen(): Promise<void> {
-    this.#cutting = this.#cutting.then(async () => {
-      try {
-        for (const partition of [...this.#days.values()]) {
-          for (const state of partition.tenants()) {
+  #releaseHeads(state: TenantDay): void {
+    if (state.head !== undefined) this.#freeze(state)
+    for (const head of state.frozen.splice(0)) this.#options.budget.release(head.byteSize)
+  }
+
+  /** Makes blocks of all frozen heads; one that fails stays searchable, does not hold up those of other days, and is tried again by the next cut. */
+  #cutFrozen(): Promise<void> {
+    this.#nextCut ??= this.#inTurn(async () => {
+      this.#nextCut = undefined
+      let failure: unknown
+      for (const partition of [...this.#days.values()]) {
+        for (const state of partition.tenants()) {
+          try {
             while (state.frozen.length > 0) await this.#cutHead(partition, state, state.frozen[0]!)
+          } catch (error) {
+            failure ??= error
           }
         }
-        this.#cutError = undefined
-      } catch (error) {
-        this.#cutError = error
       }
+      this.#cutError = failure
     })
-    return this.#cutting
+    return this.#nextCut
   }
 
   async #cutHead(partition: DayPartition, state: TenantDay, head: Head): Promise<void> {
@@ -327,71 +389,34 @@ export class ShardStore {
     const startedMs = clock.monotonicMs()
     const identity = { tenant: head.tenant, day: head.day, retentionClass: 0, generation: head.generation }
     const blocks = []
-    for (const parts of partsOfBlocks(head.parts())) {
+    for (const parts of head.partsOfBlocks()) {
       blocks.push(await encodeBlock(parts, identity, { zstdLevel, clock }))
     }
     await partition.commitCut(state, head, blocks)
+    noteShortLived(blocks.reduce((bytes, block) => bytes + block.bytes.length + block.bloom.length, 0))
     budget.release(head.byteSize)
     onCut?.({ rows: head.rowCount, blocks: blocks.length, tookMs: clock.monotonicMs() - startedMs })
   }
 
   async #destroyDay(partition: DayPartition): Promise<void> {
     this.#days.delete(partition.day)
+    for (const state of partition.tenants()) this.#releaseHeads(state)
     const destroyed = partition.destroy().finally(() => this.#destroying.delete(partition.day))
-    this.#destroying.set(partition.day, destroyed)
+    // Whoever opens the day again waits for it; how it ended is said below.
+    this.#destroying.set(
+      partition.day,
+      destroyed.catch(() => undefined),
+    )
     await destroyed
   }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#diskWork.then(work)
+    this.#diskWork = done.catch(() => undefined)
+    return done
+  }
 }
 
-/** Rows by their day; null stands for all rows of the source. */
-function rowsByDay(
-  source: ColumnSource,
-  dropped: Uint8Array | undefined,
-): Iterable<readonly [DayNumber, Uint32Array | null]> {
-  const { rowCount, timeMs } = source
-  if (rowCount === 0) return []
-  const firstDay = dayOf(timeMs[0]!)
-  let sameDay = true
-  for (let row = 1; row < rowCount && sameDay; row++) sameDay = dayOf(timeMs[row]!) === firstDay
-  if (sameDay && dropped === undefined) return [[firstDay, null]]
-  const days = new Map<DayNumber, number[]>()
-  for (let row = 0; row < rowCount; row++) {
-    if (dropped?.[row] === 1) continue
-    const day = dayOf(timeMs[row]!)
-    const rows = days.get(day)
-    if (rows === undefined) days.set(day, [row])
-    else rows.push(row)
-  }
-  return [...days].map(([day, rows]) => [day, Uint32Array.from(rows)] as const)
-}
-
-/** Parts of a head in runs of at most BLOCK_ROWS_MAX rows, one run a block. */
-function partsOfBlocks(parts: readonly BlockPart[]): BlockPart[][] {
-  const runs: BlockPart[][] = []
-  let run: BlockPart[] = []
-  let rows = 0
-  for (const part of parts) {
-    const count = part.source.rowCount
-    if (rows > 0 && rows + count > BLOCK_ROWS_MAX) {
-      runs.push(run)
-      run = []
-      rows = 0
-    }
-    run.push(part)
-    rows += count
-  }
-  if (rows > 0) runs.push(run)
-  return runs
-}
-
-function sourceBytes(source: ColumnSource): number {
-  let bytes = source.rowCount * 12
-  for (const name of source.columnNames) {
-    const column = source.column(name)
-    if (column === undefined) continue
-    if (column.kind === 'bytes') bytes += column.bytes.length + column.offsets.byteLength
-    else if (column.kind === 'dictionary') bytes += column.codes.length + column.bytes.length
-    else bytes += column.values.byteLength
-  }
-  return bytes
+function closed(shard: ShardId): WeirError {
+  return new WeirError('shard_unavailable', 'the shard is closed', { shard })
 }

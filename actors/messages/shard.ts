@@ -22,25 +22,37 @@ export interface ShardSections {
 export interface ApplyFrames extends Question<{ readonly rows: number }> {
   readonly kind: 'applyFrames'
   readonly lane: LaneId
-  /** The frame before the run: a writer that has not applied it refuses the run rather than skip a frame. */
+  /** The frame that the reader was at before the run: a shard that has not applied it refuses the run rather than skip a frame. */
   readonly after: Position
   /** The last frame of the run. */
   readonly through: Position
   readonly shards: readonly ShardSections[]
 }
 
-/** To the ShardHost: become the owner of these shards under `epoch`. Answered with where the journal must be read from. */
+/** To the ShardHost: become the owner of these shards. Answered with what of the journal each has already. */
 export interface OpenShards
   extends Question<readonly { readonly shard: ShardId; readonly lane: LaneId; readonly replayFrom: Position }[]> {
   readonly kind: 'openShards'
-  readonly shards: readonly { readonly shard: ShardId; readonly lane: LaneId; readonly generation: number }[]
+  readonly shards: readonly {
+    readonly shard: ShardId
+    readonly lane: LaneId
+    /** Of the lane now. */
+    readonly generation: number
+    readonly lastSequence: number
+  }[]
 }
 
-/** To the ShardHost: publish what there is and let go of the shards; answered when done. */
+/** To the ShardHost: the journal fills up; publish what the shards of the lane have, so that it can be trimmed. */
+export interface PublishLane {
+  readonly kind: 'publishLane'
+  readonly lane: LaneId
+}
+
+/** To the ShardHost: let go of the shards; answered when done. */
 export interface DrainShards extends Question<void> {
   readonly kind: 'drainShards'
-  /** Publish first (else the next start replays more). */
-  readonly publish: boolean
+  /** Time for publishing what there is first; what remains the next start replays. */
+  readonly publishMs: number
 }
 
 /** To the KeyKeeper of the worker that owns `shard`, the home of the key: is it known with another body (D3)? */
@@ -54,7 +66,7 @@ export interface CheckKey extends Question<{ readonly conflict: boolean }> {
 
 export type KeyKeeperMessage = CheckKey
 
-export type ShardHostMessage = ApplyFrames | OpenShards | DrainShards
+export type ShardHostMessage = ApplyFrames | OpenShards | PublishLane | DrainShards
 
 /** To a ShardWriter, from its host. */
 export interface ApplySections extends Question<{ readonly rows: number }> {
@@ -64,12 +76,7 @@ export interface ApplySections extends Question<{ readonly rows: number }> {
   readonly sections: readonly JournalledSection[]
 }
 
-/** To a ShardWriter, once a second: cut what is old, give back what is published. */
-export interface Tick {
-  readonly kind: 'tick'
-}
-
-export type ShardWriterMessage = ApplySections | Tick
+export type ShardWriterMessage = ApplySections
 
 /** To a SegmentPublisher. */
 export interface Publish extends Question<{ readonly segments: number }> {
@@ -91,19 +98,13 @@ export interface StartReading extends Question<void> {
   readonly after: Position
 }
 
-/** A shard of the lane lost its memory: read again from there. Shards that have applied a frame skip it. */
-export interface ReadAgain {
-  readonly kind: 'readAgain'
-  readonly after: Position
-}
-
 export interface StopReading extends Question<void> {
   readonly kind: 'stopReading'
 }
 
-export type LaneReaderMessage = StartReading | ReadAgain | StopReading
+export type LaneReaderMessage = StartReading | StopReading
 
-/** To the ShardController: a publish moved the floor of a shard. */
+/** To the ShardController: a publish moved the floor of a shard. One that is lost is made up for by the next. */
 export interface FloorAdvanced {
   readonly kind: 'floorAdvanced'
   readonly shard: ShardId

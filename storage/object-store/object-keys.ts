@@ -94,6 +94,18 @@ export function parseManifestKey(key: string): { readonly epoch: number; readonl
   return match ? { epoch: Number(match[1]), counter: Number(match[2]) } : undefined
 }
 
+/** `v1/<shard>/seen/<epoch>-<contentHash>.msgpack`: a page of keyed chunks (D3). */
+export function seenKey(shard: ShardId, epoch: number, contentHash: string): string {
+  assert(epoch >= 0 && contentHash.length === 16, 'a page of keyed chunks is named by epoch and content')
+  return `${shardPrefix(shard)}seen/${epoch}-${contentHash}.msgpack`
+}
+
+/** The epoch of the owner that put an object of a shard; undefined when the key is of no kind that owners put. */
+export function epochOfKey(key: string): number | undefined {
+  const match = /\/(\d+)-[^/]*-?[0-9a-f]{16}\.(?:seg|msgpack)$/.exec(key)
+  return match ? Number(match[1]) : undefined
+}
+
 function padded(value: number): string {
   return String(value).padStart(10, '0')
 }

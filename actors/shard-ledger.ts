@@ -1,0 +1,171 @@
+import { assert } from '../base/assert.ts'
+import type { Clock } from '../base/clock.ts'
+import { WeirError } from '../base/errors.ts'
+import type { NodeId, Position, ShardId } from '../base/ids.ts'
+import { comparePositions, POSITION_ZERO } from '../base/ids.ts'
+import type { Registry } from '../cluster/registry.ts'
+import type { BlockSummary } from '../storage/block.ts'
+import type { ManifestPage, ShardEntry } from '../storage/manifest.ts'
+import {
+  decodeManifest,
+  decodeShardEntry,
+  encodeManifest,
+  encodeShardEntry,
+  MANIFEST_EMPTY,
+  shardEntryKey,
+} from '../storage/manifest.ts'
+import type { ObjectStore } from '../storage/object-store/object-store.ts'
+import { PublishedState } from '../storage/published-state.ts'
+import { readSeenPages } from '../storage/seen-pages.ts'
+import type { SeenEntry } from '../storage/seen-set.ts'
+import type { ShardStore } from '../storage/shard-store.ts'
+
+const FEATURE_LEVEL = 1
+
+/** What a node holds of the registry entry of a shard that it has taken over. */
+export interface Ownership {
+  readonly entry: ShardEntry
+  readonly revision: number
+  readonly published: PublishedState
+  /** Keyed chunks up to the floor, oldest first (D3). */
+  readonly seen: readonly SeenEntry[]
+}
+
+/**
+ * Takes a shard over (C2): raises the epoch by compare-and-set and reads what is published. Throws revision_conflict when another node did
+ * so at the same time, storage_unavailable, corrupt_data.
+ */
+export async function takeOver(
+  shard: ShardId,
+  node: NodeId,
+  generation: number,
+  registry: Registry,
+  objects: ObjectStore,
+): Promise<Ownership> {
+  const known = await registry.get(shardEntryKey(shard))
+  const before = known === undefined ? undefined : decodeShardEntry(known.value)
+  const entry: ShardEntry = {
+    owner: node,
+    epoch: (before?.epoch ?? 0) + 1,
+    generation,
+    floor: before?.floor ?? POSITION_ZERO,
+    manifestObject: before?.manifestObject ?? '',
+    featureLevel: FEATURE_LEVEL,
+  }
+  const revision = await registry.put(shardEntryKey(shard), encodeShardEntry(entry), known?.revision ?? 0)
+  const page =
+    entry.manifestObject === ''
+      ? MANIFEST_EMPTY
+      : decodeManifest(entry.manifestObject, await objects.get(entry.manifestObject))
+  const seen = await readSeenPages(page.seen, objects)
+  return { entry, revision, published: new PublishedState(entry.floor, page), seen }
+}
+
+/** One change of what a shard has published. */
+export interface PublishedChange {
+  readonly page: ManifestPage
+  readonly floor: Position
+  /** Local blocks that the segments of `page` hold from now on. */
+  readonly blocks?: ReadonlySet<BlockSummary>
+  /** How many of the oldest unpublished keyed chunks the pages hold from now on. */
+  readonly seenCount?: number
+}
+
+interface Attempt {
+  readonly entry: ShardEntry
+  readonly bytes: Uint8Array
+  readonly published: PublishedState
+  readonly change: PublishedChange
+}
+
+export interface ShardLedgerOptions {
+  readonly store: ShardStore
+  readonly ownership: Ownership
+  readonly registry: Registry
+  readonly objects: ObjectStore
+  readonly clock: Clock
+}
+
+/**
+ * The owner's hold on `shard/<n>`, the one place that says what a shard has published (C2): writes each change as a new immutable page,
+ * then names it by compare-and-set, then lets the store see it. Used by one actor, one change at a time.
+ *
+ * An answer of the registry may be lost: whether the change was made is then not known, and must be settled before the next one. Taking it for
+ * undone would publish the same rows twice, or end an owner that nobody has replaced.
+ */
+export class ShardLedger {
+  readonly #options: ShardLedgerOptions
+  #entry: ShardEntry
+  #revision: number
+  #pages = 0
+  #unsettled: Attempt | undefined
+
+  constructor(options: ShardLedgerOptions) {
+    this.#options = options
+    this.#entry = options.ownership.entry
+    this.#revision = options.ownership.revision
+  }
+
+  get entry(): ShardEntry {
+    return this.#entry
+  }
+
+  /** Throws epoch_fenced when another owner has the shard, storage_unavailable; then nothing has become visible, or `settle` will say so. */
+  async commit(change: PublishedChange): Promise<void> {
+    const { store, objects, registry, clock } = this.#options
+    assert(this.#unsettled === undefined, 'one change is settled before the next')
+    assert(comparePositions(change.floor, this.#entry.floor) >= 0, 'a floor never goes back')
+    let { page } = change
+    let { manifestObject } = this.#entry
+    if (page !== store.published.page) {
+      if (manifestObject !== '') {
+        page = { ...page, garbage: [...page.garbage, { key: manifestObject, supersededMs: clock.nowMs() }] }
+      }
+      const encoded = encodeManifest(page, store.shard, this.#entry.epoch, ++this.#pages)
+      await objects.put(encoded.key, encoded.bytes)
+      manifestObject = encoded.key
+    }
+    const entry: ShardEntry = { ...this.#entry, floor: change.floor, manifestObject }
+    const attempt = {
+      entry,
+      bytes: encodeShardEntry(entry),
+      published: new PublishedState(change.floor, page),
+      change,
+    }
+    this.#unsettled = attempt
+    try {
+      this.#adopt(attempt, await registry.put(shardEntryKey(store.shard), attempt.bytes, this.#revision))
+    } catch (error) {
+      if (!(await this.settle())) throw error
+    }
+  }
+
+  /**
+   * Finds out what became of a change whose answer was lost; true when it was made. Throws epoch_fenced when another owner has the shard, and what the
+   * registry throws.
+   */
+  async settle(): Promise<boolean> {
+    const attempt = this.#unsettled
+    if (attempt === undefined) return false
+    const { shard } = this.#options.store
+    const known = await this.#options.registry.get(shardEntryKey(shard))
+    if (known?.revision === this.#revision) {
+      this.#unsettled = undefined
+      return false
+    }
+    if (known === undefined || Buffer.compare(known.value, attempt.bytes) !== 0) {
+      throw new WeirError('epoch_fenced', 'another owner has taken the shard', { shard, epoch: this.#entry.epoch })
+    }
+    this.#adopt(attempt, known.revision)
+    return true
+  }
+
+  #adopt({ entry, published, change }: Attempt, revision: number): void {
+    const { store } = this.#options
+    this.#unsettled = undefined
+    this.#entry = entry
+    this.#revision = revision
+    store.setPublished(published, change.blocks)
+    store.seen.published(change.seenCount ?? 0)
+  }
+}
