@@ -243,14 +243,6 @@ export const METRIC_CATALOGUE = {
     unit: 'publishes',
     labels: ['code'],
   },
-  storageFloorAgeSeconds: {
-    name: 'weir_storage_floor_age_seconds',
-    help: 'Age of the oldest row that is not published, of the shard where it is highest.',
-    type: 'gauge',
-    unit: 'seconds',
-    labels: [],
-    across: 'max',
-  },
   storageDaysDropped: {
     name: 'weir_storage_days_dropped_total',
     help: 'Days of a shard dropped because their retention ended.',
@@ -274,13 +266,6 @@ export const METRIC_CATALOGUE = {
     unit: 'seconds',
     labels: ['kind'],
     buckets: LATENCY_S,
-  },
-  searchActive: {
-    name: 'weir_search_active',
-    help: 'Queries running on leaves.',
-    type: 'gauge',
-    unit: 'queries',
-    labels: [],
   },
   searchRowsScanned: {
     name: 'weir_search_rows_scanned_total',

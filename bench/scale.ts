@@ -58,11 +58,9 @@ function renew(body: Template, startMs: number, perRecordMs: number, random: Prn
     if (Math.floor(timeMs / 1000) !== second) {
       second = Math.floor(timeMs / 1000)
       text = new Date(second * 1000).toISOString()
-      bytes.latin1Write(text, timeAt[i]!, 20)
-    } else {
-      bytes.latin1Write(text, timeAt[i]!, 20)
     }
-    bytes.latin1Write(String(timeMs % 1000).padStart(3, '0'), timeAt[i]! + 20, 3)
+    bytes.write(text, timeAt[i]!, 20, 'latin1')
+    bytes.write(String(timeMs % 1000).padStart(3, '0'), timeAt[i]! + 20, 3, 'latin1')
     for (let word = 0; word < 4; word++) {
       let bits = random.uint32()
       for (let k = 0; k < 8; k++) {
@@ -71,7 +69,7 @@ function renew(body: Template, startMs: number, perRecordMs: number, random: Prn
       }
     }
   }
-  return bytes.latin1Slice(traceAt[0]!, traceAt[0]! + 32)
+  return bytes.toString('latin1', traceAt[0]!, traceAt[0]! + 32)
 }
 
 const rowsWanted = Number(options.rows)

@@ -1,12 +1,5 @@
 import { isIP } from 'node:net'
-import {
-  AGGREGATE_GROUPS_MAX,
-  BODY_BYTES_MAX,
-  BODY_INFLATED_BYTES_MAX,
-  HEADS_BYTES_MAX,
-  QUERY_TIMEOUT_DEFAULT_MS,
-  QUERY_TIMEOUT_MAX_MS,
-} from '../base/limits.ts'
+import { AGGREGATE_GROUPS_MAX, BODY_BYTES_MAX, BODY_INFLATED_BYTES_MAX, HEADS_BYTES_MAX } from '../base/limits.ts'
 import { LOG_LEVELS } from '../base/logger.ts'
 
 const KIB = 1024
@@ -205,14 +198,6 @@ export const SETTINGS = {
     unit: 'bytes a worker',
     description: 'Memory for decoded columns of blocks.',
   },
-  'limits.textIndexBytes': {
-    kind: 'bytes',
-    default: 64 * MIB,
-    min: 0,
-    max: 1024 * GIB,
-    unit: 'bytes a worker',
-    description: 'Memory for word indexes of days that are not written any more.',
-  },
   'limits.searchConcurrency': {
     kind: 'integer',
     default: 8,
@@ -220,22 +205,6 @@ export const SETTINGS = {
     max: 1024,
     unit: 'queries a worker',
     description: 'Queries that a worker runs at once; others wait for their turn.',
-  },
-  'limits.searchMemoryBytes': {
-    kind: 'bytes',
-    default: 128 * MIB,
-    min: MIB,
-    max: 64 * GIB,
-    unit: 'bytes a query',
-    description: 'Memory that one query may use on one worker before it fails with result_too_large.',
-  },
-  'limits.searchTimeoutMs': {
-    kind: 'duration',
-    default: QUERY_TIMEOUT_DEFAULT_MS,
-    min: 1,
-    max: QUERY_TIMEOUT_MAX_MS,
-    unit: 'ms',
-    description: 'Time of a query that names none; then what was found is returned, labelled as partial.',
   },
   'limits.aggregateGroups': {
     kind: 'integer',

@@ -1,6 +1,9 @@
 import type { IngestReceipt, IngestRequest } from '../actors/messages/ingest.ts'
 import type { QueryStats } from '../actors/messages/search.ts'
+import { asWeirError } from '../base/errors.ts'
+import type { LaneId } from '../base/ids.ts'
 import type { Metrics } from '../base/metrics.ts'
+import type { LaneState } from '../cluster/journal.ts'
 
 /** Ties what the parts of a worker report to the metrics of its thread; the parts know nothing of metric names. */
 export function metricHooks(metrics: Metrics) {
@@ -29,6 +32,19 @@ export function metricHooks(metrics: Metrics) {
       sections.add(frame.sections)
       frameBytes.observe(frame.bytes)
       appendSeconds.observe(frame.tookMs / 1000)
+    },
+    appendFailed(error: unknown) {
+      metrics.counter('journalAppendFailures', { code: asWeirError(error).code }).add(1)
+    },
+    refused(error: unknown) {
+      metrics.counter('ingestRequestsRefused', { code: asWeirError(error).code }).add(1)
+    },
+    lane(lane: LaneId, state: LaneState, through: number, behindMs: number) {
+      const labels = { lane: String(lane) }
+      metrics.gauge('journalBytes', labels).set(state.bytes)
+      metrics.gauge('journalBytesMax', labels).set(state.bytesMax)
+      metrics.gauge('journalLagFrames', labels).set(Math.max(0, state.lastSequence - through))
+      metrics.gauge('journalLagSeconds', labels).set(behindMs / 1000)
     },
     applied(applied: { readonly rows: number; readonly repeatedRows: number }) {
       rowsApplied.add(applied.rows)

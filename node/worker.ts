@@ -275,9 +275,14 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
       release: (bytes) => admission.release(bytes),
       ingest: async (request, signal) => {
         const startedMs = clock.monotonicMs()
-        const receipt = await router.ask({ kind: 'ingest', request }, { deadlineMs: INGEST_DEADLINE_MS, signal })
-        hooks.received(request, receipt, clock.monotonicMs() - startedMs)
-        return receipt
+        try {
+          const receipt = await router.ask({ kind: 'ingest', request }, { deadlineMs: INGEST_DEADLINE_MS, signal })
+          hooks.received(request, receipt, clock.monotonicMs() - startedMs)
+          return receipt
+        } catch (error) {
+          hooks.refused(error)
+          throw error
+        }
       },
     },
     search,
