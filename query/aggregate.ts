@@ -4,8 +4,6 @@ import { type Cell, Groups } from './aggregate-groups.ts'
 import { accumulatorOf } from './aggregate-metrics.ts'
 import type { GroupKey, Metric } from './ast.ts'
 
-export type { Cell } from './aggregate-groups.ts'
-
 export interface AggregationSpec {
   readonly metrics: readonly Metric[]
   readonly by: readonly GroupKey[]

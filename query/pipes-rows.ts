@@ -1,6 +1,6 @@
 import { WeirError } from '../base/errors.ts'
 import { SEARCH_LIMIT_MAX } from '../base/limits.ts'
-import type { Cell } from './aggregate.ts'
+import type { Cell } from './aggregate-groups.ts'
 import type { LeafStep } from './pipes-plan.ts'
 import { compareBySort, dedupKey } from './pipes-table.ts'
 import { compareRowKeys, type RowKey } from './row-key.ts'

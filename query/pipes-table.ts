@@ -1,4 +1,5 @@
-import { type Cell, compareCells, type Table, type TableRow } from './aggregate.ts'
+import { compareCells, type Table, type TableRow } from './aggregate.ts'
+import type { Cell } from './aggregate-groups.ts'
 import type { Pipe } from './ast.ts'
 import { conditionHolds } from './pipes-condition.ts'
 

@@ -1,15 +1,8 @@
 import { assert } from '../base/assert.ts'
 import { Bitmap } from '../base/bitmap.ts'
 import { COLUMN_OVERFLOW, type ColumnSource } from '../base/columns.ts'
-import {
-  type Aggregation,
-  type AggregationPartial,
-  type Cell,
-  createAggregation,
-  mergePartials,
-  type Table,
-} from './aggregate.ts'
-import { cellReader } from './aggregate-groups.ts'
+import { type Aggregation, type AggregationPartial, createAggregation, mergePartials, type Table } from './aggregate.ts'
+import { type Cell, cellReader } from './aggregate-groups.ts'
 import { filterRows } from './filter-value.ts'
 import { conditionHolds } from './pipes-condition.ts'
 import { columnOfCells, withCaptures } from './pipes-parse.ts'
@@ -18,8 +11,6 @@ import { createRowKeeper, type RowKeeper } from './pipes-rows.ts'
 import { compareBySort, isNew, runTablePipes } from './pipes-table.ts'
 import { recordJson } from './record-json.ts'
 import { compareRowKeys, type RowKey } from './row-key.ts'
-
-export { type PipePlan, planPipes } from './pipes-plan.ts'
 
 /** Rows with their places in the journal (as storage has them). */
 export interface PipeRows {

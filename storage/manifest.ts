@@ -6,8 +6,6 @@ import { comparePositions } from '../base/ids.ts'
 import { contentHashOf, manifestKey } from './object-store/object-keys.ts'
 import type { SegmentMeta } from './segment.ts'
 
-export type { SegmentMeta } from './segment.ts'
-
 const MANIFEST_FORMAT = 1
 const ENTRY_FORMAT = 1
 

@@ -1,7 +1,8 @@
 import type { DayNumber, Position, TenantId } from '../base/ids.ts'
 import { comparePositions, POSITION_ZERO } from '../base/ids.ts'
-import type { ManifestPage, SegmentMeta } from './manifest.ts'
+import type { ManifestPage } from './manifest.ts'
 import { MANIFEST_EMPTY } from './manifest.ts'
+import type { SegmentMeta } from './segment.ts'
 
 /**
  * What of a shard is published: the floor and manifest that its registry entry names (C2). Replaced whole after each successful

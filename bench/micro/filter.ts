@@ -6,7 +6,8 @@ import type { Filter } from '../../query/ast.ts'
 import { type CompiledFilter, compileFilter } from '../../query/filter.ts'
 import { parseQuery } from '../../query/parser.ts'
 import { createPatternMiner } from '../../query/patterns.ts'
-import { planPipes, runPipes } from '../../query/pipes.ts'
+import { runPipes } from '../../query/pipes.ts'
+import { planPipes } from '../../query/pipes-plan.ts'
 import { originalJson, recordJson } from '../../query/record-json.ts'
 
 /**

@@ -3,14 +3,8 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { Bitmap } from '../../../base/bitmap.ts'
 import { parseQuery } from '../../../query/parser.ts'
-import {
-  finishPipes,
-  type PipesPartial,
-  type PipesResult,
-  type PipeUnit,
-  planPipes,
-  runPipes,
-} from '../../../query/pipes.ts'
+import { finishPipes, type PipesPartial, type PipesResult, type PipeUnit, runPipes } from '../../../query/pipes.ts'
+import { planPipes } from '../../../query/pipes-plan.ts'
 import { columnSourceOf, type FlatRecord, flatRecord } from '../../harness/column-source.ts'
 
 function unitOf(shard: number, records: readonly FlatRecord[]): PipeUnit {
