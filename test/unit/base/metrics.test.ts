@@ -9,11 +9,11 @@ test('counters and gauges of several threads are summed, or the highest taken wh
   const [a, b] = [new Metrics(), new Metrics()]
   a.counter('storageRowsApplied').add(3)
   b.counter('storageRowsApplied').add(4)
-  a.gauge('storageFloorAgeSeconds').set(8)
-  b.gauge('storageFloorAgeSeconds').set(5)
+  a.gauge('journalLagSeconds', { lane: '0' }).set(8)
+  b.gauge('journalLagSeconds', { lane: '0' }).set(5)
   const text = renderPrometheus([a.snapshot(), b.snapshot()], { node: 'n"1\\' })
   deepEqual(linesOf(text, 'weir_storage_rows_applied_total'), ['weir_storage_rows_applied_total{node="n\\"1\\\\"} 7'])
-  deepEqual(linesOf(text, 'weir_storage_floor_age_seconds'), ['weir_storage_floor_age_seconds{node="n\\"1\\\\"} 8'])
+  deepEqual(linesOf(text, 'weir_journal_lag_seconds'), ['weir_journal_lag_seconds{node="n\\"1\\\\",lane="0"} 8'])
 })
 
 test('histogram buckets are cumulative and end with +Inf', () => {
@@ -55,12 +55,12 @@ test('series beyond the bound share one, so that no sender can fill the memory',
 test('a snapshot reads what is collected at that moment and survives structured clone', () => {
   const metrics = new Metrics()
   let depth = 1
-  metrics.onSnapshot(() => metrics.gauge('searchActive').set(depth))
+  metrics.onSnapshot(() => metrics.gauge('ingestInFlightBytes').set(depth))
   metrics.histogram('ingestReceiptSeconds').observe(0.003)
   depth = 5
   const snapshot = metrics.snapshot()
   deepEqual(structuredClone(snapshot), snapshot)
-  equal(snapshot.find(({ key }) => key === 'searchActive')?.value, 5)
+  equal(snapshot.find(({ key }) => key === 'ingestInFlightBytes')?.value, 5)
 })
 
 test('every name of the catalogue is a valid, unique Prometheus name with its unit where it has one', () => {
