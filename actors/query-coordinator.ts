@@ -55,7 +55,13 @@ import type {
 import type { AnswerOf } from './runtime/actor.ts'
 import type { ActorRef, AskOptions } from './runtime/actor-ref.ts'
 import type { TailPlace } from './search-cursor.ts'
-import { decodeSearchCursor, decodeTailCursor, encodeSearchCursor, encodeTailCursor } from './search-cursor.ts'
+import {
+  decodeSearchCursor,
+  decodeTailCursor,
+  encodeSearchCursor,
+  encodeTailCursor,
+  TAIL_ROW_LAST,
+} from './search-cursor.ts'
 import { summariseTrace } from './trace-summary.ts'
 
 export interface QueryCoordinatorOptions {
@@ -545,7 +551,7 @@ function narrowed(filter: Filter, request: Pick<QueryBase, 'service' | 'level' |
     const text = request[field]
     if (text !== undefined) parts.push(fieldIs(field, field === 'level' ? normalisedLevel(text) : text))
   }
-  const real = parts.filter((part) => part.kind !== 'all')
+  const real = parts.filter((part) => part.kind !== 'all').flatMap((part) => (part.kind === 'and' ? part.of : [part]))
   if (real.length === 0) return { kind: 'all' }
   return real.length === 1 ? real[0]! : { kind: 'and', of: real }
 }
@@ -649,16 +655,13 @@ function takeInOrder(
   for (const { shard, applied, rows } of followed) {
     const count = next.get(shard)!
     const last = rows[count - 1]?.key
-    if (count === rows.length) places.set(shard, { shard, ...applied, row: ROW_LAST })
+    if (count === rows.length) places.set(shard, { shard, ...applied, row: TAIL_ROW_LAST })
     else if (last !== undefined) {
       places.set(shard, { shard, generation: last.generation, sequence: last.sequence, row: last.row })
     }
   }
   return taken
 }
-
-/** Above every row number of a frame. */
-const ROW_LAST = 0xffffffff
 
 /** True when the row has come after the place was taken; of a shard without a place nothing is known to have come before. */
 function isBehind(key: RecordKey, place: TailPlace | undefined): boolean {

@@ -37,6 +37,7 @@ import type {
 import type { SortOrder } from './messages/search.ts'
 import type { Actor, MessageContext } from './runtime/actor.ts'
 import type { TailPlace } from './search-cursor.ts'
+import { TAIL_ROW_LAST } from './search-cursor.ts'
 import type { HostedShard } from './shard-host.ts'
 
 export interface QueryLeafOptions {
@@ -245,12 +246,13 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
       const now = this.#options.shards.get(shard)?.store.applied
       const place = places.get(shard)
       if (now === undefined) continue
-      // The first poll begins here; and most polls of most shards find nothing new.
-      if (place === undefined || comparePositions(now, place) <= 0) shards.push({ shard, applied: now, rows: [] })
-      else applied.set(shard, now)
+      // The first poll begins here.
+      if (place === undefined) shards.push({ shard, applied: now, rows: [] })
+      // Most polls of most shards find nothing new. After a restart a shard may even have to catch up with the place.
+      else if (!isUpToDate(place, now)) applied.set(shard, now)
     }
-    const hosted = scope.shards.filter((shard) => applied.has(shard) || !this.#options.shards.has(shard))
-    const search = await this.#begin({ ...scope, shards: hosted }, signal, remainingMs)
+    const worthALook = scope.shards.filter((shard) => applied.has(shard) || !this.#options.shards.has(shard))
+    const search = await this.#begin({ ...scope, shards: worthALook }, signal, remainingMs)
     const columns = columnsFor(scope)
     for (const { shard, plan } of search.plans) {
       const place = places.get(shard)!
@@ -357,6 +359,12 @@ function rowsOf(found: UnitMatches): FoundRow[] {
     unit: found.unit,
     unitRow,
   }))
+}
+
+/** True when there is nothing behind the place up to `now`. */
+function isUpToDate(place: TailPlace, now: Position): boolean {
+  const order = comparePositions(now, place)
+  return order < 0 || (order === 0 && place.row === TAIL_ROW_LAST)
 }
 
 function isBetween(key: RecordKey, place: TailPlace, through: Position): boolean {

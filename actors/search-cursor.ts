@@ -24,6 +24,9 @@ export interface TailPlace {
   readonly row: number
 }
 
+/** Above every row number of a frame: the place behind a whole frame. */
+export const TAIL_ROW_LAST = 0xffffffff
+
 const SEARCH = 's1'
 const TAIL = 't1'
 

@@ -107,7 +107,7 @@ export interface FollowRows extends Question<LeafFollowed> {
 
 export interface LeafFollowed {
   readonly report: LeafReport
-  /** Those that were looked at in full. */
+  /** Those that were looked at in full, and had something to look at. */
   readonly shards: readonly {
     readonly shard: ShardId
     /** Rows up to here were looked at. */
