@@ -7,7 +7,7 @@ import { QUERIES_WAITING_MAX, QUERY_RESULT_BYTES_MAX } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { CompiledFilter } from '../query/filter.ts'
 import { compileFilter } from '../query/filter.ts'
-import { neededColumns } from '../query/needed-columns.ts'
+import { columnsNeededBy } from '../query/needed-columns.ts'
 import { pruneOf } from '../query/prune.ts'
 import { originalJson, recordJson } from '../query/record-json.ts'
 import type { FoundRow, UnitMatches } from '../storage/block-search.ts'
@@ -17,7 +17,7 @@ import { compareRecordKeys, encodeRecordId } from '../storage/record-id.ts'
 import type { RowSource } from '../storage/row-source.ts'
 import type { SearchPlan } from '../storage/search-plan.ts'
 import { planSearch } from '../storage/search-plan.ts'
-import type { SearchUnit } from '../storage/search-unit.ts'
+import type { ColumnDirectory, SearchUnit } from '../storage/search-unit.ts'
 import type { SegmentCache } from '../storage/segment-reader.ts'
 import type { UnitFold } from './leaf-folds.ts'
 import { aggregationFold, fieldsFold, patternsFold, pipesFold } from './leaf-folds.ts'
@@ -166,6 +166,7 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
 
   async #begin(scope: LeafScope, signal: AbortSignal, remainingMs: number): Promise<Search> {
     const { shards, cache, clock } = this.#options
+    cache.blocks.beginQuery()
     const compiled = compileFilter(scope.filter)
     const expr = pruneOf(scope.filter)
     const missing: { shard: ShardId; reason: string }[] = []
@@ -199,7 +200,7 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
     const { scope, order, limit, after, countMax } = message
     const search = await this.#begin(scope, signal, remainingMs)
     const query = { filter: scope.filter, compiled: search.compiled, range: scope.range, order, limit, after, countMax }
-    const columns = columnsFor(scope)
+    const columns = columnsNeededBy(scope.filter)
     const found = await searchRows(search.units, query, columns, search.pace)
     if (!found.isComplete) allMissing(search, TIME_IS_UP)
     const rows = await printRows(found.rows, message.fields, message.original, search.pace)
@@ -220,7 +221,7 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
     order: SortOrder = 'desc',
   ): Promise<R & { readonly report: LeafReport }> {
     const search = await this.#begin(scope, signal, remainingMs)
-    const filterColumns = columnsFor(scope)
+    const filterColumns = columnsNeededBy(scope.filter)
     const units = search.units.toSorted((a, b) => (order === 'desc' ? b.maxMs - a.maxMs : a.minMs - b.minMs))
     for (const unit of units) {
       if (await search.pace.isOver()) {
@@ -229,7 +230,8 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
       }
       if (fold.needs?.(unit.minMs, unit.maxMs) === false) continue
       const wanted = fold.columns(unit.columnNames)
-      const columns = wanted === null ? null : [...new Set([...filterColumns(unit), ...wanted])]
+      const columns =
+        wanted === null ? null : (directory: ColumnDirectory) => [...new Set([...filterColumns(directory), ...wanted])]
       const found = await matchUnit(unit, search.compiled, columns, scope.range, search.pace)
       if (found !== undefined) fold.add(found)
     }
@@ -253,7 +255,7 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
     }
     const worthALook = scope.shards.filter((shard) => applied.has(shard) || !this.#options.shards.has(shard))
     const search = await this.#begin({ ...scope, shards: worthALook }, signal, remainingMs)
-    const columns = columnsFor(scope)
+    const columns = columnsNeededBy(scope.filter)
     for (const { shard, plan } of search.plans) {
       const place = places.get(shard)!
       const through = applied.get(shard)!
@@ -264,7 +266,7 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
         if (place.generation === through.generation && unit.lastSequence < place.sequence) continue
         isWhole = !(await search.pace.isOver())
         if (!isWhole) break
-        const found = await matchUnit(unit, search.compiled, columns(unit), scope.range, search.pace)
+        const found = await matchUnit(unit, search.compiled, columns, scope.range, search.pace)
         // A frame may be half applied: only what is up to `through` is all there.
         if (found !== undefined) rows.push(...rowsOf(found).filter(({ key }) => isBetween(key, place, through)))
       }
@@ -323,10 +325,6 @@ const TIME_IS_UP = 'the time allowed was up'
 /** An answer needs a moment to be made and sent: the work must end before the asker gives up. */
 function answerBudgetMs(remainingMs: number): number {
   return remainingMs - Math.min(200, remainingMs * 0.1)
-}
-
-function columnsFor(scope: LeafScope): (unit: SearchUnit) => string[] {
-  return (unit) => neededColumns(scope.filter, unit.columnNames)
 }
 
 /** Which shards had not been looked at is not told apart: none of them is known to be complete. */

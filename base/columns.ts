@@ -6,6 +6,8 @@
  * made by any sender and are reserved for columns of our own.
  */
 
+import type { CharMask } from './char-mask.ts'
+
 /** How a value was written. The code is stored; never renumber. */
 export const VALUE_ABSENT = 0
 /** Bytes are the UTF-8 text, escapes decoded. */
@@ -80,6 +82,10 @@ export interface ColumnSource {
   readonly columnNames: readonly string[]
   /** The column, decoded when first asked for; undefined when no row has the field. */
   column(name: string): Column | undefined
+  /** True when rows are in order of `timeMs`; absent: nothing is known. */
+  readonly isOrderedByTime?: boolean
+  /** False when no value of the column has all of these characters; told without decoding it. Absent: nothing is known. */
+  mayHold?(name: string, chars: CharMask): boolean
 }
 
 // A leading byte-order mark is part of the value (S8).

@@ -1,10 +1,12 @@
 import { assert } from '../base/assert.ts'
 import { Bitmap } from '../base/bitmap.ts'
+import type { CharMask } from '../base/char-mask.ts'
 import { COLUMN_OVERFLOW, type ColumnSource } from '../base/columns.ts'
 import type { Filter, ValueMatch } from './ast.ts'
 import { compileFieldTest } from './filter-field.ts'
 import { compileTextTest } from './filter-text.ts'
 import { filterRows, rowsWithValue, testColumn, type ValueTest } from './filter-value.ts'
+import { charsOfMatch } from './match-chars.ts'
 import { overflowMayHold, overflowOf } from './row-overflow.ts'
 import { timestampText } from './row-time.ts'
 
@@ -82,7 +84,7 @@ function compile(filter: Filter): Clause {
     }
     case 'text':
       return filter.field === null
-        ? textAnywhere(compileTextTest(filter.match))
+        ? textAnywhere(compileTextTest(filter.match), charsOfMatch(filter.match))
         : fieldClause(filter.field, compileTextTest(filter.match))
     case 'field':
       return filter.match.kind === 'timeRange'
@@ -130,13 +132,14 @@ function fieldColumns(source: ColumnSource): string[] {
   return source.columnNames.filter((name) => !name.startsWith('\\@'))
 }
 
-function textAnywhere(test: ValueTest): Clause {
+function textAnywhere(test: ValueTest, chars: CharMask): Clause {
   return {
     cost: (source) => test.cost * source.columnNames.length,
     rows(source, within) {
       const found = new Bitmap(source.rowCount)
       const open = all(source, within)
       for (const name of fieldColumns(source)) {
+        if (source.mayHold?.(name, chars) === false) continue
         const column = source.column(name)
         if (column === undefined) continue
         const rows = testColumn(test, column, source.rowCount, open)

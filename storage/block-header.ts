@@ -8,7 +8,9 @@ import { readLayout, writeLayout } from './column-layout.ts'
 
 /** Layout of the first bytes of a block (docs/formats.md): this header, then the chunks one after the other. */
 const MAGIC = 0x4b4c4257
-const VERSION = 1
+/** Version 1 says nothing of the characters of columns. */
+const VERSION = 2
+const VERSION_MIN = 1
 /** Magic, version and the header's length. */
 export const BLOCK_PREFIX_BYTES = 12
 const CHECKSUM_BYTES = 4
@@ -89,8 +91,8 @@ export function blockHeaderLength(prefix: Uint8Array): number {
     throw corruptData('block is shorter than its header', { bytes: prefix.length })
   const view = new DataView(prefix.buffer, prefix.byteOffset, prefix.byteLength)
   if (view.getUint32(0, true) !== MAGIC) throw corruptData('not a block')
-  if (view.getUint32(4, true) !== VERSION)
-    throw corruptData('block of an unknown version', { version: view.getUint32(4, true) })
+  const version = view.getUint32(4, true)
+  if (version < VERSION_MIN || version > VERSION) throw corruptData('block of an unknown version', { version })
   const length = view.getUint32(8, true)
   if (length < BLOCK_PREFIX_BYTES + CHECKSUM_BYTES || length > HEADER_BYTES_MAX)
     throw corruptData('block header has an impossible length', { bytes: length })
@@ -131,7 +133,7 @@ export function readBlockHeader(prefix: Uint8Array): BlockHeader {
   }
   const columns: ColumnLayout[] = []
   for (let left = reader.varint(COLUMNS_LIMIT); left > 0; left--)
-    columns.push(readLayout(reader, chunks, PATH_BYTES_MAX * 2))
+    columns.push(readLayout(reader, chunks, PATH_BYTES_MAX * 2, view.getUint32(4, true) >= 2))
   reader.finish()
   const identity = { tenant, day, retentionClass, generation }
   return {

@@ -8,7 +8,7 @@ import { timeMask } from '../query/filter.ts'
 import type { RecordKey } from './record-id.ts'
 import { compareRecordKeys } from './record-id.ts'
 import type { RowSource } from './row-source.ts'
-import type { OpenUnit, SearchUnit } from './search-unit.ts'
+import type { ColumnChoice, OpenUnit, SearchUnit } from './search-unit.ts'
 
 /** Half-open range of time, milliseconds. */
 export interface SearchRange {
@@ -64,7 +64,7 @@ export interface UnitMatches {
 export async function matchUnit(
   unit: SearchUnit,
   filter: CompiledFilter,
-  columns: readonly string[] | null,
+  columns: ColumnChoice,
   range: SearchRange,
   pace: SearchPace,
 ): Promise<UnitMatches | undefined> {
@@ -116,7 +116,7 @@ export interface RowsFound {
 export async function searchRows(
   units: readonly SearchUnit[],
   query: RowsQuery,
-  columnsOf: (unit: SearchUnit) => readonly string[],
+  columns: ColumnChoice,
   pace: SearchPace,
 ): Promise<RowsFound> {
   const descending = query.order === 'desc'
@@ -144,7 +144,7 @@ export async function searchRows(
       count += unit.rowCount
       continue
     }
-    const found = await matchUnit(unit, query.compiled, columnsOf(unit), query.range, pace)
+    const found = await matchUnit(unit, query.compiled, columns, query.range, pace)
     if (found === undefined) continue
     if (counting) count += found.matches.count()
     if (mayAddRows) collect(found, best, query.after, descending)

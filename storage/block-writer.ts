@@ -1,5 +1,7 @@
 import { assert } from '../base/assert.ts'
 import { utf8Text } from '../base/bytes.ts'
+import type { CharMask } from '../base/char-mask.ts'
+import { CHARS_ANY, CHARS_NONE, charMaskOfBytes } from '../base/char-mask.ts'
 import { checksum } from '../base/checksum.ts'
 import type { Column } from '../base/columns.ts'
 import { FIELD_HOST, FIELD_LEVEL, FIELD_SERVICE, VALUE_ABSENT, VALUE_NUMBER } from '../base/columns.ts'
@@ -11,7 +13,7 @@ import { buildBloom } from './bloom.ts'
 import type { EncodedColumn } from './column-codecs.ts'
 import { encodeColumn, encodeTimes } from './column-codecs.ts'
 import type { ColumnLayout, PieceRef } from './column-layout.ts'
-import { COLUMN_TIME } from './column-layout.ts'
+import { COLUMN_TIME, charsOfEncoding } from './column-layout.ts'
 import { TokenCollector } from './token-collector.ts'
 import { compressLater, compressNow, isLongToCompress } from './zstd.ts'
 
@@ -67,7 +69,7 @@ export class BlockWriter {
     this.#zstdLevel = zstdLevel
     this.#tokens = idleCollectors.pop() ?? new TokenCollector()
     this.#tokens.reset()
-    this.#addEncoded(COLUMN_TIME, encodeTimes(rows))
+    this.#addEncoded(COLUMN_TIME, encodeTimes(rows), CHARS_NONE)
   }
 
   get rowCount(): number {
@@ -81,7 +83,8 @@ export class BlockWriter {
     if (DIMENSIONS.includes(name) && column.kind === 'dictionary') this.#dimensions[name] = valuesOf(column)
     const bounds = numberBounds(column, this.rowCount)
     if (bounds !== undefined) this.#numbers[name] = bounds
-    this.#addEncoded(name, encodeColumn(column, this.rowCount))
+    const encoded = encodeColumn(column, this.rowCount)
+    this.#addEncoded(name, encoded, charsOfEncoding(encoded.encoding) ?? charsOf(column, this.rowCount))
   }
 
   /** The block; no more columns may be added. */
@@ -93,8 +96,8 @@ export class BlockWriter {
       [COLUMN_ROW, row],
       [COLUMN_RECEIVED, received],
     ] as const)
-      this.#addEncoded(name, encodeColumn({ kind: 'integer', name, values }, this.rowCount))
     const bloom = buildBloom(this.#tokens.hashes())
+      this.#addEncoded(name, encodeColumn({ kind: 'integer', name, values }, this.rowCount), CHARS_NONE)
     const words = this.#tokens.words()
     const otherTokens = this.#tokens.shapes()
     for (const path of this.#tokens.overflowPaths) {
@@ -158,8 +161,8 @@ export class BlockWriter {
     return { summary, bytes, bloom, words }
   }
 
-  #addEncoded(name: string, { encoding, pieces }: EncodedColumn): void {
-    this.#layouts.push({ name, encoding, pieces: pieces.map(({ bytes, random }) => this.#place(bytes, random)) })
+  #addEncoded(name: string, { encoding, pieces }: EncodedColumn, chars: CharMask): void {
+    this.#layouts.push({ name, encoding, pieces: pieces.map(({ bytes, random }) => this.#place(bytes, random)), chars })
   }
 
   #place(bytes: Uint8Array, random: boolean): PieceRef {
@@ -228,6 +231,13 @@ function positionBounds({ sequence, row }: BlockRows): {
     if (own > lastSequence) lastSequence = own
   }
   return { firstSequence, lastSequence, firstRow }
+}
+
+/** The characters of a column's values. */
+function charsOf(column: Column, rowCount: number): CharMask {
+  if (column.kind === 'integer') return CHARS_ANY
+  const count = column.kind === 'dictionary' ? column.types.length : rowCount
+  return charMaskOfBytes(column.bytes, column.offsets[0]!, column.offsets[count]!)
 }
 
 function valuesOf(column: Column & { kind: 'dictionary' }): string[] {

@@ -3,7 +3,7 @@ import { corruptData } from '../base/bytes.ts'
 import type { BytesColumn, Column, DictionaryColumn, ValueType } from '../base/columns.ts'
 import { VALUE_ABSENT, VALUE_JSON } from '../base/columns.ts'
 import { DICTIONARY_VALUES_MAX } from '../base/limits.ts'
-import { joinPlanes, looksRandom, planesFor, splitPlanes } from './byte-planes.ts'
+import { joinPlanes, joinPlanes32, looksRandom, planesFor, splitPlanes } from './byte-planes.ts'
 import type { ColumnEncoding, ColumnLayout } from './column-layout.ts'
 import { constantTypes, uniformType } from './constant-types.ts'
 import { packedLength, packHexValues, uniformLength, unpackHex } from './hex-packing.ts'
@@ -228,6 +228,9 @@ function decodeKind(name: string, encoding: ColumnEncoding, pieces: PieceQueue, 
   }
 }
 
+/** Code of the first value; shares an array with a type of the same number. */
+const CODE_FIRST = 1
+
 function decodeDictionary(name: string, constant: boolean, pieces: PieceQueue, rowCount: number): DictionaryColumn {
   const values = pieces.next()
   const count = values[0] ?? 0
@@ -244,8 +247,11 @@ function decodeDictionary(name: string, constant: boolean, pieces: PieceQueue, r
   }
   if (offsets[count] !== bytes.length) throw corruptData('dictionary has bytes left over')
   if (constant && count !== 1) throw corruptData('constant of several values')
-  const codes = constant ? new Uint8Array(rowCount).fill(1) : pieces.next(rowCount)
-  for (let row = 0; row < rowCount; row++) if (codes[row]! > count) throw corruptData('code without a value')
+  if (constant) return { kind: 'dictionary', name, codes: constantTypes(CODE_FIRST, rowCount), types, offsets, bytes }
+  const codes = pieces.next(rowCount)
+  let highest = 0
+  for (let row = 0; row < rowCount; row++) if (codes[row]! > highest) highest = codes[row]!
+  if (highest > count) throw corruptData('code without a value')
   return { kind: 'dictionary', name, codes, types, offsets, bytes }
 }
 
@@ -293,39 +299,45 @@ function decodeBytes(
 ): BytesColumn {
   const types = encoding.type > 0 ? constantTypes(encoding.type as ValueType, rowCount) : pieces.next(rowCount)
   const offsets = new Uint32Array(rowCount + 1)
-  let end = 0
   let valueCount = 0
   if (encoding.length < 0) {
-    const lengths = new Uint32Array(rowCount)
-    joinPlanes(pieces.planes(encoding.planes, rowCount), lengths)
-    for (let row = 0; row < rowCount; row++) {
-      end += lengths[row]!
-      offsets[row + 1] = end
-    }
+    joinPlanes32(pieces.planes(encoding.planes, rowCount), offsets.subarray(1))
+    sumUp(offsets)
+  } else if (encoding.type > 0) {
+    valueCount = rowCount
+    for (let row = 1; row <= rowCount; row++) offsets[row] = row * encoding.length
   } else {
     for (let row = 0; row < rowCount; row++) {
-      if (types[row] !== VALUE_ABSENT) {
-        end += encoding.length
-        valueCount++
-      }
-      offsets[row + 1] = end
+      if (types[row] !== VALUE_ABSENT) valueCount++
+      offsets[row + 1] = valueCount * encoding.length
     }
   }
-  for (let row = 0; row < rowCount; row++) if (types[row]! > VALUE_JSON) throw corruptData('type out of range')
+  const end = offsets[rowCount]!
+  if (encoding.type === 0)
+    for (let row = 0; row < rowCount; row++) if (types[row]! > VALUE_JSON) throw corruptData('type out of range')
   const { template } = encoding
   if (template === null) return { kind: 'bytes', name, types, offsets, bytes: pieces.next(end) }
   const packed = pieces.next(valueCount * packedLength(template))
   return { kind: 'bytes', name, types, offsets, bytes: unpackHex(template, packed, valueCount) }
 }
 
-/** Inverse of `encodeTimes`. */
-export function decodeTimes(layout: ColumnLayout, pieces: readonly Uint8Array[], rowCount: number): Times {
+/** Each entry becomes the sum of all up to it. Throws corrupt_data when that is beyond 32 bits. */
+function sumUp(offsets: Uint32Array): void {
+  let end = 0
+  for (let i = 1; i < offsets.length; i++) {
+    end += offsets[i]!
+    offsets[i] = end
+  }
+  if (end > 0xffffffff) throw corruptData('values are too long')
+}
+
+/** Milliseconds of the rows, of what `encodeTimes` made; the pieces of the nanoseconds are left alone. */
+export function decodeTimeMs(layout: ColumnLayout, pieces: readonly Uint8Array[], rowCount: number): Float64Array {
   const { encoding } = layout
   if (encoding.kind !== 'time') throw corruptData('block without times')
   const left = new PieceQueue(pieces)
   const timeMs = new Float64Array(rowCount)
-  const steps = timeMs.subarray(1)
-  joinPlanes(left.planes(encoding.planes, rowCount - 1), steps)
+  joinPlanes(left.planes(encoding.planes, rowCount - 1), timeMs.subarray(1))
   let ms = encoding.firstMs
   timeMs[0] = ms
   for (let row = 1; row < rowCount; row++) {
@@ -333,12 +345,27 @@ export function decodeTimes(layout: ColumnLayout, pieces: readonly Uint8Array[],
     timeMs[row] = ms
   }
   if (!Number.isSafeInteger(encoding.firstMs) || !Number.isSafeInteger(ms)) throw corruptData('time out of range')
+  return timeMs
+}
+
+/** Nanoseconds of the rows, likewise. */
+export function decodeTimeNs(layout: ColumnLayout, pieces: readonly Uint8Array[], rowCount: number): Uint32Array {
+  const { encoding } = layout
+  if (encoding.kind !== 'time' || encoding.nsPlanes > 4) throw corruptData('block without times')
+  const left = new PieceQueue(pieces.slice(encoding.planes))
   const timeNs = new Uint32Array(rowCount)
-  joinPlanes(left.planes(encoding.nsPlanes, encoding.nsPlanes === 0 ? 0 : rowCount), timeNs)
-  if (encoding.unitNs !== 1) for (let row = 0; row < rowCount; row++) timeNs[row]! *= encoding.unitNs
-  for (let row = 0; row < rowCount; row++) if (timeNs[row]! > 999_999) throw corruptData('time out of range')
+  joinPlanes32(left.planes(encoding.nsPlanes, rowCount), timeNs)
   left.finish()
-  return { timeMs, timeNs }
+  if (encoding.nsPlanes === 0) return timeNs
+  const { unitNs } = encoding
+  let max = 0
+  for (let row = 0; row < rowCount; row++) {
+    const ns = timeNs[row]! * unitNs
+    timeNs[row] = ns
+    if (ns > max) max = ns
+  }
+  if (max > 999_999) throw corruptData('time out of range')
+  return timeNs
 }
 
 class PieceQueue {

@@ -1,5 +1,7 @@
 import type { ByteReader, ByteWriter } from '../base/bytes.ts'
 import { corruptData } from '../base/bytes.ts'
+import type { CharMask } from '../base/char-mask.ts'
+import { CHARS_ANY, charMaskOfBytes, charMaskOfText, unionOfChars } from '../base/char-mask.ts'
 import { VALUE_JSON } from '../base/columns.ts'
 import type { HexTemplate } from './hex-packing.ts'
 import { HEX_LENGTH_MAX } from './hex-packing.ts'
@@ -52,6 +54,8 @@ export interface ColumnLayout {
   readonly name: string
   readonly encoding: ColumnEncoding
   readonly pieces: readonly PieceRef[]
+  /** Characters that its values may have. */
+  readonly chars: CharMask
 }
 
 /** Name of the pseudo column that holds the rows' time. */
@@ -70,6 +74,7 @@ const PIECES_MAX = 16
 export function writeLayout(writer: ByteWriter, layout: ColumnLayout): void {
   writer.text(layout.name)
   writeEncoding(writer, layout.encoding)
+  writer.u32(layout.chars.low).u8(layout.chars.high)
   writer.varint(layout.pieces.length)
   for (const piece of layout.pieces) writer.varint(piece.chunk).varint(piece.start).varint(piece.length)
 }
@@ -112,14 +117,16 @@ function writeEncoding(writer: ByteWriter, encoding: ColumnEncoding): void {
   }
 }
 
-/** Reads what `writeLayout` wrote; every piece lies within one of `chunks`. Throws corrupt_data. */
+/** Reads what `writeLayout` wrote; every piece lies within one of `chunks`. Without `hasChars` it says nothing of them. Throws corrupt_data. */
 export function readLayout(
   reader: ByteReader,
   chunks: readonly { readonly rawLength: number }[],
   nameBytesMax: number,
+  hasChars: boolean,
 ): ColumnLayout {
   const name = reader.text(nameBytesMax)
   const encoding = readEncoding(reader)
+  const chars = hasChars ? { low: reader.u32(), high: reader.u8() } : (charsOfEncoding(encoding) ?? CHARS_ANY)
   const pieces: PieceRef[] = []
   for (let left = reader.varint(PIECES_MAX); left > 0; left--) {
     const chunk = reader.varint()
@@ -128,7 +135,28 @@ export function readLayout(
     if (start + length > (chunks[chunk]?.rawLength ?? -1)) throw corruptData('piece lies outside of its chunk')
     pieces.push({ chunk, start, length })
   }
-  return { name, encoding, pieces }
+  return { name, encoding, pieces, chars }
+}
+
+const DIGITS = charMaskOfText('0123456789')
+const HEX_DIGITS = charMaskOfText('0123456789abcdef')
+
+/** The characters of the values of a column as far as its encoding tells them; undefined where it does not. */
+export function charsOfEncoding(encoding: ColumnEncoding): CharMask | undefined {
+  switch (encoding.kind) {
+    case 'offset':
+    case 'delta':
+    case 'float':
+    case 'time':
+      return DIGITS
+    case 'bytes': {
+      if (encoding.template === null) return undefined
+      const { literal } = encoding.template
+      return unionOfChars(charMaskOfBytes(literal, 0, literal.length), HEX_DIGITS)
+    }
+    case 'dictionary':
+      return undefined
+  }
 }
 
 function readEncoding(reader: ByteReader): ColumnEncoding {

@@ -3,6 +3,7 @@ import { dayOf } from '../base/ids.ts'
 import type { PruneExpr } from '../query/prune.ts'
 import type { BlockSummary } from './block.ts'
 import { COLUMN_SEQUENCE } from './block.ts'
+import type { BlockCache } from './block-cache.ts'
 import type { PruneFilterStats } from './block-prune.ts'
 import { pruneBlocks } from './block-prune.ts'
 import type { SearchRange } from './block-search.ts'
@@ -73,7 +74,7 @@ export async function planSearch(
     filters.push(...result.filters)
     for (const number of result.candidates) {
       candidates++
-      units.push(localUnit(store.shard, partition, result.summaries[number]!))
+      units.push(localUnit(store.shard, partition, result.summaries[number]!, cache.blocks))
     }
   }
   for (let from = 0; from < segments.length; from += SEGMENTS_AT_ONCE) {
@@ -111,8 +112,8 @@ async function planSegment(
   const units: SearchUnit[] = [...candidates].map((number) => ({
     ...ofBlock('segment', shard, summaries[number]!),
     async open(columns) {
-      const reader = await segment.openBlock(number, columns)
-      return { rows: storedRows(reader, meta.generation), bytesRead: reader.bytesRead }
+      const { block, bytesRead } = await segment.loadBlock(number, columns, cache.blocks)
+      return { rows: storedRows(block, meta.generation), bytesRead }
     },
   }))
   return { blocks: within.count(), units, filters }
@@ -137,12 +138,12 @@ function headUnit(shard: ShardId, tenant: TenantId, generation: number, part: He
   }
 }
 
-function localUnit(shard: ShardId, partition: DayPartition, summary: BlockSummary): SearchUnit {
+function localUnit(shard: ShardId, partition: DayPartition, summary: BlockSummary, blocks: BlockCache): SearchUnit {
   return {
     ...ofBlock('local', shard, summary),
     async open(columns) {
-      const reader = openLocalBlock(partition, summary, columns)
-      return { rows: storedRows(reader, summary.generation), bytesRead: reader.bytesRead }
+      const { block, bytesRead } = openLocalBlock(shard, partition, summary, columns, blocks)
+      return { rows: storedRows(block, summary.generation), bytesRead }
     },
   }
 }

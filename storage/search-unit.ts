@@ -1,6 +1,26 @@
+import type { CharMask } from '../base/char-mask.ts'
 import type { ShardId, TenantId } from '../base/ids.ts'
 import type { BlockSummary } from './block.ts'
+import { COLUMN_RECEIVED, COLUMN_ROW, COLUMN_SEQUENCE } from './block.ts'
 import type { RowSource } from './row-source.ts'
+
+/** What is known of the columns of a unit before they are read. */
+export interface ColumnDirectory {
+  readonly columnNames: readonly string[]
+  /** As in base/columns.ts. */
+  mayHold?(name: string, chars: CharMask): boolean
+}
+
+/** Columns to open a unit with: these, all (null), or those that it is worth to open. */
+export type ColumnChoice = readonly string[] | null | ((directory: ColumnDirectory) => readonly string[] | null)
+
+/** The columns chosen, and those of positions. */
+export function columnsToLoad(directory: ColumnDirectory, choice: ColumnChoice): readonly string[] {
+  const names = typeof choice === 'function' ? choice(directory) : choice
+  return names === null ? directory.columnNames : [...names, ...POSITIONS]
+}
+
+const POSITIONS = [COLUMN_SEQUENCE, COLUMN_ROW, COLUMN_RECEIVED]
 
 /**
  * One piece of a shard that a query looks at whole: a part of a head, a block on this node's disk, or a block of a published segment. It is
@@ -19,8 +39,8 @@ export interface SearchUnit {
   readonly columnNames: readonly string[]
   /** Undefined for a part of a head. */
   readonly summary: BlockSummary | undefined
-  /** The rows with the columns named, and maybe more; null asks for all. The three columns of positions always come along. */
-  open(columns: readonly string[] | null): Promise<OpenUnit>
+  /** The rows with the columns chosen, and maybe more. The three columns of positions always come along. */
+  open(columns: ColumnChoice): Promise<OpenUnit>
 }
 
 export interface OpenUnit {

@@ -3,10 +3,14 @@ import { corruptData } from '../base/bytes.ts'
 import { checksum } from '../base/checksum.ts'
 import type { BlockReader } from './block.ts'
 import { COLUMN_RECEIVED, COLUMN_ROW, COLUMN_SEQUENCE } from './block.ts'
+import { BlockCache } from './block-cache.ts'
+import type { BlockHeader } from './block-header.ts'
 import { readBlockHeader } from './block-header.ts'
 import type { BlockIndex } from './block-index.ts'
-import { columnRanges, openBlock, openBlockFromRanges } from './block-reader.ts'
+import { columnRanges, LoadedBlock, openBlock, openBlockFromRanges } from './block-reader.ts'
 import type { ObjectStore } from './object-store/object-store.ts'
+import type { ColumnChoice } from './search-unit.ts'
+import { columnsToLoad } from './search-unit.ts'
 import type { SegmentMeta } from './segment.ts'
 import { ChunkedRegion } from './segment-chunks.ts'
 import { decodeDirectory, type SegmentBlock, type SegmentDirectory } from './segment-directory.ts'
@@ -16,6 +20,7 @@ import { inflate } from './zstd.ts'
 
 /** Memory of open segments of one worker; about 200 segments of 256 blocks. */
 const CACHE_BYTES_MAX_DEFAULT = 64 * 1024 * 1024
+const BLOCKS_BYTES_MAX_DEFAULT = 64 * 1024 * 1024
 /** What a block and a run of terms weigh in memory, about. */
 const BLOCK_MEMORY_BYTES = 900
 const RUN_MEMORY_BYTES = 150
@@ -61,6 +66,26 @@ export class SegmentReader {
       bytes: await this.#read(block, start, end),
     }))
     return openBlockFromRanges(header, await Promise.all(ranges))
+  }
+
+  /** The block with the columns chosen, the times of its rows and their positions; reads what `cache` does not have of them. */
+  async loadBlock(
+    number: number,
+    columns: ColumnChoice,
+    cache: BlockCache,
+  ): Promise<{ readonly block: LoadedBlock; readonly bytesRead: number }> {
+    const place = this.#block(number)
+    const key = `${this.meta.key}#${number}`
+    let header: BlockHeader | undefined
+    if (!cache.has(key)) header = readBlockHeader(await this.#read(place, 0, place.headerLength))
+    const block = cache.get(key, (onGrow) => new LoadedBlock(present(header, 'header of a new block'), onGrow))
+    const missing = block.missing(columnsToLoad(block, columns))
+    if (missing.length === 0) return { block, bytesRead: 0 }
+    const ranges = await Promise.all(
+      missing.map(async ({ start, end }) => ({ start, bytes: await this.#read(place, start, end) })),
+    )
+    block.load(ranges)
+    return { block, bytesRead: ranges.reduce((sum, range) => sum + range.bytes.length, 0) }
   }
 
   /** The whole block as it was encoded. */
@@ -113,14 +138,21 @@ export function openSegment(store: ObjectStore, meta: SegmentMeta, cache: Segmen
 /** Open segments of one worker: an LRU bounded by bytes. A reader that fell out goes on working for whoever holds it. */
 export class SegmentCache {
   readonly store: ObjectStore
+  /** Blocks of the worker's queries, those of its own disk too. */
+  readonly blocks: BlockCache
   readonly #bytesMax: number
   /** In order of last use, oldest first. */
   readonly #open = new Map<string, SegmentReader>()
   readonly #opening = new Map<string, Promise<SegmentReader>>()
   #bytes = 0
 
-  constructor(store: ObjectStore, bytesMax = CACHE_BYTES_MAX_DEFAULT) {
+  constructor(
+    store: ObjectStore,
+    bytesMax = CACHE_BYTES_MAX_DEFAULT,
+    blocks = new BlockCache(BLOCKS_BYTES_MAX_DEFAULT),
+  ) {
     this.store = store
+    this.blocks = blocks
     this.#bytesMax = bytesMax
   }
 

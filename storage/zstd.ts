@@ -6,6 +6,9 @@ import { WeirError } from '../base/errors.ts'
 /** Level 1 takes about 1.5 ms for this much; more goes to the thread pool, so that no slice of this thread grows long (T2). */
 const SYNC_BYTES_MAX = 512 * 1024
 
+/** The smallest that zlib takes. */
+const OUTPUT_BYTES_MIN = 64
+
 const compressInPool = promisify(zstdCompress)
 
 function optionsOf(level: number) {
@@ -31,7 +34,11 @@ export async function compressLater(bytes: Uint8Array, level: number): Promise<U
 export function inflate(bytes: Uint8Array, length: number): Uint8Array {
   let inflated: Uint8Array
   try {
-    inflated = zstdDecompressSync(bytes, { maxOutputLength: Math.max(1, length) })
+    // One piece of output of the right size saves a quarter of the time that a list of small ones takes.
+    const chunkSize = Math.max(OUTPUT_BYTES_MIN, length)
+    const out = zstdDecompressSync(bytes, { maxOutputLength: Math.max(1, length), chunkSize })
+    // Loops over columns shall see one kind of array.
+    inflated = new Uint8Array(out.buffer, out.byteOffset, out.length)
   } catch (error) {
     throw new WeirError('corrupt_data', 'compressed bytes do not inflate', { bytes: bytes.length }, { cause: error })
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { CHARS_ANY } from '../../../base/char-mask.ts'
 import { checksum } from '../../../base/checksum.ts'
 import { systemClock } from '../../../base/clock.ts'
 import type { Column, ColumnSource } from '../../../base/columns.ts'
@@ -181,7 +182,7 @@ test('hostile pieces of a column give corrupt_data or a well-formed column, neve
             else piece.set(replacement.subarray(0, piece.length))
           }
           try {
-            const column = decodeColumn({ name, encoding, pieces: [] }, bytes, cells.length)
+            const column = decodeColumn({ name, encoding, pieces: [], chars: CHARS_ANY }, bytes, cells.length)
             for (let row = 0; row < cells.length; row++) valueText(column, row)
           } catch (error) {
             if (!isCorrupt(error)) throw error
