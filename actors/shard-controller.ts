@@ -20,6 +20,13 @@ const RELIEVE_AT = 0.5
 const ALARM_AT = 0.7
 const ALARM_EVERY_MS = 60_000
 
+/** Frames of a lane that were in the journal at the start and have to be applied again: those behind `after`, up to `through`. */
+export interface Replay {
+  readonly lane: LaneId
+  readonly after: number
+  readonly through: number
+}
+
 export interface ShardControllerOptions {
   readonly shardCount: number
   readonly laneCount: number
@@ -63,8 +70,8 @@ export class ShardController implements Actor<ShardControllerMessage> {
     }
   }
 
-  /** Opens every shard on its worker, then lets the lanes be read from the lowest position that any of them needs. */
-  async openAll(): Promise<void> {
+  /** Opens every shard on its worker, then lets the lanes be read from the lowest position that any of them needs. Returns what is being replayed. */
+  async openAll(): Promise<readonly Replay[]> {
     const { shardCount, hosts, laneReaders, laneCount, clock } = this.#options
     const lanes = await Promise.all(laneReaders.map((_, lane) => this.#options.journal.state(lane as LaneId)))
     const shards = Array.from({ length: shardCount }, (_, shard) => shard as ShardId)
@@ -82,20 +89,22 @@ export class ShardController implements Actor<ShardControllerMessage> {
         return host.ask(message, { deadlineMs: OPEN_DEADLINE_MS })
       }),
     )
-    await Promise.all(
-      laneReaders.map((reader, lane) => {
+    const replays = await Promise.all(
+      laneReaders.map(async (reader, lane) => {
         const lowest = opened
           .flat()
           .filter((shard) => shard.lane === lane)
           .map((shard) => shard.replayFrom)
           .reduce(lowerOf)
         const after = this.#readFrom(lane as LaneId, lowest, lanes[lane]!)
-        return reader.ask({ kind: 'startReading', after }, { deadlineMs: OPEN_DEADLINE_MS })
+        await reader.ask({ kind: 'startReading', after }, { deadlineMs: OPEN_DEADLINE_MS })
+        return { lane: lane as LaneId, after: after.sequence, through: lanes[lane]!.lastSequence }
       }),
     )
     this.#looking = clock.every(LOOK_EVERY_MS, () => {
       for (let lane = 0; lane < laneCount; lane++) void this.#look(lane as LaneId)
     })
+    return replays.filter(({ after, through }) => after < through)
   }
 
   /** Stops reading; publishes what can be published, so that the next start has little to replay; closes the shards. */

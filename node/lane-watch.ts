@@ -1,33 +1,42 @@
 import type { Clock } from '../base/clock.ts'
 import type { LaneId, Position } from '../base/ids.ts'
 import type { Journal, LaneState } from '../cluster/journal.ts'
+import type { NodeStatus } from './node-status.ts'
 
 const PERIOD_MS = 1000
 
+export interface LaneWatchParts {
+  readonly journal: Journal
+  readonly clock: Clock
+  readonly status: NodeStatus
+  readonly tell: (lane: LaneId, state: LaneState, through: number, behindMs: number) => void
+}
+
 /**
- * Tells once a second how full a lane is and how far its reader is behind it. `behindMs` is how long the reader has not caught up with what was
- * appended; 0 while it has.
+ * Tells once a second how full a lane is and how far its reader is behind it: for metrics, and for the status that queries look at (Q2). A reader
+ * is behind for as long as it has not reached what was the journal's end when it was last caught up.
  */
 export function watchLane(
   lane: LaneId,
-  journal: Journal,
-  clock: Clock,
-  tell: (lane: LaneId, state: LaneState, through: number, behindMs: number) => void,
+  parts: LaneWatchParts,
 ): { readonly onRun: (run: { readonly through: Position }) => void } {
-  let through = 0
+  const { journal, clock, status, tell } = parts
+  let endSeen = 0
   let caughtUpMs = clock.monotonicMs()
   clock.every(PERIOD_MS, async () => {
     try {
       const state = await journal.state(lane)
-      if (through >= state.lastSequence) caughtUpMs = clock.monotonicMs()
-      tell(lane, state, through, clock.monotonicMs() - caughtUpMs)
+      const through = status.appliedThrough(lane)
+      if (through >= endSeen) {
+        caughtUpMs = clock.monotonicMs()
+        endSeen = state.lastSequence
+      }
+      const behindMs = clock.monotonicMs() - caughtUpMs
+      status.laneBehind(lane, behindMs)
+      tell(lane, state, through, behindMs)
     } catch {
       // The journal is closing: there is nothing to tell any more.
     }
   })
-  return {
-    onRun(run) {
-      through = run.through.sequence
-    },
-  }
+  return { onRun: ({ through }) => status.laneApplied(lane, through.sequence) }
 }

@@ -1,32 +1,71 @@
+import type { LaneId } from '../base/ids.ts'
+
 /** The state of the node as all its threads see it: a few words of shared memory. */
 const SLOT_OPENED = 0
 const SLOT_DRAINING = 1
+const SLOT_LANES = 2
+/** Of a lane: the last sequence that is applied, and for how long the reader has been behind, ms. */
+const SLOTS_PER_LANE = 2
 
 export class NodeStatus {
   readonly shared: SharedArrayBuffer
-  readonly #slots: Int32Array
+  readonly #slots: BigInt64Array
+  readonly #laneCount: number
 
-  constructor(shared = new SharedArrayBuffer(8)) {
+  private constructor(shared: SharedArrayBuffer) {
     this.shared = shared
-    this.#slots = new Int32Array(shared)
+    this.#slots = new BigInt64Array(shared)
+    this.#laneCount = (this.#slots.length - SLOT_LANES) / SLOTS_PER_LANE
+  }
+
+  static create(laneCount: number): NodeStatus {
+    return new NodeStatus(new SharedArrayBuffer(8 * (SLOT_LANES + laneCount * SLOTS_PER_LANE)))
+  }
+
+  /** The same status on another thread. */
+  static share(shared: SharedArrayBuffer): NodeStatus {
+    return new NodeStatus(shared)
   }
 
   shardsAreOpen(): void {
-    Atomics.store(this.#slots, SLOT_OPENED, 1)
+    Atomics.store(this.#slots, SLOT_OPENED, 1n)
   }
 
   beginDraining(): void {
-    Atomics.store(this.#slots, SLOT_DRAINING, 1)
+    Atomics.store(this.#slots, SLOT_DRAINING, 1n)
   }
 
   get isDraining(): boolean {
-    return Atomics.load(this.#slots, SLOT_DRAINING) === 1
+    return Atomics.load(this.#slots, SLOT_DRAINING) === 1n
+  }
+
+  /** Written by the one thread that reads the lane. */
+  laneApplied(lane: LaneId, sequence: number): void {
+    Atomics.store(this.#slots, SLOT_LANES + lane * SLOTS_PER_LANE, BigInt(sequence))
+  }
+
+  laneBehind(lane: LaneId, behindMs: number): void {
+    Atomics.store(this.#slots, SLOT_LANES + lane * SLOTS_PER_LANE + 1, BigInt(Math.round(behindMs)))
+  }
+
+  /** The last sequence of the lane that is applied on this node. */
+  appliedThrough(lane: LaneId): number {
+    return Number(Atomics.load(this.#slots, SLOT_LANES + lane * SLOTS_PER_LANE))
+  }
+
+  /** For how long some lane has been read later than it was written, ms; 0 when all are caught up. */
+  behindMs(): number {
+    let behind = 0
+    for (let lane = 0; lane < this.#laneCount; lane++) {
+      behind = Math.max(behind, Number(Atomics.load(this.#slots, SLOT_LANES + lane * SLOTS_PER_LANE + 1)))
+    }
+    return behind
   }
 
   /** Why the node is not ready; empty when it is. */
   notReadyReasons(): string[] {
     const reasons: string[] = []
-    if (Atomics.load(this.#slots, SLOT_OPENED) === 0) reasons.push('shards are being opened and the journal replayed')
+    if (Atomics.load(this.#slots, SLOT_OPENED) === 0n) reasons.push('shards are being opened and the journal replayed')
     if (this.isDraining) reasons.push('the node is draining')
     return reasons
   }

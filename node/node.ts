@@ -3,8 +3,10 @@ import type { ThreadMessage } from '../actors/messages/control.ts'
 import type { LaneReaderMessage, ShardControllerMessage, ShardHostMessage } from '../actors/messages/shard.ts'
 import { ActorSystem } from '../actors/runtime/actor-system.ts'
 import { WorkerMesh } from '../actors/runtime/worker-host.ts'
+import type { Replay } from '../actors/shard-controller.ts'
 import { ShardController } from '../actors/shard-controller.ts'
 import { ThreadKeeper } from '../actors/thread-keeper.ts'
+import type { Clock } from '../base/clock.ts'
 import { systemClock } from '../base/clock.ts'
 import { asWeirError } from '../base/errors.ts'
 import { createLogger } from '../base/logger.ts'
@@ -28,6 +30,7 @@ import type { WorkerReady, WorkerSeedData } from './worker.ts'
 
 const WORKER_START_TIMEOUT_MS = 60_000
 /** Kept of the drain for closing what is below the shards. */
+const REPLAY_POLL_MS = 10
 const CLOSE_RESERVE_MS = 1000
 /** Objects that live for one frame or query stay out of the old generation. */
 const YOUNG_GENERATION_MB = 24
@@ -75,7 +78,7 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     const metrics = new Metrics()
     const stopWatching = watchProcess(metrics, 'main', true)
     lifecycle.onStop('process metrics', async () => stopWatching())
-    const status = new NodeStatus()
+    const status = NodeStatus.create(settings['journal.lanes'])
     const system = new ActorSystem({
       name: 'main',
       clock,
@@ -141,17 +144,17 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
       ),
     })
     system.spawn<ShardControllerMessage>('controller', () => controller, { mailboxMax: 1024, overflow: 'dropNewest' })
-    await controller.openAll()
+    const replays = await controller.openAll()
     lifecycle.onStop('shards', (deadline) => controller.drain(Math.max(0, deadline.remainingMs - CLOSE_RESERVE_MS)))
     lifecycle.onStop('admission', async () => {
       status.beginDraining()
       const threads = workers.map((name) => system.ref<ThreadMessage>(`${name}/thread`))
       await Promise.allSettled(threads.map((thread) => thread.ask({ kind: 'stopAdmitting' }, { deadlineMs: 1000 })))
     })
+    for (const replay of replays) await replayed(replay, status, clock)
     status.shardsAreOpen()
     if (settings.demo) {
-      const { startDemo } = await import('./demo/demo.ts')
-      const demo = startDemo(first.url, clock, logger)
+      const demo = startDemo(first.url, clock, logger, settings['auth.adminKey'] ?? newAdminKey)
       lifecycle.onStop('demo', async () => demo.stop())
     }
     announce(config, version, first.url, newAdminKey)
@@ -162,6 +165,11 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     return lifecycle.stop(EXIT_FAILED, 'the start failed')
   }
   return lifecycle.ended
+}
+
+/** Waits until all that the journal held at the start is searchable: a node that says it is ready answers in full. */
+async function replayed({ lane, through }: Replay, status: NodeStatus, clock: Clock): Promise<void> {
+  while (status.appliedThrough(lane) < through && !status.isDraining) await clock.sleep(REPLAY_POLL_MS)
 }
 
 /** Standard output carries this one line for programs; standard error greets people. */

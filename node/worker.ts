@@ -92,7 +92,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   const metrics = new Metrics()
   const hooks = metricHooks(metrics)
   const stopWatching = watchProcess(metrics, side.name, false)
-  const status = new NodeStatus(seed.status)
+  const status = NodeStatus.share(seed.status)
   const workers = settings.workers
   const laneCount = settings['journal.lanes']
   const shardCount = settings.shards
@@ -190,7 +190,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   for (let lane = 0; lane < laneCount; lane++) {
     if (lane % workers !== index) continue
     const addresses = hosts.map((ref, worker) => ({ ref, isLocal: worker === index }))
-    const watched = watchLane(lane as LaneId, journal, clock, hooks.lane)
+    const watched = watchLane(lane as LaneId, { journal, clock, status, tell: hooks.lane })
     system.spawn<LaneReaderMessage>(
       `lane-reader-${lane}`,
       (context) =>
@@ -264,6 +264,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     shardCount,
     clock,
     groupsMax: settings['limits.aggregateGroups'],
+    behindMs: () => status.behindMs(),
     onAnswered: hooks.answered,
   })
 

@@ -1,0 +1,65 @@
+import { FIELD_SERVICE } from '../base/columns.ts'
+import { shardOf } from '../base/hash.ts'
+import type { ShardId, TenantId } from '../base/ids.ts'
+import type { Filter } from '../query/ast.ts'
+import { normalisedLevel } from '../query/fields.ts'
+import { timeBoundsOf } from '../query/prune.ts'
+import type { LeafScope } from './messages/leaf.ts'
+import type { QueryBase } from './messages/search.ts'
+
+/** ANDs the narrowing parameters of a request to its filter. */
+export function narrowed(filter: Filter, request: Pick<QueryBase, 'service' | 'level' | 'host' | 'traceId'>): Filter {
+  const parts: Filter[] = [filter]
+  for (const field of ['service', 'level', 'host', 'traceId'] as const) {
+    const text = request[field]
+    if (text !== undefined) parts.push(fieldIs(field, field === 'level' ? normalisedLevel(text) : text))
+  }
+  const real = parts.filter((part) => part.kind !== 'all').flatMap((part) => (part.kind === 'and' ? part.of : [part]))
+  if (real.length === 0) return { kind: 'all' }
+  return real.length === 1 ? real[0]! : { kind: 'and', of: real }
+}
+
+export function fieldIs(field: string, text: string): Filter {
+  return text === '' ? { kind: 'all' } : { kind: 'field', field, match: { kind: 'equal', text, number: null } }
+}
+
+/** The scope with its range cut down to the times that its filter lets pass; half-open, as ranges are. */
+export function withinBounds(scope: Omit<LeafScope, 'shards'>): Omit<LeafScope, 'shards'> {
+  const bounds = timeBoundsOf(scope.filter)
+  const fromMs = Math.max(scope.range.fromMs, bounds.fromMs)
+  const toMs = Math.max(fromMs, Math.min(scope.range.toMs, bounds.toMs + 1))
+  return { ...scope, range: { fromMs, toMs } }
+}
+
+/** The shards that may hold matches: those of the services that the filter demands, else all. */
+export function shardsOf(tenant: TenantId, filter: Filter, shardCount: number): ShardId[] {
+  const services = servicesOf(filter)
+  if (services === undefined) return Array.from({ length: shardCount }, (_, shard) => shard as ShardId)
+  return [...new Set([...services].map((service) => shardOf(tenant, service, 0, shardCount) as ShardId))]
+}
+
+function servicesOf(filter: Filter): Set<string> | undefined {
+  switch (filter.kind) {
+    case 'field':
+      return filter.field === FIELD_SERVICE && filter.match.kind === 'equal' && isExactText(filter.match)
+        ? new Set([filter.match.text])
+        : undefined
+    case 'and': {
+      const known = filter.of.map(servicesOf).filter((services) => services !== undefined)
+      return known.sort((a, b) => a.size - b.size)[0]
+    }
+    case 'or': {
+      const all = filter.of.map(servicesOf)
+      return all.every((services) => services !== undefined)
+        ? new Set(all.flatMap((services) => [...services]))
+        : undefined
+    }
+    default:
+      return undefined
+  }
+}
+
+/** False for texts that are equal to values of other spellings: 5 and 5.0, true and TRUE; and to null. */
+function isExactText({ text, number }: { readonly text: string; readonly number: number | null }): boolean {
+  return number === null && !/^(?:true|false|null)$/i.test(text)
+}
