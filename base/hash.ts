@@ -59,7 +59,7 @@ export function valueSeed(field: string): number {
 }
 
 /** ASCII upper-case letters to lower-case; every other byte to itself. */
-export const ASCII_LOWER = Uint8Array.from({ length: 256 }, (_, byte) => (byte >= 65 && byte <= 90 ? byte + 32 : byte))
+const ASCII_LOWER = Uint8Array.from({ length: 256 }, (_, byte) => (byte >= 65 && byte <= 90 ? byte + 32 : byte))
 
 /**
  * Hash of the pair (field, value): ASCII case is folded, so that comparisons that ignore it (levels, booleans) may use it too.

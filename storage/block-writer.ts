@@ -9,7 +9,6 @@ import type { BlockSummary, EncodedBlock } from './block.ts'
 import { COLUMN_RECEIVED, COLUMN_ROW, COLUMN_SEQUENCE } from './block.ts'
 import type { BlockChunk, BlockIdentity } from './block-header.ts'
 import { CHUNK_PLAIN, CHUNK_ZSTD, encodeBlockHeader } from './block-header.ts'
-import { buildBloom } from './bloom.ts'
 import type { EncodedColumn } from './column-codecs.ts'
 import { encodeColumn, encodeTimes } from './column-codecs.ts'
 import type { ColumnLayout, PieceRef } from './column-layout.ts'
@@ -96,8 +95,8 @@ export class BlockWriter {
       [COLUMN_ROW, row],
       [COLUMN_RECEIVED, received],
     ] as const)
-    const bloom = buildBloom(this.#tokens.hashes())
       this.#addEncoded(name, encodeColumn({ kind: 'integer', name, values }, this.rowCount), CHARS_NONE)
+    const bloom = this.#tokens.bloom()
     const words = this.#tokens.words()
     const otherTokens = this.#tokens.shapes()
     for (const path of this.#tokens.overflowPaths) {

@@ -17,25 +17,25 @@ const BITS_PER_HASH = 12
 const MAGIC = 0x42
 const VERSION = 1
 
-/** A filter that holds all of `hashes` (distinct). */
-export function buildBloom(hashes: Int32Array): Uint8Array {
-  const wanted = Math.round(Math.log2(Math.max(1, hashes.length) * BITS_PER_HASH))
+/** A filter of the size for `hashCount` hashes, and empty. The kernel sets the bits of a block's (storage/kernel/bloom.as). */
+export function newBloom(hashCount: number): Uint8Array {
+  const wanted = Math.round(Math.log2(Math.max(1, hashCount) * BITS_PER_HASH))
   const log2Bits = Math.min(BLOOM_LOG2_BITS_MAX, Math.max(BLOOM_LOG2_BITS_MIN, wanted))
   const bloom = new Uint8Array(BLOOM_HEADER_BYTES + 2 ** (log2Bits - 3))
   bloom[0] = MAGIC
   bloom[1] = VERSION
   bloom[2] = log2Bits
+  return bloom
+}
+
+/** A filter that holds all of `hashes` (distinct): in plain TypeScript what the kernel does, which tests compare with it. */
+export function buildBloom(hashes: Int32Array): Uint8Array {
+  const bloom = newBloom(hashes.length)
   const bits = bloom.subarray(BLOOM_HEADER_BYTES)
-  const mask = 2 ** log2Bits - 1
-  for (let i = 0; i < hashes.length; i++) {
-    // Inlined from bloomProbes: 65,000 hashes a block.
-    let position = mix32(hashes[i]!)
-    const step = mix32(position ^ STEP_SALT) | 1
-    for (let probe = 0; probe < BLOOM_PROBES; probe++) {
-      const bit = position & mask
-      bits[bit >>> 3]! |= 1 << (bit & 7)
-      position = (position + step) | 0
-    }
+  const probes = new Uint32Array(BLOOM_PROBES)
+  for (const hash of hashes) {
+    bloomProbes(bloomLog2Bits(bloom), hash, probes)
+    for (const bit of probes) bits[bit >>> 3]! |= 1 << (bit & 7)
   }
   return bloom
 }
