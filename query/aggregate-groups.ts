@@ -16,7 +16,7 @@ import { timestampText } from './row-time.ts'
 export type Cell = string | number | boolean | null
 
 /** The value that stands for a field's value in a group and in a table. */
-function cellOf(type: number, text: string): Cell {
+export function cellOf(type: number, text: string): Cell {
   switch (type) {
     case VALUE_ABSENT:
     case VALUE_NULL:

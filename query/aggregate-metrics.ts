@@ -13,6 +13,8 @@ import { QuantileSketch, type QuantileSketchState } from './sketch-quantile.ts'
 export interface Accumulator {
   /** Takes `rows`; row rows[i] belongs to group groups[i]. */
   add(source: ColumnSource, rows: Uint32Array, groups: Uint32Array): void
+  /** Takes so many rows of a group; only where nothing but their number matters. */
+  addCount?(group: number, rows: number): void
   stateOf(group: number): unknown
   merge(group: number, state: unknown): void
   resultOf(group: number): Cell
@@ -65,6 +67,9 @@ function countRows(): Accumulator {
     add(_source, rows, groups) {
       const values = counts.reach(highest(groups))
       for (let i = 0; i < rows.length; i++) values[groups[i]!]!++
+    },
+    addCount(group, rows) {
+      counts.reach(group)[group]! += rows
     },
     stateOf: (group) => counts.at(group),
     merge(group, state) {

@@ -2,6 +2,7 @@ import type { Bitmap } from '../base/bitmap.ts'
 import type { ColumnSource } from '../base/columns.ts'
 import { type Cell, Groups } from './aggregate-groups.ts'
 import { accumulatorOf } from './aggregate-metrics.ts'
+import { tallyRows } from './aggregate-tally.ts'
 import type { GroupKey, Metric } from './ast.ts'
 
 export interface AggregationSpec {
@@ -45,8 +46,13 @@ export interface Aggregation {
 export function createAggregation(spec: AggregationSpec): Aggregation {
   const groups = new Groups(spec.by, spec.groupsMax)
   const accumulators = spec.metrics.map(accumulatorOf)
+  const countsOnly = accumulators.every((accumulator) => accumulator.addCount !== undefined)
+  const count = (group: number, rows: number) => {
+    for (const accumulator of accumulators) accumulator.addCount!(group, rows)
+  }
   return {
     add(source, rows) {
+      if (rows.isEmpty() || (countsOnly && tallyRows(source, rows, groups, count))) return
       const list = rows.toArray()
       if (list.length === 0) return
       const assigned = groups.assign(source, list)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { Bitmap } from '../../../base/bitmap.ts'
+import type { ColumnSource } from '../../../base/columns.ts'
 import { type AggregationSpec, createAggregation, mergePartials } from '../../../query/aggregate.ts'
 import { histogramOf, histogramSpec } from '../../../query/aggregate-histogram.ts'
 import type { GroupKey, Metric } from '../../../query/ast.ts'
@@ -35,6 +36,33 @@ function aggregate(
 }
 
 describe('an aggregation', () => {
+  it('counts rows that are in order of time as it counts any rows', () => {
+    const row = fc.record({ timeMs: fc.nat(60), s: fc.constantFrom('a', 'b', '5', null, undefined), on: fc.boolean() })
+    const keys = fc.constantFrom([], [bucket], [field('s')], [field('s'), bucket], [bucket, field('s')])
+    fc.assert(
+      fc.property(fc.array(row, { maxLength: 100 }), keys, fc.boolean(), (rows, by, all) => {
+        const ordered = rows.toSorted((a, b) => a.timeMs - b.timeMs)
+        const records = ordered.map(({ timeMs, s }) => flatRecord(timeMs, s === undefined ? {} : { s }))
+        const wanted = new Bitmap(rows.length)
+        ordered.forEach(({ on }, i) => {
+          if (on || all) wanted.add(i)
+        })
+        const source = columnSourceOf(records)
+        const count = (of: ColumnSource) => {
+          const aggregation = createAggregation({ metrics: [metric('count')], by, groupsMax: 100 })
+          aggregation.add(of, wanted)
+          return aggregation.finish().rows
+        }
+        // A sketch of values needs each row's group.
+        const plain = createAggregation({ metrics: [metric('count'), metric('uniq', 's')], by, groupsMax: 100 })
+        plain.add(source, wanted)
+        const expected = plain.finish().rows.map(({ uniq_s: _, ...rest }) => rest)
+        assert.deepEqual(count({ ...source, isOrderedByTime: true, column: (name) => source.column(name) }), expected)
+        assert.deepEqual(count(source), expected)
+      }),
+    )
+  })
+
   it('equals counting by hand, whatever the columns and however the rows are dealt out', () => {
     const record = fc
       .record({
