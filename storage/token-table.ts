@@ -3,9 +3,11 @@ import { hashBytes, sealed } from '../base/hash.ts'
 import { foldTokenBytes, isWord, WORD_LENGTH_MAX, WORD_LENGTH_MIN } from '../base/tokenizer.ts'
 import { BLOOM_HEADER_BYTES, bloomLog2Bits, newBloom } from './bloom.ts'
 import {
+  BATCH_BYTES,
   BlockKernel,
   CLASS,
   FLAGS,
+  HASHES_LOG2,
   KERNEL_BYTES_KEPT_MAX,
   NEAR_ONE,
   NEAR_TWO,
@@ -22,11 +24,7 @@ import { CLASS_OF_FOLDED, NEAR_LENGTHS, PAIR_COUNT, TokenShapes } from './token-
 /** More distinct words than this in a block are ids or noise; such a block is always scanned. */
 export const BLOCK_WORDS_MAX = WORDS_MAX
 
-/** Text that the kernel looks at in one call, unless one value is longer: what lies in the processor's nearer caches. */
-const BATCH_BYTES = 32 * 1024
 const INTEGERS_MAX = BATCH_BYTES / 8
-/** Size of the set of hashes to begin with; it keeps what a block before made it grow to. */
-const HASHES_LOG2 = 14
 
 /** The values to take: value i is bytes[offsets[i], offsets[i + 1]), of type types[i]. One value follows the other. */
 export interface Values {
@@ -167,7 +165,6 @@ function batchEnd(offsets: Uint32Array, from: number, limit: number): number {
 
 function newKernel(): BlockKernel {
   const kernel = new BlockKernel()
-  kernel.call.arrange(BATCH_BYTES, HASHES_LOG2)
   kernel.u8.set(CLASS_OF_FOLDED, CLASS)
   return kernel
 }

@@ -13,6 +13,9 @@ export const PAIRS = 0x46200
 export const NEAR_ONE = 0x46800
 export const NEAR_TWO = 0x46840
 export const FLAGS = 0x46880
+export const HEX_PLACES = 0x46900
+export const HEX_FIXED = 0x46980
+export const HEX_LITERAL = 0x46a00
 const WORD_COUNT = 0x468c0
 const WORDS_OVERFLOW = 0x468c4
 const HASH_COUNT = 0x468c8
@@ -21,6 +24,11 @@ export const ROWS_MAX = 8192
 export const OFFSETS = 0x47000
 export const TYPES = 0x50000
 export const TEXT = 0x5b000
+
+/** Text that the kernel looks at in one call, unless one value is longer: what lies in the processor's nearer caches. */
+export const BATCH_BYTES = 32 * 1024
+/** Size of the set of hashes to begin with; it keeps what a block before made it grow to. */
+export const HASHES_LOG2 = 14
 
 const PAGE_BYTES = 64 * 1024
 const PAGES = 16
@@ -38,7 +46,7 @@ declare const WebAssembly: {
   readonly Instance: new (module: object, imports: object) => { readonly exports: object }
 }
 
-/** The kernel's functions; tokens.as, hashes.as and bloom.as say what they do. Addresses are int32. */
+/** The kernel's functions; the parts in .as files say what they do. Addresses are int32. */
 interface KernelExports {
   init(): void
   arrange(textBytes: number, log2: number): void
@@ -51,6 +59,8 @@ interface KernelExports {
   addHash(hash: number): void
   hashes(): number
   bloom(log2Bits: number): number
+  packHex(count: number, length: number, placeCount: number, fixedCount: number): number
+  packedAt(): number
 }
 
 let kernelModule: object | undefined
@@ -70,6 +80,7 @@ export class BlockKernel {
     const { exports } = new WebAssembly.Instance(kernelModule, { env: { memory: this.#memory } })
     this.call = exports as KernelExports
     this.call.init()
+    this.call.arrange(BATCH_BYTES, HASHES_LOG2)
   }
 
   get byteLength(): number {
