@@ -73,6 +73,7 @@ export class QueryCoordinator {
       const scope = { tenant: request.tenant, filter: narrowed(filter, request), range }
       if (pipes.length > 0) return this.#searchPiped(request, scope, pipes, startedMs, signal)
       const wanted = limit * page
+      const counted = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)
       const answers = await this.#scatter.ask(scope, request.timeoutMs, signal, (own) => ({
         kind: 'findRows' as const,
         scope: own,
@@ -80,6 +81,7 @@ export class QueryCoordinator {
         limit: wanted + 1,
         after: cursor?.after,
         countMax: countMaxOf(request),
+        ...(request.total === 'upToLimit' ? { counted } : {}),
         fields,
         original: false,
       }))

@@ -10,6 +10,7 @@ import { compileFilter } from '../query/filter.ts'
 import { columnsNeededBy } from '../query/needed-columns.ts'
 import { pruneOf } from '../query/prune.ts'
 import { originalJson, recordJson } from '../query/record-json.ts'
+import type { ActivePlans } from '../storage/active-plans.ts'
 import type { FoundRow, UnitMatches } from '../storage/block-search.ts'
 import { matchUnit, SearchPace, searchRows } from '../storage/block-search.ts'
 import type { RecordKey } from '../storage/record-id.ts'
@@ -43,6 +44,7 @@ import type { HostedShard } from './shard-host.ts'
 export interface QueryLeafOptions {
   readonly shards: ReadonlyMap<ShardId, HostedShard>
   readonly cache: SegmentCache
+  readonly plans: ActivePlans
   readonly clock: Clock
   readonly logger: Logger
   /** Queries that run at once on this worker; the rest wait their turn. */
@@ -121,6 +123,7 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
     const endsMs = clock.monotonicMs() + reply.remainingMs
     reply.settleWith(async (signal) => {
       await this.#turn(signal)
+      const ended = this.#options.plans.begin(clock.monotonicMs())
       try {
         return await work(signal, answerBudgetMs(endsMs - clock.monotonicMs()))
       } finally {
@@ -198,9 +201,19 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
 
   async #findRows(message: FindRows, signal: AbortSignal, remainingMs: number): Promise<LeafRows> {
     const { scope, order, limit, after, countMax } = message
+    const counted = message.counted === undefined ? undefined : new Int32Array(message.counted)
     const search = await this.#begin(scope, signal, remainingMs)
-    const query = { filter: scope.filter, compiled: search.compiled, range: scope.range, order, limit, after, countMax }
-    const columns = columnsNeededBy(scope.filter)
+    const query = {
+      filter: scope.filter,
+      compiled: search.compiled,
+      range: scope.range,
+      order,
+      limit,
+      after,
+      countMax,
+      counted,
+    }
+    const columns = { filter: columnsNeededBy(scope.filter) }
     const found = await searchRows(search.units, query, columns, search.pace)
     if (!found.isComplete) allMissing(search, TIME_IS_UP)
     const rows = await printRows(found.rows, message.fields, message.original, search.pace)
@@ -221,7 +234,10 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
     order: SortOrder = 'desc',
   ): Promise<R & { readonly report: LeafReport }> {
     const search = await this.#begin(scope, signal, remainingMs)
-    const filterColumns = columnsNeededBy(scope.filter)
+    const columns = {
+      filter: columnsNeededBy(scope.filter),
+      matches: (directory: ColumnDirectory) => fold.columns(directory.columnNames),
+    }
     const units = search.units.toSorted((a, b) => (order === 'desc' ? b.maxMs - a.maxMs : a.minMs - b.minMs))
     for (const unit of units) {
       if (await search.pace.isOver()) {
@@ -229,9 +245,6 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
         break
       }
       if (fold.needs?.(unit.minMs, unit.maxMs) === false) continue
-      const wanted = fold.columns(unit.columnNames)
-      const columns =
-        wanted === null ? null : (directory: ColumnDirectory) => [...new Set([...filterColumns(directory), ...wanted])]
       const found = await matchUnit(unit, search.compiled, columns, scope.range, search.pace)
       if (found !== undefined) fold.add(found)
     }
@@ -255,7 +268,7 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
     }
     const worthALook = scope.shards.filter((shard) => applied.has(shard) || !this.#options.shards.has(shard))
     const search = await this.#begin({ ...scope, shards: worthALook }, signal, remainingMs)
-    const columns = columnsNeededBy(scope.filter)
+    const columns = { filter: columnsNeededBy(scope.filter) }
     for (const { shard, plan } of search.plans) {
       const place = places.get(shard)!
       const through = applied.get(shard)!
@@ -288,7 +301,7 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
     const search = await this.#begin(scope, signal, remainingMs)
     for (const unit of search.units) {
       if (await search.pace.isOver()) throw new WeirError('deadline_exceeded', TIME_IS_UP)
-      const found = await matchUnit(unit, search.compiled, [], range, search.pace)
+      const found = await matchUnit(unit, search.compiled, NO_COLUMNS, range, search.pace)
       if (found === undefined) continue
       const rows = rowsOf(found).filter((row) => compareRecordKeys(row.key, key) === 0)
       const [row] = await printRows(rows, undefined, false, search.pace)
@@ -320,6 +333,7 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
   }
 }
 
+const NO_COLUMNS = { filter: () => [] }
 const TIME_IS_UP = 'the time allowed was up'
 
 /** An answer needs a moment to be made and sent: the work must end before the asker gives up. */

@@ -19,6 +19,8 @@ import { timestampText } from './row-time.ts'
  * - `timestamp` is the RFC 3339 text of the record's time; every record has one.
  */
 export interface CompiledFilter {
+  /** Filters of one key match the same. */
+  readonly key: string
   /** True when the filter matches every row. */
   readonly matchesAll: boolean
   /** Exactly the rows of `source` (of `within`, when given) that match. The result may be changed by the caller. */
@@ -39,6 +41,7 @@ interface Clause {
 export function compileFilter(filter: Filter): CompiledFilter {
   const clause = compile(filter)
   return {
+    key: keyOf(filter),
     matchesAll: filter.kind === 'all',
     evaluate(source, within) {
       assert(within === undefined || within.length === source.rowCount, 'a bitmap of rows has a bit for every row')
@@ -46,6 +49,13 @@ export function compileFilter(filter: Filter): CompiledFilter {
       return clause.rows(source, open)
     },
   }
+}
+
+/** JSON has no infinity, which bounds of ranges may be. */
+function keyOf(filter: Filter): string {
+  return JSON.stringify(filter, (_, value) =>
+    typeof value === 'number' && !Number.isFinite(value) ? `${value}` : value,
+  )
 }
 
 /** Rows with fromMs <= time < toMs; either may carry a fraction, down to nanoseconds. */

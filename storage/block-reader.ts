@@ -1,4 +1,5 @@
 import { assert, present } from '../base/assert.ts'
+import type { Bitmap } from '../base/bitmap.ts'
 import { corruptData } from '../base/bytes.ts'
 import type { CharMask } from '../base/char-mask.ts'
 import { mayHoldChars } from '../base/char-mask.ts'
@@ -52,6 +53,9 @@ export function columnRanges(header: BlockHeader, names: readonly string[]): Byt
   return new LoadedBlock(header).missing(names)
 }
 
+/** Filters of which a block remembers what they matched: those of the few searches that someone pages through or refreshes. */
+const FILTERS_KEPT_MAX = 16
+
 /** What a chunk is known by: nothing yet, its bytes as stored, or inflated. */
 interface Chunk {
   stored: Uint8Array | undefined
@@ -74,6 +78,8 @@ export class LoadedBlock implements BlockReader {
   readonly #layouts = new Map<string, ColumnLayout>()
   readonly #columns = new Map<string, Column>()
   readonly #chunks: (Chunk | undefined)[] = []
+  /** Longest unused first. */
+  readonly #matches = new Map<string, Bitmap>()
   #timeMs: Float64Array | undefined
   #timeNs: Uint32Array | undefined
   #bytesRead: number
@@ -131,6 +137,23 @@ export class LoadedBlock implements BlockReader {
   mayHold(name: string, chars: CharMask): boolean {
     const layout = this.#layouts.get(name)
     return layout !== undefined && mayHoldChars(layout.chars, chars)
+  }
+
+  /** What `keepMatches` was last told of this filter. The bitmap must stay as it is. */
+  matchesOf(filterKey: string): Bitmap | undefined {
+    const matches = this.#matches.get(filterKey)
+    if (matches === undefined) return undefined
+    this.#matches.delete(filterKey)
+    this.#matches.set(filterKey, matches)
+    return matches
+  }
+
+  /** Remembers which rows a filter matched (Q3: a block never changes). The bitmap must stay as it is. */
+  keepMatches(filterKey: string, matches: Bitmap): void {
+    if (this.#onGrow === undefined || this.#matches.has(filterKey)) return
+    this.#matches.set(filterKey, matches)
+    if (this.#matches.size <= FILTERS_KEPT_MAX) this.#onGrow(matches.words.byteLength + filterKey.length)
+    else for (const oldest of this.#matches.keys()) if (this.#matches.delete(oldest)) break
   }
 
   /** Ranges that must be loaded before the times and the named columns can be asked for; none when they are here. */

@@ -1,4 +1,4 @@
-import { Bitmap } from '../base/bitmap.ts'
+import type { Bitmap } from '../base/bitmap.ts'
 import type { Clock } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'
 import { SLICE_MAX_MS } from '../base/limits.ts'
@@ -8,7 +8,7 @@ import { timeMask } from '../query/filter.ts'
 import type { RecordKey } from './record-id.ts'
 import { compareRecordKeys } from './record-id.ts'
 import type { RowSource } from './row-source.ts'
-import type { ColumnChoice, OpenUnit, SearchUnit } from './search-unit.ts'
+import type { ColumnDirectory, OpenUnit, SearchUnit } from './search-unit.ts'
 
 /** Half-open range of time, milliseconds. */
 export interface SearchRange {
@@ -60,22 +60,47 @@ export interface UnitMatches {
   readonly matches: Bitmap
 }
 
-/** Opens a unit, evaluates the filter within the range of time. Undefined when nothing matches. */
+/** The columns that a query reads of each unit: to find what matches, and of what matches. */
+export interface UnitColumns {
+  readonly filter: (directory: ColumnDirectory) => readonly string[]
+  /** Absent: none; null: all. */
+  readonly matches?: (directory: ColumnDirectory) => readonly string[] | null
+}
+
+function choose(columns: UnitColumns, directory: ColumnDirectory, isMatched: boolean): readonly string[] | null {
+  const read = columns.matches === undefined ? [] : columns.matches(directory)
+  if (read === null || isMatched) return read
+  return [...new Set([...columns.filter(directory), ...read])]
+}
+
+/**
+ * Opens a unit, evaluates the filter within the range of time; of a block that lies wholly in it, what matched is remembered. Undefined when
+ * nothing matches; the matches may be shared and must stay as they are.
+ */
 export async function matchUnit(
   unit: SearchUnit,
   filter: CompiledFilter,
-  columns: ColumnChoice,
+  columns: UnitColumns,
   range: SearchRange,
   pace: SearchPace,
 ): Promise<UnitMatches | undefined> {
-  const open = await unit.open(columns)
-  pace.opened(unit, open)
-  const source = open.rows.columns
   const inRange = unit.minMs >= range.fromMs && unit.maxMs < range.toMs
-  const within = inRange ? Bitmap.full(source.rowCount) : timeMask(source, range.fromMs, range.toMs)
+  let known: Bitmap | undefined
+  const open = await unit.open((directory) => {
+    known = inRange ? directory.matchesOf?.(filter.key) : undefined
+    return choose(columns, directory, known !== undefined)
+  })
+  pace.opened(unit, open)
+  if (known !== undefined) return known.isEmpty() ? undefined : { unit, rows: open.rows, matches: known }
+  const source = open.rows.columns
+  if (inRange) {
+    const matches = filter.evaluate(source)
+    if (!filter.matchesAll) open.keepMatches?.(filter.key, matches)
+    return matches.isEmpty() ? undefined : { unit, rows: open.rows, matches }
+  }
+  const within = timeMask(source, range.fromMs, range.toMs)
   if (within.isEmpty()) return undefined
-  const matches = filter.evaluate(source, within)
-  if (!inRange) matches.and(within)
+  const matches = filter.evaluate(source, within).and(within)
   return matches.isEmpty() ? undefined : { unit, rows: open.rows, matches }
 }
 
@@ -90,6 +115,8 @@ export interface RowsQuery {
   readonly after: RecordKey | undefined
   /** Matches are counted up to here; 0: not at all. */
   readonly countMax: number
+  /** What all searches for this answer have counted together, on whatever thread: they stop counting once that is `countMax`. */
+  readonly counted?: Int32Array<SharedArrayBuffer> | undefined
 }
 
 export interface FoundRow {
@@ -116,7 +143,7 @@ export interface RowsFound {
 export async function searchRows(
   units: readonly SearchUnit[],
   query: RowsQuery,
-  columns: ColumnChoice,
+  columns: UnitColumns,
   pace: SearchPace,
 ): Promise<RowsFound> {
   const descending = query.order === 'desc'
@@ -125,7 +152,13 @@ export async function searchRows(
     .filter((unit) => unit.maxMs >= query.range.fromMs && unit.minMs < query.range.toMs)
     .sort((a, b) => (descending ? b.maxMs - a.maxMs : a.minMs - b.minMs))
   const best = new TopRows(query.limit, (a, b) => sign * compareRecordKeys(a.key, b.key))
+  const { counted, countMax } = query
   let count = 0
+  const isCounted = () => count >= countMax || (counted !== undefined && Atomics.load(counted, 0) >= countMax)
+  const add = (matches: number) => {
+    count += matches
+    if (counted !== undefined) Atomics.add(counted, 0, matches)
+  }
   for (const unit of ordered) {
     const edgeMs = descending ? unit.maxMs : unit.minMs
     const worst = best.worst()
@@ -133,7 +166,7 @@ export async function searchRows(
       query.limit > 0 &&
       (worst === undefined || sign * (edgeMs - worst.key.timeMs) <= 0) &&
       !(query.after !== undefined && isWhollyBefore(unit, query.after, descending))
-    const counting = count < query.countMax
+    const counting = !isCounted()
     if (!mayAddRows && !counting) {
       if (query.after === undefined && worst !== undefined) break
       continue
@@ -141,15 +174,15 @@ export async function searchRows(
     if (await pace.isOver()) return { rows: best.inOrder(), count, countIsLowerBound: true, isComplete: false }
     const isWhole = unit.minMs >= query.range.fromMs && unit.maxMs < query.range.toMs
     if (!mayAddRows && query.filter.kind === 'all' && isWhole) {
-      count += unit.rowCount
+      add(unit.rowCount)
       continue
     }
     const found = await matchUnit(unit, query.compiled, columns, query.range, pace)
     if (found === undefined) continue
-    if (counting) count += found.matches.count()
+    if (counting) add(found.matches.count())
     if (mayAddRows) collect(found, best, query.after, descending)
   }
-  const lowerBound = query.countMax > 0 && count >= query.countMax && Number.isFinite(query.countMax)
+  const lowerBound = countMax > 0 && isCounted()
   return { rows: best.inOrder(), count, countIsLowerBound: lowerBound, isComplete: true }
 }
 

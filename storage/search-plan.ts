@@ -6,12 +6,14 @@ import { COLUMN_SEQUENCE } from './block.ts'
 import type { BlockCache } from './block-cache.ts'
 import type { PruneFilterStats } from './block-prune.ts'
 import { pruneBlocks } from './block-prune.ts'
+import type { LoadedBlock } from './block-reader.ts'
 import type { SearchRange } from './block-search.ts'
 import type { DayPartition } from './day-partition.ts'
 import type { HeadPart } from './head.ts'
+import { headSource } from './head-source.ts'
 import { openLocalBlock } from './local-block.ts'
 import { sectionRows, storedRows } from './row-source.ts'
-import type { SearchUnit } from './search-unit.ts'
+import type { OpenUnit, SearchUnit } from './search-unit.ts'
 import type { SegmentMeta } from './segment.ts'
 import { mayHoldTenant, meetsRange } from './segment.ts'
 import type { SegmentCache } from './segment-reader.ts'
@@ -113,14 +115,15 @@ async function planSegment(
     ...ofBlock('segment', shard, summaries[number]!),
     async open(columns) {
       const { block, bytesRead } = await segment.loadBlock(number, columns, cache.blocks)
-      return { rows: storedRows(block, meta.generation), bytesRead }
+      return openedBlock(block, meta.generation, bytesRead)
     },
   }))
   return { blocks: within.count(), units, filters }
 }
 
 function headUnit(shard: ShardId, tenant: TenantId, generation: number, part: HeadPart): SearchUnit {
-  const { source, sequence, rowBase, receivedMs } = part
+  const { sequence, rowBase, receivedMs } = part
+  const source = headSource(part.source)
   const rows = source.columnNames.includes(COLUMN_SEQUENCE)
     ? storedRows(source, generation)
     : sectionRows(source, part.rows, generation, sequence, rowBase, receivedMs)
@@ -134,7 +137,11 @@ function headUnit(shard: ShardId, tenant: TenantId, generation: number, part: He
     lastSequence: part.lastSequence,
     columnNames: source.columnNames,
     summary: undefined,
-    open: async () => ({ rows, bytesRead: 0 }),
+    async open(columns) {
+      // All columns are here; the choice may tell what is known of the filter.
+      if (typeof columns === 'function') columns(source)
+      return { rows, bytesRead: 0, keepMatches: (filterKey, matches) => source.keepMatches(filterKey, matches) }
+    },
   }
 }
 
@@ -143,8 +150,16 @@ function localUnit(shard: ShardId, partition: DayPartition, summary: BlockSummar
     ...ofBlock('local', shard, summary),
     async open(columns) {
       const { block, bytesRead } = openLocalBlock(shard, partition, summary, columns, blocks)
-      return { rows: storedRows(block, summary.generation), bytesRead }
+      return openedBlock(block, summary.generation, bytesRead)
     },
+  }
+}
+
+function openedBlock(block: LoadedBlock, generation: number, bytesRead: number): OpenUnit {
+  return {
+    rows: storedRows(block, generation),
+    bytesRead,
+    keepMatches: (filterKey, matches) => block.keepMatches(filterKey, matches),
   }
 }
 

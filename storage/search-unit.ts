@@ -1,3 +1,4 @@
+import type { Bitmap } from '../base/bitmap.ts'
 import type { CharMask } from '../base/char-mask.ts'
 import type { ShardId, TenantId } from '../base/ids.ts'
 import type { BlockSummary } from './block.ts'
@@ -9,6 +10,8 @@ export interface ColumnDirectory {
   readonly columnNames: readonly string[]
   /** As in base/columns.ts. */
   mayHold?(name: string, chars: CharMask): boolean
+  /** Rows of the whole unit that the filter of this key matched when it was last asked; absent or undefined: not known. */
+  matchesOf?(filterKey: string): Bitmap | undefined
 }
 
 /** Columns to open a unit with: these, all (null), or those that it is worth to open. */
@@ -47,4 +50,6 @@ export interface OpenUnit {
   readonly rows: RowSource
   /** Compressed bytes fetched to open it. */
   readonly bytesRead: number
+  /** Remembers what a filter matched of the whole unit, for `matchesOf`; absent where the unit does not last. */
+  keepMatches?(filterKey: string, matches: Bitmap): void
 }

@@ -39,6 +39,8 @@ export interface FindRows extends Question<LeafRows> {
   readonly after: RecordKey | undefined
   /** Matches are counted up to here; 0: not at all; Infinity: all of them. */
   readonly countMax: number
+  /** What all leaves of this process that answer the question have counted; they stop once that is `countMax`. Absent: each counts alone. */
+  readonly counted?: SharedArrayBuffer
   readonly fields: readonly string[] | undefined
   /** Rows as they were sent, for exports; else in the shape of the API. */
   readonly original: boolean
