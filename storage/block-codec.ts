@@ -7,6 +7,8 @@ import type { BlockReader, EncodedBlock } from './block.ts'
 import { COLUMN_RECEIVED, COLUMN_ROW, COLUMN_SEQUENCE } from './block.ts'
 import type { BlockIdentity } from './block-header.ts'
 import { BlockWriter } from './block-writer.ts'
+import type { ColumnArrays } from './column-arrays.ts'
+import { ReusedArrays } from './column-arrays.ts'
 import { compacted, concatColumns, takeRows } from './column-gather.ts'
 import { overflowColumn } from './overflow-column.ts'
 import type { RowKeys } from './row-order.ts'
@@ -117,6 +119,10 @@ interface Slice {
   readonly writer: BlockWriter
 }
 
+/** Arrays for a column that is joined, and for its rows taken in another order: at any time one encoding's own. */
+const idleArrays: { readonly joined: ColumnArrays; readonly taken: ColumnArrays }[] = []
+const IDLE_ARRAYS_MAX = 2
+
 /** Column by column, and within a column block by block, so that a column is decoded and joined once. */
 async function encodeBlocks(
   parts: readonly BlockPart[],
@@ -134,10 +140,15 @@ async function encodeBlocks(
     return { rows, writer: new BlockWriter(identity, mergeLevel, taken, options.zstdLevel) }
   })
   const { kept, overflowing } = splitNames(namesOf(parts))
+  const arrays = idleArrays.pop() ?? { joined: new ReusedArrays(), taken: new ReusedArrays() }
   for (const name of kept) {
-    const column = name === COLUMN_OVERFLOW && overflowing.length > 0 ? undefined : concatNamed(parts, name, rowCount)
-    await addToSlices(slices, column ?? overflowColumn(sourcesOf(parts), overflowing), rowCount, turns)
+    const column =
+      name === COLUMN_OVERFLOW && overflowing.length > 0
+        ? overflowColumn(sourcesOf(parts), overflowing)
+        : concatNamed(parts, name, rowCount, arrays.joined)
+    await addToSlices(slices, column, rowCount, turns, arrays.taken)
   }
+  if (idleArrays.length < IDLE_ARRAYS_MAX) idleArrays.push(arrays)
   const blocks: EncodedBlock[] = []
   for (const { writer } of slices) {
     await turns.pass()
@@ -146,9 +157,15 @@ async function encodeBlocks(
   return blocks
 }
 
-async function addToSlices(slices: readonly Slice[], column: Column, rowCount: number, turns: Turns): Promise<void> {
+async function addToSlices(
+  slices: readonly Slice[],
+  column: Column,
+  rowCount: number,
+  turns: Turns,
+  arrays: ColumnArrays,
+): Promise<void> {
   for (const { rows, writer } of slices) {
-    const taken = rows === null ? column : takeRows(column, rows)
+    const taken = rows === null ? column : takeRows(column, rows, arrays)
     const count = rows === null ? rowCount : rows.length
     if (slices.length === 1 || hasValues(taken, count)) writer.addColumn(compacted(taken, count))
     await turns.pass()
@@ -224,11 +241,11 @@ function integers(name: string, values: Float64Array): IntegerColumn {
   return { kind: 'integer', name, values }
 }
 
-function concatNamed(parts: readonly BlockPart[], name: string, rowCount: number): Column {
+function concatNamed(parts: readonly BlockPart[], name: string, rowCount: number, arrays?: ColumnArrays): Column {
   const shares = parts.map(({ source }) => ({ column: source.column(name), rowCount: source.rowCount }))
   const only = shares[0]
   if (shares.length === 1 && only?.column !== undefined) return only.column
-  return concatColumns(name, shares, rowCount)
+  return concatColumns(name, shares, rowCount, arrays)
 }
 
 // --- names ----------------------------------------------------------------------------------------------------

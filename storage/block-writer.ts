@@ -1,4 +1,4 @@
-import { assert } from '../base/assert.ts'
+import { present } from '../base/assert.ts'
 import { utf8Text } from '../base/bytes.ts'
 import type { CharMask } from '../base/char-mask.ts'
 import { CHARS_ANY, CHARS_NONE, charMaskOfBytes } from '../base/char-mask.ts'
@@ -40,12 +40,17 @@ const DIMENSIONS = [FIELD_LEVEL, FIELD_SERVICE, FIELD_HOST]
 const idleCollectors: TokenCollector[] = []
 const IDLE_COLLECTORS_MAX = 2
 
+/** Stored as it will be, or being compressed in the thread pool. */
 interface Chunk {
-  readonly pieces: Uint8Array[]
+  readonly length: number
+  readonly stored: Promise<Uint8Array> | Uint8Array
+}
+
+/** Pieces gathered for one chunk, which gets its place among the chunks when its first piece comes. */
+interface SharedChunk {
+  readonly index: number
+  readonly bytes: Uint8Array
   length: number
-  readonly random: boolean
-  /** Large chunks are given to the thread pool as soon as they are whole. */
-  stored: Promise<Uint8Array> | Uint8Array | undefined
 }
 
 /** Builds one block, column by column, and with it the bloom filter, the words and the summary. */
@@ -55,11 +60,11 @@ export class BlockWriter {
   readonly #rows: BlockRows
   readonly #zstdLevel: number
   readonly #tokens: TokenCollector
-  readonly #chunks: Chunk[] = []
+  readonly #chunks: (Chunk | undefined)[] = []
   readonly #layouts: ColumnLayout[] = []
   readonly #dimensions: Record<string, readonly string[]> = {}
   readonly #numbers: Record<string, readonly [min: number, max: number]> = {}
-  #shared: number | undefined
+  #shared: SharedChunk | undefined
 
   constructor(identity: BlockIdentity, mergeLevel: number, rows: BlockRows, zstdLevel: number) {
     this.#identity = identity
@@ -75,7 +80,7 @@ export class BlockWriter {
     return this.#rows.timeMs.length
   }
 
-  /** Adds a column of a sender's fields or of ours, in the order of the block's rows. */
+  /** Adds a column of a sender's fields or of ours, in the order of the block's rows. Nothing of it is needed afterwards. */
   addColumn(column: Column): void {
     const { name } = column
     this.#tokens.addColumn(column, this.rowCount)
@@ -89,7 +94,7 @@ export class BlockWriter {
   /** The block; no more columns may be added. */
   async finish(): Promise<EncodedBlock> {
     const { sequence, row, received } = this.#rows
-    this.#shared = undefined
+    this.#closeShared()
     for (const [name, values] of [
       [COLUMN_SEQUENCE, sequence],
       [COLUMN_ROW, row],
@@ -105,19 +110,22 @@ export class BlockWriter {
       delete this.#dimensions[path]
     }
     if (idleCollectors.length < IDLE_COLLECTORS_MAX) idleCollectors.push(this.#tokens)
+    this.#closeShared()
+    const chunks = this.#chunks.map((chunk) => present(chunk, 'every chunk is closed'))
     const stored: Uint8Array[] = []
-    for (const chunk of this.#chunks) stored.push(await this.#storedChunk(chunk))
-    return this.#assemble(stored, bloom, words, otherTokens)
+    for (const chunk of chunks) stored.push(await chunk.stored)
+    return this.#assemble(chunks, stored, bloom, words, otherTokens)
   }
 
   #assemble(
+    rawChunks: readonly Chunk[],
     stored: readonly Uint8Array[],
     bloom: Uint8Array,
     words: string[] | null,
     otherTokens: Uint8Array,
   ): EncodedBlock {
     const { timeMs } = this.#rows
-    const chunks = this.#chunks.map((chunk, i): BlockChunk => {
+    const chunks = rawChunks.map((chunk, i): BlockChunk => {
       const bytes = stored[i]!
       const codec = bytes.length < chunk.length ? CHUNK_ZSTD : CHUNK_PLAIN
       return { codec, start: 0, storedLength: bytes.length, rawLength: chunk.length, checksum: checksum(bytes) }
@@ -165,42 +173,52 @@ export class BlockWriter {
   }
 
   #place(bytes: Uint8Array, random: boolean): PieceRef {
-    if (random || bytes.length >= OWN_CHUNK_BYTES_MIN) {
-      const chunk: Chunk = { pieces: [bytes], length: bytes.length, random, stored: undefined }
-      this.#chunks.push(chunk)
-      if (!random && isLongToCompress(bytes, this.#zstdLevel)) chunk.stored = this.#compressLater(bytes)
-      return { chunk: this.#chunks.length - 1, start: 0, length: bytes.length }
+    const { length } = bytes
+    if (random || length >= OWN_CHUNK_BYTES_MIN) {
+      this.#chunks.push({ length, stored: random ? bytes : this.#stored(bytes) })
+      return { chunk: this.#chunks.length - 1, start: 0, length }
     }
-    if (this.#shared === undefined || this.#chunks[this.#shared]!.length + bytes.length > SHARED_CHUNK_BYTES) {
-      this.#chunks.push({ pieces: [], length: 0, random: false, stored: undefined })
-      this.#shared = this.#chunks.length - 1
-    }
-    const chunk = this.#chunks[this.#shared]!
-    const start = chunk.length
-    chunk.pieces.push(bytes)
-    chunk.length += bytes.length
-    return { chunk: this.#shared, start, length: bytes.length }
+    if (this.#shared !== undefined && this.#shared.length + length > SHARED_CHUNK_BYTES) this.#closeShared()
+    this.#shared ??= { index: this.#chunks.push(undefined) - 1, bytes: idleShared.pop() ?? newShared(), length: 0 }
+    const start = this.#shared.length
+    this.#shared.bytes.set(bytes, start)
+    this.#shared.length += length
+    return { chunk: this.#shared.index, start, length }
+  }
+
+  #closeShared(): void {
+    if (this.#shared === undefined) return
+    const { index, bytes, length } = this.#shared
+    this.#chunks[index] = { length, stored: this.#stored(bytes.subarray(0, length)) }
+    if (idleShared.length < IDLE_COLLECTORS_MAX) idleShared.push(bytes)
+    this.#shared = undefined
+  }
+
+  /** The chunk of `bytes`, which the caller may use again at once. */
+  #stored(bytes: Uint8Array): Promise<Uint8Array> | Uint8Array {
+    if (bytes.length < COMPRESS_BYTES_MIN) return new Uint8Array(bytes)
+    if (isLongToCompress(bytes, this.#zstdLevel)) return this.#compressLater(new Uint8Array(bytes))
+    const compressed = compressNow(bytes, this.#zstdLevel)
+    return isSmaller(compressed, bytes) ? compressed : new Uint8Array(bytes)
   }
 
   /** The promise may settle long before `finish` waits for it, so its failure is kept as a value until then. */
   #compressLater(bytes: Uint8Array): Promise<Uint8Array> {
-    const compressed = compressLater(bytes, this.#zstdLevel).then((out) => smaller(out, bytes))
+    const compressed = compressLater(bytes, this.#zstdLevel).then((out) => (isSmaller(out, bytes) ? out : bytes))
     compressed.catch(() => undefined)
     return compressed
   }
-
-  async #storedChunk(chunk: Chunk): Promise<Uint8Array> {
-    if (chunk.stored !== undefined) return chunk.stored
-    const raw = chunk.pieces.length === 1 ? chunk.pieces[0]! : concatBytes(chunk.pieces)
-    assert(raw.length === chunk.length, 'the pieces of a chunk fill it')
-    if (chunk.random || raw.length < COMPRESS_BYTES_MIN) return raw
-    if (isLongToCompress(raw, this.#zstdLevel)) return this.#compressLater(raw)
-    return smaller(compressNow(raw, this.#zstdLevel), raw)
-  }
 }
 
-function smaller(compressed: Uint8Array, raw: Uint8Array): Uint8Array {
-  return compressed.length < raw.length * GAIN_MIN ? compressed : raw
+/** Buffers of shared chunks between blocks. */
+const idleShared: Uint8Array[] = []
+
+function newShared(): Uint8Array {
+  return new Uint8Array(SHARED_CHUNK_BYTES)
+}
+
+function isSmaller(compressed: Uint8Array, raw: Uint8Array): boolean {
+  return compressed.length < raw.length * GAIN_MIN
 }
 
 function concatBytes(pieces: readonly Uint8Array[]): Uint8Array {

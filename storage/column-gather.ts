@@ -2,6 +2,8 @@ import { assert, present } from '../base/assert.ts'
 import { utf8Text } from '../base/bytes.ts'
 import type { BytesColumn, Column, DictionaryColumn, IntegerColumn } from '../base/columns.ts'
 import { VALUE_ABSENT, VALUE_NUMBER } from '../base/columns.ts'
+import type { ColumnArrays } from './column-arrays.ts'
+import { freshArrays } from './column-arrays.ts'
 import { constantTypes, uniformType } from './constant-types.ts'
 import { DictionaryBuilder } from './dictionary-builder.ts'
 import { writeInteger } from './token-collector.ts'
@@ -19,23 +21,33 @@ const CANONICAL_INTEGER = /^(0|-?[1-9][0-9]{0,15})$/
  * One column of all parts' rows, in their order. Integers stay integers; few distinct values make a dictionary; anything else, and a mixture,
  * makes a bytes column. Bulk copies: about 0.03 µs a record of 11 fields.
  */
-export function concatColumns(name: string, parts: readonly ColumnPart[], rowCount: number): Column {
+export function concatColumns(
+  name: string,
+  parts: readonly ColumnPart[],
+  rowCount: number,
+  arrays: ColumnArrays = freshArrays,
+): Column {
   const kinds = new Set<string>()
   for (const { column } of parts) if (column !== undefined) kinds.add(column.kind)
   if (kinds.has('integer') && !kinds.has('bytes')) {
-    const integers = concatIntegers(name, parts, rowCount)
+    const integers = concatIntegers(name, parts, rowCount, arrays)
     if (integers !== undefined) return integers
   }
   if (kinds.size === 1 && kinds.has('dictionary')) {
-    const dictionary = concatDictionaries(name, parts, rowCount)
+    const dictionary = concatDictionaries(name, parts, rowCount, arrays)
     if (dictionary !== undefined) return dictionary
   }
-  return concatBytes(name, parts, rowCount)
+  return concatBytes(name, parts, rowCount, arrays)
 }
 
 /** Undefined when a dictionary holds something else than integers. */
-function concatIntegers(name: string, parts: readonly ColumnPart[], rowCount: number): IntegerColumn | undefined {
-  const values = new Float64Array(rowCount)
+function concatIntegers(
+  name: string,
+  parts: readonly ColumnPart[],
+  rowCount: number,
+  arrays: ColumnArrays,
+): IntegerColumn | undefined {
+  const values = arrays.values(rowCount)
   let from = 0
   for (const { column, rowCount: count } of parts) {
     if (column === undefined) values.fill(NaN, from, from + count)
@@ -68,13 +80,15 @@ function concatDictionaries(
   name: string,
   parts: readonly ColumnPart[],
   rowCount: number,
+  arrays: ColumnArrays,
 ): DictionaryColumn | undefined {
   builder.reset()
-  const codes = new Uint8Array(rowCount)
+  const codes = arrays.octets(rowCount)
   const remap = new Uint8Array(256)
   let from = 0
   for (const { column, rowCount: count } of parts) {
-    if (column !== undefined) {
+    if (column === undefined) codes.fill(0, from, from + count)
+    else {
       assert(column.kind === 'dictionary', 'only dictionaries are joined as such')
       let same = true
       for (let i = 0; i < column.types.length; i++) {
@@ -91,15 +105,16 @@ function concatDictionaries(
   return builder.column(name, codes)
 }
 
-function concatBytes(name: string, parts: readonly ColumnPart[], rowCount: number): BytesColumn {
+function concatBytes(name: string, parts: readonly ColumnPart[], rowCount: number, arrays: ColumnArrays): BytesColumn {
   let length = 0
   for (const part of parts) length += textLength(part)
-  const types = new Uint8Array(rowCount)
-  const offsets = new Uint32Array(rowCount + 1)
-  const bytes = new Uint8Array(length)
+  const types = arrays.octets(rowCount)
+  const offsets = arrays.offsets(rowCount + 1)
+  const bytes = arrays.bytes(length)
   let from = 0
   let end = 0
   for (const { column, rowCount: count } of parts) {
+    if (column?.kind !== 'bytes') types.fill(VALUE_ABSENT, from, from + count)
     if (column === undefined) offsets.fill(end, from, from + count)
     else if (column.kind === 'bytes') {
       const base = column.offsets[0]!
@@ -173,32 +188,32 @@ function textLength({ column, rowCount }: ColumnPart): number {
 }
 
 /** The rows that `order` lists, in its order. */
-export function takeRows(column: Column, order: Uint32Array): Column {
+export function takeRows(column: Column, order: Uint32Array, arrays: ColumnArrays = freshArrays): Column {
   const { name } = column
   const count = order.length
   switch (column.kind) {
     case 'integer': {
-      const values = new Float64Array(count)
+      const values = arrays.values(count)
       for (let i = 0; i < count; i++) values[i] = column.values[order[i]!]!
       return { kind: 'integer', name, values }
     }
     case 'dictionary': {
-      const codes = new Uint8Array(count)
+      const codes = arrays.octets(count)
       for (let i = 0; i < count; i++) codes[i] = column.codes[order[i]!]!
       return { ...column, codes }
     }
     case 'bytes':
-      return takeBytes(column, order)
+      return takeBytes(column, order, arrays)
   }
 }
 
 /** Longer runs of neighbouring rows are copied at once. */
 const BULK_COPY_BYTES_MIN = 128
 
-function takeBytes(column: BytesColumn, order: Uint32Array): BytesColumn {
+function takeBytes(column: BytesColumn, order: Uint32Array, arrays: ColumnArrays): BytesColumn {
   const count = order.length
   const from = column.offsets
-  const offsets = new Uint32Array(count + 1)
+  const offsets = arrays.offsets(count + 1)
   let length = 0
   for (let i = 0; i < count; i++) {
     offsets[i] = length
@@ -206,7 +221,7 @@ function takeBytes(column: BytesColumn, order: Uint32Array): BytesColumn {
   }
   offsets[count] = length
   const source = column.bytes
-  const bytes = new Uint8Array(length)
+  const bytes = arrays.bytes(length)
   for (let i = 0; i < count; ) {
     let last = i
     while (last + 1 < count && order[last + 1] === order[last]! + 1) last++
@@ -221,7 +236,7 @@ function takeBytes(column: BytesColumn, order: Uint32Array): BytesColumn {
   let types: Uint8Array
   if (uniform > VALUE_ABSENT) types = constantTypes(uniform as 1, count)
   else {
-    types = new Uint8Array(count)
+    types = arrays.octets(count)
     for (let i = 0; i < count; i++) types[i] = column.types[order[i]!]!
   }
   return { kind: 'bytes', name: column.name, types, offsets, bytes }
@@ -252,12 +267,20 @@ export function compacted(column: Column, rowCount: number): Column {
   return builder.column(column.name, codes)
 }
 
+/** Most columns that are no dictionary show it by then. */
+const TRIED_ROWS = 512
+
 /** Gives up at the 256th distinct value, which for ids is the 256th row. */
 function toDictionary(column: BytesColumn, rowCount: number): DictionaryColumn | undefined {
   builder.reset()
-  const codes = new Uint8Array(rowCount)
+  let codes = new Uint8Array(Math.min(rowCount, TRIED_ROWS))
   for (let row = 0; row < rowCount; row++) {
     const type = column.types[row]!
+    if (row === codes.length) {
+      const all = new Uint8Array(rowCount)
+      all.set(codes)
+      codes = all
+    }
     if (type === VALUE_ABSENT) continue
     const code = builder.code(type, column.bytes, column.offsets[row]!, column.offsets[row + 1]!)
     if (code === 0) return undefined
