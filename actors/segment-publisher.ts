@@ -4,6 +4,7 @@ import type { DayNumber, LaneId } from '../base/ids.ts'
 import { comparePositions } from '../base/ids.ts'
 import { SUPERSEDED_KEEP_MS } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
+import type { ActivePlans } from '../storage/active-plans.ts'
 import type { BlockSummary } from '../storage/block.ts'
 import type { DayPartition } from '../storage/day-partition.ts'
 import type { ManifestPage, PublishedThrough } from '../storage/manifest.ts'
@@ -36,6 +37,8 @@ export interface SegmentPublisherOptions {
   readonly controller: ActorRef<ShardControllerMessage>
   readonly retentionDays: number
   readonly mergeZstdLevel: number
+  /** The queries of this worker, which may still read what was published since they began. */
+  readonly plans: ActivePlans
   readonly clock: Clock
   readonly logger: Logger
   readonly onPublished?: (published: {
@@ -165,7 +168,7 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
 
   async #tidyUp(): Promise<{ merged: number; dropped: number }> {
     const { store, clock } = this.#options
-    await store.sweep(clock.monotonicMs() - SUPERSEDED_KEEP_MS)
+    await store.sweep(this.#options.plans.oldestMs(clock.monotonicMs()))
     const dropped = await this.#dropExpired()
     await this.#removeGarbage()
     if (!this.#hasRemovedOrphans) await this.#removeOrphans()

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../base/clock.ts'
 import type { LaneId, Position, ShardId } from '../base/ids.ts'
 import { comparePositions, POSITION_ZERO } from '../base/ids.ts'
+import { JOURNAL_RELIEVE_BYTES } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Journal, LaneState } from '../cluster/journal.ts'
 import type { Registry } from '../cluster/registry.ts'
@@ -12,7 +13,7 @@ import type { ActorRef } from './runtime/actor-ref.ts'
 const OPEN_DEADLINE_MS = 300_000
 /** Kept of a drain for closing the shards. */
 const CLOSE_RESERVE_MS = 1000
-/** How often the filling of the lanes is looked at. */
+/** How often the lanes are looked at: whether they can be trimmed, whether they fill up. */
 const LOOK_EVERY_MS = 2000
 /** A lane this full is relieved: its shards publish all they have, whatever its age. */
 const RELIEVE_AT = 0.5
@@ -138,12 +139,12 @@ export class ShardController implements Actor<ShardControllerMessage> {
     return lowest.generation === generation ? lowest : POSITION_ZERO
   }
 
-  /** Does not reject: what fails is done by the next publish. */
+  /** Does not reject: what fails is done by the next look. */
   async #tryTrim(lane: LaneId): Promise<void> {
     try {
       await this.#trim(lane)
     } catch (error) {
-      this.#options.logger.warn('the journal could not be trimmed; the next publish tries again', { lane, error })
+      this.#options.logger.warn('the journal could not be trimmed; it will be tried again', { lane, error })
     }
   }
 
@@ -173,8 +174,10 @@ export class ShardController implements Actor<ShardControllerMessage> {
   async #look(lane: LaneId): Promise<void> {
     const { journal, hosts, clock, logger } = this.#options
     try {
-      const { bytes, bytesMax } = await journal.state(lane)
-      if (bytes < RELIEVE_AT * bytesMax) return
+      const { bytes, bytesMax, firstSequence, lastSequence } = await journal.state(lane)
+      // What the last floor would have trimmed may have failed.
+      if (firstSequence <= lastSequence) await this.#trim(lane)
+      if (bytes < Math.min(RELIEVE_AT * bytesMax, JOURNAL_RELIEVE_BYTES)) return
       for (const host of hosts) host.tell({ kind: 'publishLane', lane })
       if (bytes < ALARM_AT * bytesMax || clock.monotonicMs() - this.#alarmedMs < ALARM_EVERY_MS) return
       this.#alarmedMs = clock.monotonicMs()

@@ -102,7 +102,9 @@ export const BLOCK_COLUMNS_MAX = 1000
 export const DICTIONARY_VALUES_MAX = 255
 /** S3: no row stays unpublished for longer. */
 export const UNPUBLISHED_AGE_MAX_MS = 120_000
-export const UNPUBLISHED_BYTES_MAX = 64 * MIB
+export const UNPUBLISHED_BYTES_MAX = 16 * MIB
+/** A lane of the embedded journal that holds more is relieved by a publish at once: its pages are memory and its replay is time. */
+export const JOURNAL_RELIEVE_BYTES = 256 * MIB
 /** C5: superseded segments and local rows stay for plans that still name them. */
 export const SUPERSEDED_KEEP_MS = 600_000
 

@@ -38,6 +38,7 @@ import { openLmdbJournal } from '../cluster/lmdb-journal.ts'
 import type { LmdbRegistryShared } from '../cluster/lmdb-registry.ts'
 import { openLmdbRegistry } from '../cluster/lmdb-registry-remote.ts'
 import { PathTable } from '../ingest/path-table.ts'
+import { ActivePlans } from '../storage/active-plans.ts'
 import { HeadBudget } from '../storage/head-budget.ts'
 import { lmdbEngine } from '../storage/lmdb-kv.ts'
 import { openDirectoryObjectStore } from '../storage/object-store/directory.ts'
@@ -118,6 +119,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   // Storage: the shards of this worker.
   const budget = new HeadBudget(settings['limits.headsBytes'])
   const shards = new Map<ShardId, HostedShard>()
+  const plans = new ActivePlans()
   const engine = lmdbEngine()
   const controller = system.ref<ShardControllerMessage>('main/controller')
   const cutLargestOfWorker = () => {
@@ -158,6 +160,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
           ledger,
           objects,
           controller,
+          plans,
           retentionDays: settings['retention.days'],
           mergeZstdLevel: MERGE_ZSTD_LEVEL,
           clock,
@@ -248,6 +251,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     (context) =>
       new QueryLeaf({
         shards,
+        plans,
         cache,
         clock,
         logger: context.logger,
