@@ -127,6 +127,7 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
       try {
         return await work(signal, answerBudgetMs(endsMs - clock.monotonicMs()))
       } finally {
+        ended()
         this.#giveTurn()
       }
     })
