@@ -96,6 +96,8 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
 
   async #publish(everything: boolean): Promise<number> {
     const { store, ledger, lane, controller, onPublished } = this.#options
+    // First what the last publish left: its pages take the blocks to come.
+    await store.sweep(this.#options.plans.oldestMs(this.#options.clock.monotonicMs()))
     if (everything) await store.cut('all')
     const made: SegmentMeta[] = []
     const through: PublishedThrough[] = []
