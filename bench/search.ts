@@ -6,29 +6,85 @@ import { medianMs } from './measure.ts'
 /** The budgets of queries are for a machine with this yardstick, in µs, and scale with it. */
 const BUDGET_YARDSTICK = 3.7
 
-/** The query rows, each the median over HTTP, with the budget they are held to on a machine with this yardstick. */
+/** Questions of one kind. */
+interface Kind {
+  readonly name: string
+  /** At the yardstick above. */
+  readonly budgetMs: number
+  readonly questions: readonly Record<string, string>[]
+}
+
+/**
+ * The query rows, over HTTP, with the budget they are held to on a machine with this yardstick. A node remembers what a filter matched of a block, so
+ * each kind is told twice: the median of different questions of which none was asked before, and of one that is asked again and again.
+ */
 export async function searchRows(client: Client, bodies: readonly Buffer[], yardstick: number): Promise<Row[]> {
-  const middle = bodies[bodies.length >> 1]!.toString()
-  const traceId = /"traceId":"(\w+)"/.exec(middle)?.[1] ?? ''
-  const search = (parameters: Record<string, string>) => () =>
-    client.getJson('/v1/logs/search', { ...EVERYTHING, ...parameters })
-  const rows: [name: string, budget: number, run: () => Promise<unknown>][] = [
-    ['newest 100 of a common word', 10, search({ query: 'completed' })],
-    ['newest 100 of a rarer word', 10, search({ query: 'timeout' })],
-    ['phrase and level, newest 100', 5, search({ query: '"gateway timeout" level:ERROR' })],
-    ['trace id', 3, search({ query: `traceId:${traceId}` })],
-    ['trace id as a bare word', 3, search({ query: traceId })],
-    [
-      'regular expression over all messages, count',
-      150,
-      search({ query: 'message:/stripe, attempt [23]/', limit: '1', total: 'exact' }),
-    ],
-    ['count by service per 5 minutes', 15, search({ query: '* | stats count() by (service, bucket(5m))' })],
-  ]
   const measured: Row[] = []
-  for (const [name, budgetMs, run] of rows) {
-    const budget = (budgetMs * yardstick) / BUDGET_YARDSTICK
-    measured.push({ name, value: await medianMs(run), unit: 'ms', budget, budgetText: `${budgetMs} ms at Y = 3.7 µs` })
+  for (const { name, budgetMs, questions } of kindsOf(bodies)) {
+    const ask = (question: Record<string, string>) => client.getJson('/v1/logs/search', { ...EVERYTHING, ...question })
+    const own = {
+      unit: 'ms',
+      budget: (budgetMs * yardstick) / BUDGET_YARDSTICK,
+      budgetText: `${budgetMs} ms at Y = 3.7 µs`,
+    }
+    const [before, ...fresh] = questions
+    await ask(before!)
+    let next = 0
+    const first = await medianMs(() => ask(fresh[next++ % fresh.length]!), fresh.length, 0)
+    measured.push({ name: `${name}, first`, value: first, ...own })
+    measured.push({ name: `${name}, again`, value: await medianMs(() => ask(before!)), ...own })
   }
   return measured
+}
+
+function kindsOf(bodies: readonly Buffer[]): Kind[] {
+  const middle = bodies[bodies.length >> 1]!.toString()
+  const traceIds = Array.from(middle.matchAll(/"traceId":"(\w+)"/g), (match) => match[1]!)
+  const services = ['checkout', 'payment', 'inventory', 'catalog', 'cart', 'shipping', 'auth', 'search', 'email']
+  const words = (list: string) => list.split(' ').map((query) => ({ query }))
+  const phrases = [
+    'gateway timeout',
+    'calling stripe',
+    'giving up',
+    'failed to',
+    'to reserve',
+    'reserve stock',
+    'stock for',
+  ]
+  const patterns = [
+    'stripe, attempt [23]',
+    'after 1\\d+ms',
+    'order 7\\d*:',
+    'rows=[1-4]\\d{3}',
+    'orders.\\d+ completed',
+    'by 10.0.7\\d',
+  ]
+  return [
+    { name: 'newest 100 of a common word', budgetMs: 10, questions: words('completed in bytes GET POST PUT api') },
+    {
+      name: 'newest 100 of a rarer word',
+      budgetMs: 10,
+      questions: words('timeout gateway stripe calling giving refused connection reserve stock failed'),
+    },
+    {
+      name: 'phrase and level, newest 100',
+      budgetMs: 5,
+      questions: phrases.map((phrase) => ({ query: `"${phrase}" level:ERROR` })),
+    },
+    { name: 'trace id', budgetMs: 3, questions: traceIds.slice(0, 20).map((id) => ({ query: `traceId:${id}` })) },
+    { name: 'trace id as a bare word', budgetMs: 3, questions: traceIds.slice(20, 40).map((query) => ({ query })) },
+    {
+      name: 'regular expression over all messages, count',
+      budgetMs: 150,
+      questions: patterns.map((pattern) => ({ query: `message:/.*${pattern}.*/`, limit: '1', total: 'exact' })),
+    },
+    {
+      name: 'count by service per 5 minutes',
+      budgetMs: 15,
+      questions: [
+        { query: '* | stats count() by (service, bucket(5m))' },
+        ...services.map((_, i) => ({ query: `* | stats count() by (service, bucket(${5 + i}m))` })),
+      ],
+    },
+  ]
 }

@@ -1,6 +1,7 @@
 import { Bitmap } from '../base/bitmap.ts'
 import { VALUE_ABSENT, VALUE_NULL } from '../base/columns.ts'
 import { type Chunk, forEachChunk, indexOfIn, latin1Of, scanLiteral, utf8Of, type ValueList } from './filter-scan.ts'
+import { literalOf } from './kernel/literal-search.ts'
 import type { UserRegex } from './regex.ts'
 import { lineRegexOf, requiredLiteralOf } from './text-match-regex-syntax.ts'
 
@@ -57,7 +58,7 @@ export function regexScan(regex: ScannedRegex): RegexScan {
   const { native } = regex
   const lines = native === null ? null : lineRegexOf(native)
   const literal = native === null ? null : requiredLiteralOf(native)
-  const needle = literal === null ? null : new RegExp(escapeRegex(literal), native!.ignoreCase ? 'gi' : 'g')
+  const needle = literal === null ? null : literalOf(literal, native!.ignoreCase)
   // Learned from the chunks seen: a literal that is in most values only costs.
   let isLiteralRare = true
 
@@ -66,7 +67,7 @@ export function regexScan(regex: ScannedRegex): RegexScan {
     const isForNative = chunk.isAscii || !regex.isForAsciiOnly
     if (needle !== null && isLiteralRare && isForNative) {
       const candidates = new Bitmap(found.length)
-      scanLiteral(list, chunk, within, needle, literal!.length, () => true, candidates)
+      scanLiteral(list, chunk, within, needle, () => true, candidates)
       isLiteralRare = candidates.count() * LITERAL_RATIO <= chunk.to - chunk.from
       testEach(list, chunk, candidates, regex, found)
     } else if (lines === null || chunk.isSparse) testEach(list, chunk, within, regex, found)

@@ -1,5 +1,6 @@
 import { isAscii } from 'node:buffer'
 import type { Bitmap } from '../base/bitmap.ts'
+import type { Literal } from './kernel/literal-search.ts'
 
 /**
  * Scans of a list of values that lie one after the other in one buffer: the rows of a bytes column, or the distinct
@@ -103,50 +104,33 @@ function countBetween(bitmap: Bitmap, from: number, to: number): number {
 }
 
 /**
- * Finds an ASCII literal. `needle` has the flag g, and i where any case will do; `length` is the literal's. `accept`
- * looks closer at a hit that lies wholly within value `index`, at byte `at`; what it takes is added to `found`.
+ * Finds an ASCII literal. `accept` looks closer at a hit that lies wholly within value `index`, at byte `at`; what it takes is added to
+ * `found`.
  */
 export function scanLiteral(
   list: ValueList,
   chunk: Chunk,
   within: Bitmap | null,
-  needle: RegExp,
-  length: number,
+  literal: Literal,
   accept: (index: number, at: number) => boolean,
   found: Bitmap,
 ): void {
   const { offsets, bytes } = list
-  if (chunk.isSparse) {
-    for (let index = chunk.from; index < chunk.to; index++) {
-      if (within !== null && !within.has(index)) continue
-      const start = offsets[index]!
-      const end = offsets[index + 1]!
-      if (end - start < length) continue
-      const text = latin1Slice.call(bytes, start, end)
-      needle.lastIndex = 0
-      while (needle.test(text)) {
-        const at = start + needle.lastIndex - length
-        if (accept(index, at)) {
-          found.add(index)
-          break
-        }
-        needle.lastIndex = at + 1 - start
-      }
-    }
-    return
-  }
   const { start } = chunk
-  const text = latin1Slice.call(bytes, start, chunk.end)
+  const { length } = literal
+  const hits = literal.find(bytes, start, chunk.end)
   let index = chunk.from
-  needle.lastIndex = 0
-  while (needle.test(text)) {
-    const at = start + needle.lastIndex - length
+  /** Hits before it are in values that are decided. */
+  let decidedEnd = 0
+  for (let i = 0; i < hits.length; i++) {
+    const at = start + hits[i]!
+    if (at < decidedEnd) continue
     while (offsets[index + 1]! <= at) index++
     const valueEnd = offsets[index + 1]!
-    if (within !== null && !within.has(index)) needle.lastIndex = valueEnd - start
+    if (within !== null && !within.has(index)) decidedEnd = valueEnd
     else if (at + length <= valueEnd && accept(index, at)) {
       found.add(index)
-      needle.lastIndex = valueEnd - start
-    } else needle.lastIndex = at + 1 - start
+      decidedEnd = valueEnd
+    }
   }
 }

@@ -5,6 +5,7 @@ import type { TextMatch } from './ast.ts'
 import { anyTextRegex, escapeRegex, regexScan, userRegex } from './filter-regex.ts'
 import { type Chunk, forEachChunk, indexOfIn, scanLiteral, textOf, type ValueList } from './filter-scan.ts'
 import { filterIntegerTexts, filterRows, type ValueTest } from './filter-value.ts'
+import { literalOf } from './kernel/literal-search.ts'
 import { compileUserRegex, type UserRegex } from './regex.ts'
 import { compileTextMatch, compileTokenPattern } from './text-match.ts'
 import { globLiteral, globSource, globStars } from './text-match-glob.ts'
@@ -46,7 +47,7 @@ function phraseTest(tokens: readonly string[]): ValueTest {
   for (let i = 1; i < tokens.length; i++) if (tokens[i]!.length > tokens[anchor]!.length) anchor = i
   const anchorToken = tokens[anchor] ?? ''
   const isAscii = tokens.every(isAsciiText)
-  const needle = new RegExp(escapeRegex(anchorToken), 'gi')
+  const needle = isAscii && anchorToken !== '' ? literalOf(anchorToken, true) : null
   const before = tokens.slice(0, anchor).reverse()
   const after = tokens.slice(anchor + 1)
   // The only form of a token that an integer's text can have: its digits without the sign.
@@ -70,8 +71,9 @@ function phraseTest(tokens: readonly string[]): ValueTest {
         precedes(bytes, at, offsets[index]!, before) &&
         follows(bytes, at + anchorToken.length, offsets[index + 1]!, after)
       forEachChunk(list, count, within, (chunk) => {
-        const isExact = isAscii && (chunk.isAscii || indexOfIn(bytes.subarray(chunk.start, chunk.end), KELVIN) === -1)
-        if (isExact) scanLiteral(list, chunk, within, needle, anchorToken.length, accept, found)
+        const isExact =
+          needle !== null && (chunk.isAscii || indexOfIn(bytes.subarray(chunk.start, chunk.end), KELVIN) === -1)
+        if (isExact) scanLiteral(list, chunk, within, needle, accept, found)
         else byUnicode(list, chunk, within, found)
       })
       return found
