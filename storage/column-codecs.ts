@@ -2,7 +2,7 @@ import { assert } from '../base/assert.ts'
 import { corruptData } from '../base/bytes.ts'
 import type { BytesColumn, Column, DictionaryColumn, ValueType } from '../base/columns.ts'
 import { VALUE_ABSENT, VALUE_JSON } from '../base/columns.ts'
-import { DICTIONARY_VALUES_MAX } from '../base/limits.ts'
+import { BLOCK_ROWS_MAX, DICTIONARY_VALUES_MAX } from '../base/limits.ts'
 import { joinPlanes, joinPlanes32, looksRandom, planesFor, splitPlanes } from './byte-planes.ts'
 import type { ColumnEncoding, ColumnLayout } from './column-layout.ts'
 import { constantTypes, uniformType } from './constant-types.ts'
@@ -14,7 +14,7 @@ import { compressNow } from './zstd.ts'
  * several small columns in one, and pieces that do not (random digits of ids, low bytes of numbers) into chunks of their own.
  */
 
-/** A piece to be stored; `random` ones are not worth compressing. */
+/** A piece to be stored; `random` ones are not worth compressing. Only those are arrays of their own, others may be views of the column. */
 export interface Piece {
   readonly bytes: Uint8Array
   readonly random: boolean
@@ -101,12 +101,12 @@ function encodeIntegers(all: Float64Array, rowCount: number): EncodedColumn {
   const planes = planesFor(max - min)
   const stepPlanes = count > 1 ? planesFor(maxStep - minStep) : 0
   if (count > 1 && (stepPlanes < planes || (stepPlanes === planes && sameSteps * 2 > count))) {
-    const steps = new Float64Array(count - 1)
+    const steps = scratchOf(count - 1)
     for (let i = 1; i < count; i++) steps[i - 1] = values[i]! - values[i - 1]! - minStep
     pieces.push(...planePieces(steps, stepPlanes))
     return { encoding: { kind: 'delta', first: values[0]!, base: minStep, planes: stepPlanes, everyRow }, pieces }
   }
-  const offsets = new Float64Array(count)
+  const offsets = scratchOf(count)
   for (let i = 0; i < count; i++) offsets[i] = values[i]! - min
   pieces.push(...planePieces(offsets, planes))
   return { encoding: { kind: 'offset', base: min, planes, everyRow }, pieces }
@@ -145,7 +145,7 @@ function encodeBytes(column: BytesColumn, rowCount: number): EncodedColumn {
 export function encodeTimes(times: Times): EncodedColumn {
   const { timeMs, timeNs } = times
   const rowCount = timeMs.length
-  const steps = new Float64Array(rowCount - 1)
+  const steps = scratchOf(rowCount - 1)
   let maxStep = 0
   for (let row = 1; row < rowCount; row++) {
     const step = timeMs[row]! - timeMs[row - 1]!
@@ -172,6 +172,14 @@ export function encodeTimes(times: Times): EncodedColumn {
       ),
     )
   return { encoding: { kind: 'time', firstMs: timeMs[0]!, planes, unitNs, nsPlanes }, pieces }
+}
+
+const SCRATCH_LENGTH = 2 * BLOCK_ROWS_MAX
+const scratch = new Float64Array(SCRATCH_LENGTH)
+
+/** Numbers on their way to planes, contents undefined, valid until the next call. */
+function scratchOf(length: number): Float64Array {
+  return length <= SCRATCH_LENGTH ? scratch.subarray(0, length) : new Float64Array(length)
 }
 
 function compressible(bytes: Uint8Array): Piece {
