@@ -24,6 +24,8 @@ export function metricHooks(metrics: Metrics) {
   const rowsScanned = metrics.counter('searchRowsScanned')
   const bytesRead = metrics.counter('searchBytesRead')
   const blocksOpened = metrics.counter('searchBlocks', { fate: 'opened' })
+  const blockHits = metrics.counter('cacheHits', { cache: 'blocks' })
+  const blockMisses = metrics.counter('cacheMisses', { cache: 'blocks' })
   const blocksSkipped = metrics.counter('searchBlocks', { fate: 'skipped' })
 
   return {
@@ -64,6 +66,9 @@ export function metricHooks(metrics: Metrics) {
     },
     publishFailed(code: string) {
       metrics.counter('storagePublishFailures', { code }).add(1)
+    },
+    blockLookup(isHit: boolean) {
+      ;(isHit ? blockHits : blockMisses).add(1)
     },
     storage(bytesOfHeads: number) {
       headBytes.set(bytesOfHeads)

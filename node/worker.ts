@@ -38,7 +38,9 @@ import { openLmdbJournal } from '../cluster/lmdb-journal.ts'
 import type { LmdbRegistryShared } from '../cluster/lmdb-registry.ts'
 import { openLmdbRegistry } from '../cluster/lmdb-registry-remote.ts'
 import { PathTable } from '../ingest/path-table.ts'
+import { Scanner } from '../ingest/scanner.ts'
 import { ActivePlans } from '../storage/active-plans.ts'
+import { BlockCache } from '../storage/block-cache.ts'
 import { HeadBudget } from '../storage/head-budget.ts'
 import { lmdbEngine } from '../storage/lmdb-kv.ts'
 import { openDirectoryObjectStore } from '../storage/object-store/directory.ts'
@@ -113,7 +115,8 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   const journal = openLmdbJournal(seed.journal, clock)
   const registry = openLmdbRegistry(seed.registry)
   const objects = await openDirectoryObjectStore(settings['objects.dir'], clock)
-  const cache = new SegmentCache(objects)
+  const blocks = new BlockCache(settings['limits.blockCacheBytes'], hooks.blockLookup)
+  const cache = new SegmentCache(objects, undefined, blocks)
   const keys = await KeyStore.open(registry, clock)
 
   // Storage: the shards of this worker.
@@ -212,6 +215,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
 
   // Ingest.
   const paths = new PathTable(Math.floor(clock.random() * 2 ** 32))
+  const scanner = new Scanner(paths)
   let frames = 0
   const nextFrameId = () => `${nodeId}/${seed.boot}/${index}/${++frames}`
   const gatherers = Array.from(
@@ -233,7 +237,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     'ingest-router',
     () =>
       new IngestRouter({
-        paths,
+        scanner,
         gatherers,
         shardCount,
         laneOf: (shard) => laneOf(shard, laneCount),

@@ -84,7 +84,7 @@ export async function matchUnit(
   range: SearchRange,
   pace: SearchPace,
 ): Promise<UnitMatches | undefined> {
-  const inRange = unit.minMs >= range.fromMs && unit.maxMs < range.toMs
+  const inRange = isWhollyIn(unit, range)
   let known: Bitmap | undefined
   const open = await unit.open((directory) => {
     known = inRange ? directory.matchesOf?.(filter.key) : undefined
@@ -149,7 +149,7 @@ export async function searchRows(
   const descending = query.order === 'desc'
   const sign = descending ? -1 : 1
   const ordered = units
-    .filter((unit) => unit.maxMs >= query.range.fromMs && unit.minMs < query.range.toMs)
+    .filter((unit) => unit.maxMs + 1 > query.range.fromMs && unit.minMs < query.range.toMs)
     .sort((a, b) => (descending ? b.maxMs - a.maxMs : a.minMs - b.minMs))
   const best = new TopRows(query.limit, (a, b) => sign * compareRecordKeys(a.key, b.key))
   const { counted, countMax } = query
@@ -172,7 +172,7 @@ export async function searchRows(
       continue
     }
     if (await pace.isOver()) return { rows: best.inOrder(), count, countIsLowerBound: true, isComplete: false }
-    const isWhole = unit.minMs >= query.range.fromMs && unit.maxMs < query.range.toMs
+    const isWhole = isWhollyIn(unit, query.range)
     if (!mayAddRows && query.filter.kind === 'all' && isWhole) {
       add(unit.rowCount)
       continue
@@ -184,6 +184,11 @@ export async function searchRows(
   }
   const lowerBound = countMax > 0 && isCounted()
   return { rows: best.inOrder(), count, countIsLowerBound: lowerBound, isComplete: true }
+}
+
+/** Bounds are whole milliseconds, of which the rows' nanoseconds are left out; those of a range may have fractions. */
+function isWhollyIn(unit: SearchUnit, range: SearchRange): boolean {
+  return unit.minMs >= range.fromMs && unit.maxMs + 1 <= range.toMs
 }
 
 function isWhollyBefore(unit: SearchUnit, after: RecordKey, descending: boolean): boolean {

@@ -52,9 +52,9 @@ export class SummaryTable {
     this.#columns = this.#columns.filter((_, i) => keep.has(i))
   }
 
-  /** Blocks of `tenant` with a row in [fromMs, toMs). */
+  /** Blocks of `tenant` with a row in [fromMs, toMs); a row's nanoseconds are not in the bounds of its block. */
   within(tenant: TenantId, fromMs: number, toMs: number): Bitmap {
-    return this.#where(({ tenant: owner, minMs, maxMs }) => owner === tenant && minMs < toMs && maxMs >= fromMs)
+    return this.#where(({ tenant: owner, minMs, maxMs }) => owner === tenant && minMs < toMs && maxMs + 1 > fromMs)
   }
 
   withField(field: string): Bitmap {
