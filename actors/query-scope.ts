@@ -2,7 +2,7 @@ import { FIELD_SERVICE } from '../base/columns.ts'
 import { shardOf } from '../base/hash.ts'
 import type { ShardId, TenantId } from '../base/ids.ts'
 import type { Filter } from '../query/ast.ts'
-import { normalisedLevel } from '../query/fields.ts'
+import { FIELD_TIMESTAMP, normalisedLevel } from '../query/fields.ts'
 import { timeBoundsOf } from '../query/prune.ts'
 import type { LeafScope } from './messages/leaf.ts'
 import type { QueryBase } from './messages/search.ts'
@@ -23,12 +23,30 @@ export function fieldIs(field: string, text: string): Filter {
   return text === '' ? { kind: 'all' } : { kind: 'field', field, match: { kind: 'equal', text, number: null } }
 }
 
-/** The scope with its range cut down to the times that its filter lets pass; half-open, as ranges are. */
+/**
+ * The scope with its range cut down to the times that its filter lets pass; half-open, as ranges are. Its bounds are whole milliseconds, as those
+ * of blocks are: what a fraction leaves out, a condition does.
+ */
 export function withinBounds(scope: Omit<LeafScope, 'shards'>): Omit<LeafScope, 'shards'> {
-  const bounds = timeBoundsOf(scope.filter)
-  const fromMs = Math.max(scope.range.fromMs, bounds.fromMs)
-  const toMs = Math.max(fromMs, Math.min(scope.range.toMs, bounds.toMs + 1))
-  return { ...scope, range: { fromMs, toMs } }
+  const filter = withFractions(scope.filter, scope.range)
+  const bounds = timeBoundsOf(filter)
+  const fromMs = Math.max(Math.floor(scope.range.fromMs), bounds.fromMs)
+  const toMs = Math.max(fromMs, Math.min(Math.ceil(scope.range.toMs), bounds.toMs + 1))
+  return { ...scope, filter, range: { fromMs, toMs } }
+}
+
+/** ANDs a range that does not begin and end at whole milliseconds to the filter. */
+function withFractions(filter: Filter, { fromMs, toMs }: LeafScope['range']): Filter {
+  if (Number.isInteger(fromMs) && Number.isInteger(toMs)) return filter
+  const from = { fromMs: Math.floor(fromMs), fromNs: nanosecondsOf(fromMs), fromInclusive: true }
+  const to = { toMs: Math.floor(toMs), toNs: nanosecondsOf(toMs), toInclusive: false }
+  const within: Filter = { kind: 'field', field: FIELD_TIMESTAMP, match: { kind: 'timeRange', ...from, ...to } }
+  if (filter.kind === 'all') return within
+  return { kind: 'and', of: [...(filter.kind === 'and' ? filter.of : [filter]), within] }
+}
+
+function nanosecondsOf(ms: number): number {
+  return Math.floor((ms - Math.floor(ms)) * 1e6)
 }
 
 /** The shards that may hold matches: those of the services that the filter demands, else all. */

@@ -63,12 +63,16 @@ export function timeMask(source: ColumnSource, fromMs: number, toMs: number): Bi
   const { timeMs, timeNs, rowCount } = source
   const rows = new Bitmap(rowCount)
   const { words } = rows
+  // Whole milliseconds and nanoseconds apart: their sum does not fit a double, which would round the last nanosecond up.
+  const fromWhole = Math.floor(fromMs)
+  const fromNs = (fromMs - fromWhole) * 1e6
+  const toWhole = Math.floor(toMs)
+  const toNs = (toMs - toWhole) * 1e6
   for (let row = 0; row < rowCount; row++) {
     const ms = timeMs[row]!
-    // Nanoseconds matter only where the milliseconds do not decide; there their sum decides as well as a double can.
-    if (ms >= toMs || ms < fromMs - 1) continue
-    const time = timeNs[row] === 0 ? ms : ms + timeNs[row]! / 1e6
-    if (time >= fromMs && time < toMs) words[row >>> 5]! |= 1 << (row & 31)
+    const isFrom = ms > fromWhole || (ms === fromWhole && timeNs[row]! >= fromNs)
+    const isBefore = ms < toWhole || (ms === toWhole && timeNs[row]! < toNs)
+    if (isFrom && isBefore) words[row >>> 5]! |= 1 << (row & 31)
   }
   return rows
 }

@@ -41,14 +41,21 @@ function valuesOf(record: FlatRecord, field: string): FlatValue[] {
 
 /** Tokens of a text, each code point in lower case where that is one code point. */
 export function naiveTokens(text: string): string[] {
+  const known = tokensOf.get(text)
+  if (known !== undefined) return known
   const runs = text.match(/[0-9A-Za-z_\u0080-\u{10ffff}]+/gu) ?? []
-  return runs.map((run) =>
+  const tokens = runs.map((run) =>
     Array.from(run, (c) => {
       const lower = c.toLowerCase()
       return Array.from(lower).length === 1 ? lower : c
     }).join(''),
   )
+  if (tokensOf.size >= 10_000) tokensOf.clear()
+  tokensOf.set(text, tokens)
+  return tokens
 }
+
+const tokensOf = new Map<string, string[]>()
 
 function textMatches(match: TextMatch, text: string): boolean {
   const tokens = naiveTokens(text)
