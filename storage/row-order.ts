@@ -21,7 +21,7 @@ const MERGED_RUNS_MAX = 64
 
 /**
  * Rows in order: entry i is the row that comes i-th; null when they are in order already. Parts are mostly in order themselves, so there are few runs of
- * rows in order: these are merged two by two, 3 ns a row each time. Rows of many runs are sorted, 50 ns a row of 8,192.
+ * rows in order: these are merged two by two: 7 ns a row for 2 runs, 31 for 64. Rows of more runs are sorted, 78 ns a row of 8,192.
  */
 export function rowOrder(keys: RowKeys): Uint32Array | null {
   const rowCount = keys.timeMs.length

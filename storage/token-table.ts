@@ -54,7 +54,7 @@ export class TokenTable {
     this.#shapes.reset()
   }
 
-  /** Takes the first `rowCount` of `values`. `seed` is valueSeed of their field, or 0 for no (field, value) hashes. 1 ns a byte. */
+  /** Takes the first `rowCount` of `values`. `seed` is valueSeed of their field, or 0 for no (field, value) hashes. 1.6 ns a byte of text, 1.2 of ids. */
   add(seed: number, values: Values, rowCount: number): void {
     const { offsets } = values
     for (let row = 0; row < rowCount; ) {

@@ -22,7 +22,7 @@ function isHexadecimal(digits: v128): v128 {
 
 /**
  * Packs `count` values of `length` bytes, from TEXT on, to `packedAt`: of each its digits, high half first, an odd last one followed by 0. False when
- * a value differs in more than digits. 0.1 ns a byte where all bytes are digits, 0.6 otherwise.
+ * a value differs in more than digits. 0.4 ns a byte where all bytes are digits, copies included, 1.1 for UUIDs.
  */
 export function packHex(count: i32, length: i32, placeCount: i32, fixedCount: i32): bool {
   const stride = (placeCount + 1) & ~1
