@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { charMaskOfText } from '../../../base/char-mask.ts'
 import { tokenHash } from '../../../base/hash.ts'
 import { tokensOfText } from '../../../base/tokenizer.ts'
+import { readBlockHeader } from '../../../storage/block-header.ts'
 import { openBlock } from '../../../storage/block-reader.ts'
 import { bloomMayContain, bloomTermsOfValue } from '../../../storage/bloom.ts'
 import { decodeSection } from '../../../storage/section-codec.ts'
@@ -55,3 +57,23 @@ for (const file of ['block', 'block-merged']) {
     assert(!bloomMayContain(bloom, tokenHash('nowhere')))
   })
 }
+
+test('a block of version 2 opens as it did, and says the same of the characters of its columns', () => {
+  const directory = new URL('../../fixtures/formats/v2/', import.meta.url)
+  const bytes = new Uint8Array(readFileSync(new URL('block.bin', directory)))
+  const expected = JSON.parse(readFileSync(new URL('block.json', directory), 'utf8'))
+  const reader = openBlock(bytes)
+  assert.deepEqual(
+    rowsOf(reader).map((row) => JSON.parse(row)),
+    expected.rows,
+  )
+  assert.deepEqual(reader.columnNames, expected.columnNames)
+  for (const { name, chars } of readBlockHeader(bytes).columns) {
+    assert.deepEqual([chars.low, chars.high], expected.chars[name], name)
+  }
+  for (const [, , fields] of expected.rows) {
+    for (const [name, , text] of fields) {
+      if (!name.startsWith('\\@')) assert(reader.mayHold?.(name, charMaskOfText(text)), `${name}=${text}`)
+    }
+  }
+})
