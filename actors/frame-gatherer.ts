@@ -1,3 +1,4 @@
+import { present } from '../base/assert.ts'
 import type { Clock, Timer } from '../base/clock.ts'
 import type { LaneId, ShardId, TenantId } from '../base/ids.ts'
 import { CHUNK_BYTES_MAX, FRAME_BYTES_MAX, FRAME_BYTES_TARGET, FRAME_LINGER_MS } from '../base/limits.ts'
@@ -140,14 +141,12 @@ export class FrameGatherer {
       void this.#append()
       return
     }
-    this.#linger ??= this.#options.clock.after(FRAME_LINGER_MS - ageMs, () => {
-      this.#linger = undefined
-      this.#closeWhenDue()
-    })
+    // Cancelled by the append of this frame, so it never meets another one or one in flight.
+    this.#linger ??= this.#options.clock.after(FRAME_LINGER_MS - ageMs, () => void this.#append())
   }
 
   async #append(): Promise<void> {
-    const gathering = this.#gathering!
+    const gathering = present(this.#gathering, 'the frame being gathered')
     const { journal, lane, clock, nextFrameId, onFrame, onFailure } = this.#options
     this.#linger?.cancel()
     this.#linger = undefined

@@ -8,11 +8,10 @@ import type { ShardId, TenantId } from '../base/ids.ts'
 import { deadLetterTenant } from '../base/ids.ts'
 import { DEAD_LETTER_RAW_BYTES_MAX, FUTURE_MAX_MS, REJECTS_LISTED_MAX } from '../base/limits.ts'
 import type { ColumnWriter } from '../ingest/column-writer.ts'
-import type { PathTable } from '../ingest/path-table.ts'
 import type { RecordRejection } from '../ingest/reject.ts'
 import { REJECT_CATALOGUE } from '../ingest/reject.ts'
 import type { Scan } from '../ingest/scan.ts'
-import { Scanner } from '../ingest/scanner.ts'
+import type { Scanner } from '../ingest/scanner.ts'
 import { oldestAcceptedMs } from '../storage/retention.ts'
 import type { FrameGatherer } from './frame-gatherer.ts'
 import type { IngestReceipt, IngestRequest, RecordReject } from './messages/ingest.ts'
@@ -33,7 +32,8 @@ const KEY_CHECK_DEADLINE_MS = 10_000
 const HASH_SLICE_BYTES = 4 * 1024 * 1024
 
 export interface IngestRouterOptions {
-  readonly paths: PathTable
+  /** On the path table of the gatherers. */
+  readonly scanner: Scanner
   /** One a lane. */
   readonly gatherers: readonly FrameGatherer[]
   readonly shardCount: number
@@ -66,7 +66,7 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
 
   constructor(options: IngestRouterOptions) {
     this.#options = options
-    this.#scanner = new Scanner(options.paths)
+    this.#scanner = options.scanner
   }
 
   /** Waiting for the journal, or for what is known of a key, does not hold up the next request. */

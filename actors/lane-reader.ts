@@ -97,26 +97,30 @@ export class LaneReader implements Actor<LaneReaderMessage> {
     }
   }
 
+  /** Throws what a run failed with, also while no frame comes: then nothing else would make it be tried again. */
   async #pump(signal: AbortSignal): Promise<void> {
     const { journal, lane } = this.#options
     const reader = journal.read(lane, this.#after.sequence)
+    const failed = new AbortController()
+    const isOver = AbortSignal.any([signal, failed.signal])
     const inFlight: Promise<void>[] = []
     let applied = Promise.resolve()
     let after = this.#after
     try {
-      while (!signal.aborted) {
-        const messages = await reader.next(READ_BYTES_MAX, signal)
+      while (!isOver.aborted) {
+        const messages = await reader.next(READ_BYTES_MAX, isOver)
         this.#checkGap(after, messages[0]!.position)
         const through = messages[messages.length - 1]!.position
-        const handedOn = this.#handOn(messages, after, through, signal)
+        const handedOn = this.#handOn(messages, after, through, isOver)
         after = through
         applied = Promise.all([applied, handedOn]).then(() => {
           this.#after = through
         })
-        applied.catch(() => undefined) // thrown below, when its turn to be awaited comes
+        applied.catch((error) => failed.abort(error))
         inFlight.push(applied)
         if (inFlight.length >= RUNS_IN_FLIGHT_MAX) await inFlight.shift()
       }
+      isOver.throwIfAborted()
     } finally {
       await Promise.allSettled(inFlight)
       await reader.close()

@@ -176,9 +176,9 @@ export class DayPartition {
     }
   }
 
-  /** Removes blocks that were published at or before `publishedMsMax`: plans that name them are over. Throws storage_unavailable. */
-  async forgetPublished(publishedMsMax: number): Promise<void> {
-    const gone = this.#superseded.filter(({ publishedMs }) => publishedMs <= publishedMsMax)
+  /** Removes blocks that were published before `beforeMs`: plans that name them are over. Throws storage_unavailable. */
+  async forgetPublished(beforeMs: number): Promise<void> {
+    const gone = this.#superseded.filter(({ publishedMs }) => publishedMs < beforeMs)
     if (gone.length === 0) return
     this.#checkOpen()
     await this.#store.transact(gone.flatMap(({ summary }) => deletesOf(summary)))

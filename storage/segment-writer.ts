@@ -15,7 +15,7 @@ import { storedLength, writeChunks } from './segment-chunks.ts'
 import { encodeDirectory, type SegmentBlock } from './segment-directory.ts'
 import { encodeFooter, FOOTER_BYTES, SEGMENT_MAGIC } from './segment-footer.ts'
 import { encodeTerms } from './segment-terms.ts'
-import { compressLater } from './zstd.ts'
+import { compressLater, compressNow, isLongToCompress } from './zstd.ts'
 
 const DIRECTORY_ZSTD_LEVEL = 3
 /** Copied and hashed in one go: about 2 ms. */
@@ -89,7 +89,10 @@ export class SegmentWriter {
     }
     const { day, retentionClass, generation } = blocks[0]!.summary
     const plain = encodeDirectory({ day, retentionClass, generation, blocks: entries, termRuns: terms.runs })
-    const directory = await compressLater(plain, DIRECTORY_ZSTD_LEVEL)
+    const isLong = isLongToCompress(plain, DIRECTORY_ZSTD_LEVEL)
+    const directory = isLong
+      ? await compressLater(plain, DIRECTORY_ZSTD_LEVEL)
+      : compressNow(plain, DIRECTORY_ZSTD_LEVEL)
     const termsOffset = bloomsOffset + storedLength(blooms.length)
     const directoryOffset = termsOffset + storedLength(terms.data.length)
     const byteLength = directoryOffset + directory.length + FOOTER_BYTES

@@ -242,11 +242,11 @@ export class ShardStore {
     })
   }
 
-  /** Drops local blocks published at or before `publishedMsMax` (monotonic), and days that hold nothing more. Throws storage_unavailable. */
-  sweep(publishedMsMax: number): Promise<void> {
+  /** Drops local blocks published before `beforeMs` (monotonic), and days that hold nothing more. Throws storage_unavailable. */
+  sweep(beforeMs: number): Promise<void> {
     return this.#inTurn(async () => {
       for (const partition of [...this.#days.values()]) {
-        await partition.forgetPublished(publishedMsMax)
+        await partition.forgetPublished(beforeMs)
         if (partition.isEmpty()) await this.#destroyDay(partition)
       }
     })

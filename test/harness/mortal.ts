@@ -1,0 +1,104 @@
+import type { Clock, Timer } from '../../base/clock.ts'
+import { WeirError } from '../../base/errors.ts'
+
+/**
+ * The life of a simulated process. When it ends, nothing that the process waits for ever comes, and nothing that it still calls happens:
+ * what runs of it stops at its next await, as if the process had been killed.
+ */
+export class Life {
+  #isAlive = true
+  readonly #ended = Promise.withResolvers<void>()
+  readonly #timers = new Set<Timer>()
+
+  get isAlive(): boolean {
+    return this.#isAlive
+  }
+
+  /** Resolves when the life is over. */
+  get ended(): Promise<void> {
+    return this.#ended.promise
+  }
+
+  end(): void {
+    this.#isAlive = false
+    for (const timer of this.#timers) timer.cancel()
+    this.#timers.clear()
+    this.#ended.resolve()
+  }
+
+  /** The outcome of `promise`, `delay` later; never, when the life ends before. */
+  outlasts<T>(promise: Promise<T>, delay: () => Promise<void> = () => Promise.resolve()): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const settle = async (deliver: () => void) => {
+        await delay()
+        if (this.#isAlive) deliver()
+      }
+      promise.then(
+        (value) => settle(() => resolve(value)),
+        (error) => settle(() => reject(error)),
+      )
+    })
+  }
+
+  /** `clock` as the process sees it. */
+  clock(clock: Clock): Clock {
+    const own = (timer: Timer): Timer => {
+      this.#timers.add(timer)
+      return {
+        cancel: () => {
+          this.#timers.delete(timer)
+          timer.cancel()
+        },
+      }
+    }
+    const never: Timer = { cancel() {} }
+    return {
+      nowMs: () => clock.nowMs(),
+      monotonicMs: () => clock.monotonicMs(),
+      after: (delayMs, run) => {
+        if (!this.#isAlive) return never
+        const timer = clock.after(delayMs, () => {
+          this.#timers.delete(timer)
+          run()
+        })
+        return own(timer)
+      },
+      every: (periodMs, run) => (this.#isAlive ? own(clock.every(periodMs, run)) : never),
+      sleep: (delayMs, signal) => this.outlasts(clock.sleep(delayMs, signal)),
+      yieldTurn: () => this.outlasts(clock.yieldTurn()),
+      randomBytes: (count) => clock.randomBytes(count),
+      random: () => clock.random(),
+    }
+  }
+}
+
+/**
+ * `port` as a process of this life sees it: its promises settle `delay` after they otherwise would, and not at all once the life
+ * is over. `wrap` is applied to whatever else a method returns or resolves to.
+ */
+export function mortal<T extends object>(
+  port: T,
+  life: Life,
+  delay?: () => Promise<void>,
+  wrap: <R>(result: R) => R = (result) => result,
+): T {
+  return new Proxy(port, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name, target)
+      if (typeof member !== 'function') return member
+      return (...args: unknown[]): unknown => {
+        if (!life.isAlive) {
+          if (isSynchronous(target, name)) throw new WeirError('storage_unavailable', 'the process has ended')
+          return new Promise(() => {})
+        }
+        const result: unknown = member.apply(target, args)
+        return result instanceof Promise ? life.outlasts(result.then(wrap), delay) : wrap(result)
+      }
+    },
+  })
+}
+
+/** Reads of a KeyValueStore return at once. */
+function isSynchronous(port: object, name: string | symbol): boolean {
+  return 'transact' in port && name !== 'transact' && name !== 'flushed' && name !== 'close'
+}

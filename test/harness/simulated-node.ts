@@ -1,0 +1,419 @@
+import { FrameGatherer } from '../../actors/frame-gatherer.ts'
+import type { IngestRouterMessage } from '../../actors/ingest-router.ts'
+import { IngestRouter } from '../../actors/ingest-router.ts'
+import { KeyKeeper } from '../../actors/key-keeper.ts'
+import { LaneReader } from '../../actors/lane-reader.ts'
+import type { IngestReceipt, IngestRequest } from '../../actors/messages/ingest.ts'
+import type {
+  KeyKeeperMessage,
+  LaneReaderMessage,
+  SegmentPublisherMessage,
+  ShardControllerMessage,
+  ShardHostMessage,
+  ShardWriterMessage,
+} from '../../actors/messages/shard.ts'
+import type { ActorRef } from '../../actors/runtime/actor-ref.ts'
+import { ActorSystem } from '../../actors/runtime/actor-system.ts'
+import { RESTART_DEFAULT } from '../../actors/runtime/supervisor.ts'
+import { SegmentPublisher } from '../../actors/segment-publisher.ts'
+import { laneOf, ShardController } from '../../actors/shard-controller.ts'
+import type { HostedShard } from '../../actors/shard-host.ts'
+import { ShardHost } from '../../actors/shard-host.ts'
+import { ShardLedger, takeOver } from '../../actors/shard-ledger.ts'
+import { ShardWriter } from '../../actors/shard-writer.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { Column } from '../../base/columns.ts'
+import { valueText } from '../../base/columns.ts'
+import { asWeirError, type WeirError } from '../../base/errors.ts'
+import type { LaneId, NodeId, ShardId, TenantId } from '../../base/ids.ts'
+import type { Logger } from '../../base/logger.ts'
+import { Prng } from '../../base/prng.ts'
+import type { Journal } from '../../cluster/journal.ts'
+import { PathTable } from '../../ingest/path-table.ts'
+import { Scanner } from '../../ingest/scanner.ts'
+import { compileFilter } from '../../query/filter.ts'
+import { parseQuery } from '../../query/parser.ts'
+import { pruneOf } from '../../query/prune.ts'
+import { ActivePlans } from '../../storage/active-plans.ts'
+import type { FoundRow } from '../../storage/block-search.ts'
+import { SearchPace, searchRows } from '../../storage/block-search.ts'
+import { HeadBudget } from '../../storage/head-budget.ts'
+import type { ObjectStore } from '../../storage/object-store/object-store.ts'
+import { planSearch } from '../../storage/search-plan.ts'
+import type { SearchUnit } from '../../storage/search-unit.ts'
+import { SegmentCache } from '../../storage/segment-reader.ts'
+import { ShardStore } from '../../storage/shard-store.ts'
+import { MemoryObjectStore } from './memory-object-store.ts'
+import { Life, mortal } from './mortal.ts'
+import { SimulatedClock } from './simulated-clock.ts'
+import { SimulatedJournal } from './simulated-journal.ts'
+import { SimulatedKeyValueEngine } from './simulated-kv.ts'
+import { SimulatedRegistry } from './simulated-registry.ts'
+
+export interface MachineOptions {
+  readonly seed: string | number
+  readonly shardCount?: number
+  readonly laneCount?: number
+  readonly headsBytesMax?: number
+  readonly journalBytesMax?: number
+  readonly retentionDays?: number
+  /** Longest time that an answer of a port takes, ms. */
+  readonly answerMsMax?: number
+  /** Hears every line of the log of every process. */
+  readonly log?: (level: string, message: string, fields: Readonly<Record<string, unknown>>) => void
+}
+
+/** Scanners take megabytes of address space and remember only names, so processes share one for a while. */
+let shared: { readonly paths: PathTable; readonly scanner: Scanner } | undefined
+let sharedBy = 0
+const SHARED_BY_MAX = 200
+
+function sharedScanner() {
+  if (shared === undefined || ++sharedBy % SHARED_BY_MAX === 0) {
+    const paths = new PathTable(1)
+    shared = { paths, scanner: new Scanner(paths) }
+  }
+  return shared
+}
+
+/** What outlives a process: its disks, the journal, the registry, the object store, time. */
+export class SimulatedMachine {
+  readonly options: Required<MachineOptions>
+  readonly clock: SimulatedClock
+  readonly journal: SimulatedJournal
+  readonly registry = new SimulatedRegistry()
+  readonly objects = new MemoryObjectStore()
+  kv: SimulatedKeyValueEngine
+  readonly prng: Prng
+  boots = 0
+
+  constructor(options: MachineOptions) {
+    this.options = {
+      shardCount: 2,
+      laneCount: 1,
+      headsBytesMax: 64 * 1024 * 1024,
+      journalBytesMax: 1 << 30,
+      retentionDays: 7,
+      answerMsMax: 0,
+      log: () => undefined,
+      ...options,
+    }
+    const { seed, laneCount, journalBytesMax } = this.options
+    this.prng = new Prng(`machine/${seed}`)
+    this.clock = new SimulatedClock(seed)
+    this.kv = new SimulatedKeyValueEngine(seed)
+    this.journal = new SimulatedJournal({
+      laneCount,
+      bytesMax: journalBytesMax,
+      nowMs: () => this.clock.nowMs(),
+      seed,
+    })
+  }
+
+  /** As long as an answer of a port takes this time. */
+  answerDelay(): Promise<void> {
+    const { answerMsMax } = this.options
+    return answerMsMax === 0 ? Promise.resolve() : this.clock.sleep(this.prng.random() * answerMsMax)
+  }
+
+  /** The local disk is lost. */
+  loseDisk(): void {
+    this.kv = new SimulatedKeyValueEngine(`${this.options.seed}/${this.boots}`)
+  }
+}
+
+/** A row as a search gave it back. */
+export interface FoundRecord {
+  readonly uid: string
+  readonly tenant: string
+  /** What identifies the record for ever. */
+  readonly id: string
+  readonly tier: 'head' | 'local' | 'segment'
+}
+
+/**
+ * One process: the durable core of a node, put together as node/worker.ts does it, of the real parts on simulated ports. All on one thread.
+ */
+export class SimulatedNode {
+  readonly machine: SimulatedMachine
+  readonly life = new Life()
+  readonly clock: Clock
+  readonly shards = new Map<ShardId, HostedShard>()
+  readonly budget: HeadBudget
+  readonly plans = new ActivePlans()
+  readonly cache: SegmentCache
+  readonly journal: Journal
+  /** An actor failed for good. */
+  fatal: WeirError | undefined
+  readonly #system: ActorSystem
+  readonly #objects: ObjectStore
+  #router: ActorRef<IngestRouterMessage> | undefined
+  #spawnRouter!: () => ActorRef<IngestRouterMessage>
+  #controller!: ShardController
+  host!: ActorRef<ShardHostMessage>
+
+  constructor(machine: SimulatedMachine) {
+    this.machine = machine
+    machine.boots++
+    this.clock = this.life.clock(machine.clock)
+    const delay = () => machine.answerDelay()
+    this.journal = mortal(machine.journal.connect(), this.life, delay, (result) =>
+      typeof result === 'object' && result !== null && 'next' in result ? mortal(result, this.life, delay) : result,
+    )
+    this.#objects = mortal(machine.objects, this.life, delay)
+    this.budget = new HeadBudget(machine.options.headsBytesMax)
+    this.cache = new SegmentCache(this.#objects)
+    this.#system = new ActorSystem({
+      name: `boot-${machine.boots}`,
+      clock: this.clock,
+      logger: loggerOf(machine.options.log),
+      onEscalate: ({ error }) => {
+        this.fatal ??= error
+        this.life.end()
+      },
+    })
+  }
+
+  /** Resolves when the shards are open and the lanes are read. */
+  async start(): Promise<void> {
+    const { machine, clock, shards, budget, cache, journal } = this
+    const { shardCount, laneCount, retentionDays } = machine.options
+    const system = this.#system
+    const objects = this.#objects
+    const delay = () => machine.answerDelay()
+    const registry = mortal(machine.registry.connect(), this.life, delay)
+    const engine = mortal(machine.kv, this.life, delay, (result) =>
+      typeof result === 'object' && result !== null && 'transact' in result
+        ? mortal(result, this.life, undefined)
+        : result,
+    )
+    const failFast = { ...RESTART_DEFAULT, budget: 0 }
+    const cutLargestOfWorker = () => {
+      const stores = [...shards.values()].map(({ store }) => store)
+      stores.reduce((a, b) => (b.largestHeadBytes() > a.largestHeadBytes() ? b : a)).cutLargest()
+    }
+    const controllerRef = system.ref<ShardControllerMessage>('controller')
+    const logger = loggerOf(machine.options.log)
+    const open = async (shard: ShardId, generation: number): Promise<Omit<HostedShard, 'caughtUpAt'>> => {
+      const ownership = await takeOver(shard, 'node-1' as NodeId, generation, registry, objects)
+      const store = await ShardStore.open({
+        shard,
+        directory: `shards/${shard}`,
+        engine,
+        clock,
+        budget,
+        published: ownership.published,
+        seen: ownership.seen,
+        zstdLevel: 1,
+      })
+      const lane = laneOf(shard, laneCount)
+      const ledger = new ShardLedger({ store, ownership, registry, objects, clock })
+      const writer = system.spawn<ShardWriterMessage>(
+        `shard-writer-${shard}`,
+        () => new ShardWriter({ store, budget, cutLargestOfWorker, clock, logger }),
+        { mailboxMax: 64, overflow: 'reject', restart: failFast },
+      )
+      const publisher = system.spawn<SegmentPublisherMessage>(
+        `segment-publisher-${shard}`,
+        () =>
+          new SegmentPublisher({
+            lane,
+            store,
+            ledger,
+            objects,
+            controller: controllerRef,
+            plans: this.plans,
+            retentionDays,
+            mergeZstdLevel: 1,
+            clock,
+            logger,
+            onDeleted: (key) => cache.forget(key),
+          }),
+        { mailboxMax: 4, overflow: 'dropOldest', restart: failFast },
+      )
+      return { lane, store, writer, publisher }
+    }
+    this.host = system.spawn<ShardHostMessage>(
+      'shard-host',
+      () => new ShardHost({ clock, logger, budget, shards, open }),
+      { mailboxMax: 64, overflow: 'wait', restart: failFast },
+    )
+    const keyKeeper = system.spawn<KeyKeeperMessage>('key-keeper', () => new KeyKeeper({ shards, clock }), {
+      mailboxMax: 4096,
+    })
+    const address = { ref: this.host, isLocal: machine.prng.chance(0.5) }
+    const laneReaders = Array.from({ length: laneCount }, (_, lane) =>
+      system.spawn<LaneReaderMessage>(
+        `lane-reader-${lane}`,
+        () => new LaneReader({ lane: lane as LaneId, journal, clock, logger, hosts: [address], hostOf: () => address }),
+        { mailboxMax: 64, restart: failFast },
+      ),
+    )
+    this.#spawnRouter = () => this.#routerOf(keyKeeper)
+    this.#controller = new ShardController({
+      shardCount,
+      laneCount,
+      journal,
+      registry,
+      clock,
+      logger,
+      hosts: [this.host],
+      laneReaders,
+    })
+    system.spawn<ShardControllerMessage>('controller', () => this.#controller, { mailboxMax: 64 })
+    await this.#controller.openAll()
+  }
+
+  ingest(request: IngestRequest): Promise<IngestReceipt> {
+    this.#router ??= this.#spawnRouter()
+    return this.life.outlasts(this.#router.ask({ kind: 'ingest', request }, { deadlineMs: 60_000 }))
+  }
+
+  /** Spawned for the first request: its tables take longer to make than most processes of a schedule live. */
+  #routerOf(keyKeeper: ActorRef<KeyKeeperMessage>): ActorRef<IngestRouterMessage> {
+    const { machine, clock, journal } = this
+    const { shardCount, laneCount, retentionDays } = machine.options
+    const { paths, scanner } = sharedScanner()
+    let frames = 0
+    const gatherers = Array.from(
+      { length: laneCount },
+      (_, lane) =>
+        new FrameGatherer({
+          lane: lane as LaneId,
+          journal,
+          clock,
+          paths,
+          compression: 'none',
+          nextFrameId: () => `${machine.boots}/${++frames}`,
+        }),
+    )
+    return this.#system.spawn<IngestRouterMessage>(
+      'ingest-router',
+      () =>
+        new IngestRouter({
+          scanner,
+          gatherers,
+          shardCount,
+          laneOf: (shard) => laneOf(shard, laneCount),
+          keyKeeperOf: () => keyKeeper,
+          retentionDays,
+          levelFloor: () => 0,
+          clock,
+        }),
+      { mailboxMax: 4096 },
+    )
+  }
+
+  /** All records of a tenant that match a filter, with their `uid`. */
+  async search(tenant: TenantId, text: string): Promise<FoundRecord[]> {
+    const ended = this.plans.begin(this.clock.monotonicMs())
+    try {
+      return await this.#search(tenant, text)
+    } finally {
+      ended()
+    }
+  }
+
+  async #search(tenant: TenantId, text: string): Promise<FoundRecord[]> {
+    const { filter } = parseQuery(text, { nowMs: this.clock.nowMs() })
+    const compiled = compileFilter(filter)
+    const range = { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER }
+    const stores = [...this.shards.values()].map(({ store }) => store)
+    const plans = await Promise.all(
+      stores.map((store) => planSearch(store, tenant, range, pruneOf(filter), this.cache)),
+    )
+    const units = plans.flatMap((plan) => plan.units)
+    const pace = new SearchPace(this.clock, new AbortController().signal, Number.POSITIVE_INFINITY)
+    const query = {
+      filter,
+      compiled,
+      range,
+      order: 'desc' as const,
+      limit: Number.MAX_SAFE_INTEGER,
+      after: undefined,
+      countMax: Number.POSITIVE_INFINITY,
+      counted: undefined,
+    }
+    const { rows, count } = await searchRows(units, query, { filter: (directory) => directory.columnNames }, pace)
+    if (count !== rows.length) throw new Error(`${rows.length} rows and a count of ${count}`)
+    return recordsOf(rows)
+  }
+
+  /** The process is killed; the machine lives. */
+  kill(): void {
+    this.life.end()
+    this.machine.journal.crash()
+    this.machine.registry.crash()
+    this.machine.kv.kill()
+  }
+
+  /** The power fails: what was not synced is lost. */
+  crash(): void {
+    this.life.end()
+    this.machine.journal.crash()
+    this.machine.registry.crash()
+    this.machine.kv.crash()
+  }
+
+  /** Stops as node/node.ts does. */
+  async stop(remainingMs: number): Promise<void> {
+    await this.#controller.drain(remainingMs)
+    await this.#system.stop(1000)
+    this.life.end()
+  }
+
+  /** What its actors are at, for a message. */
+  describe(): string {
+    const { actors } = this.#system.observe()
+    const lanes = Array.from({ length: this.machine.options.laneCount }, (_, lane) => {
+      const { firstSequence, lastSequence } = laneOfMachine(this.machine, lane as LaneId)
+      return `${firstSequence} to ${lastSequence}`
+    })
+    const states = actors.map(({ name, state, mailboxDepth, unanswered, detail }) => ({
+      name,
+      state,
+      mailboxDepth,
+      unanswered,
+      ...detail,
+    }))
+    return `lanes ${lanes.join(', ')}; ${states.map((state) => JSON.stringify(state)).join('\n')}`
+  }
+}
+
+function laneOfMachine({ journal }: SimulatedMachine, lane: LaneId) {
+  const { frames, lastSequence } = journal.lane(lane)
+  return { firstSequence: frames[0]?.position.sequence ?? lastSequence + 1, lastSequence }
+}
+
+async function recordsOf(rows: readonly FoundRow[]): Promise<FoundRecord[]> {
+  const uids = new Map<SearchUnit, Column | undefined>()
+  const records: FoundRecord[] = []
+  for (const { key, unit, unitRow } of rows) {
+    if (!uids.has(unit)) uids.set(unit, (await unit.open(['uid'])).rows.columns.column('uid'))
+    const column = uids.get(unit)
+    const uid = column === undefined ? '' : (valueText(column, unitRow) ?? '')
+    const id = `${key.shard}/${key.generation}.${key.sequence}.${key.row}`
+    records.push({ uid, tenant: unit.tenant, id, tier: unit.tier })
+  }
+  return records
+}
+
+function loggerOf(log: NonNullable<MachineOptions['log']>): Logger {
+  const at =
+    (level: string) =>
+    (message: string, fields: Readonly<Record<string, unknown>> = {}): void => {
+      const { error } = fields
+      log(level, message, error === undefined ? fields : { ...fields, error: asWeirError(error).message })
+    }
+  const logger: Logger = {
+    trace: at('trace'),
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    fatal: at('fatal'),
+    writes: () => true,
+    child: () => logger,
+  }
+  return logger
+}

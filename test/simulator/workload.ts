@@ -1,0 +1,81 @@
+import { asWeirError } from '../../base/errors.ts'
+import type { TenantId } from '../../base/ids.ts'
+import { DAY_MS } from '../../base/ids.ts'
+import type { Prng } from '../../base/prng.ts'
+import type { SimulatedNode } from '../harness/simulated-node.ts'
+import type { Ledger, SentRequest } from './ledger.ts'
+
+export const TENANTS = ['acme', 'globex'] as TenantId[]
+export const SERVICES = ['api', 'auth', 'cart', 'mail', 'stock']
+const LEVELS = ['DEBUG', 'INFO', 'WARN', 'ERROR']
+/** Ages of records, ms: most are new, some come late into older days. */
+const AGES_MS = [0, 0, 0, 5_000, 3_600_000, 20 * 3_600_000, DAY_MS, 3 * DAY_MS]
+const CLIENT_TIMEOUT_MS = 20_000
+
+export interface ClientOptions {
+  readonly prng: Prng
+  readonly ledger: Ledger
+  readonly clock: { sleep(ms: number): Promise<void>; nowMs(): number }
+  readonly node: () => SimulatedNode | undefined
+  readonly attemptsMax: number
+}
+
+/** Makes a request, with or without a key; sometimes one that uses the key of another request for other records. */
+export function makeRequest(prng: Prng, ledger: Ledger, nowMs: number): SentRequest {
+  const other = prng.chance(0.06) ? ledger.someKeyed(prng) : undefined
+  const key = other?.key ?? (prng.chance(0.6) ? `key-${ledger.requests.length}` : undefined)
+  const tenant = other?.tenant ?? prng.pick(TENANTS)
+  const services = SERVICES.slice(0, prng.between(1, SERVICES.length))
+  const count = prng.chance(0.05) ? prng.between(30, 120) : prng.between(1, 10)
+  const rows = Array.from({ length: count }, () => ({
+    service: prng.pick(services),
+    timeMs: nowMs - prng.pick(AGES_MS) - prng.below(1000),
+    level: prng.pick(LEVELS),
+  }))
+  return ledger.newRequest(tenant, key, rows)
+}
+
+/** Sends a request until it is acknowledged, refused for good, or the client gives up; receipts get lost on the way. */
+export async function sendRequest(request: SentRequest, options: ClientOptions): Promise<void> {
+  const { prng, ledger, clock, attemptsMax } = options
+  for (let attempt = 0; attempt < attemptsMax; attempt++) {
+    const node = options.node()
+    if (node !== undefined) {
+      const outcome = await attemptOnce(request, node, options)
+      if (outcome === 'refused') return
+      if (outcome === 'acknowledged' && !prng.chance(0.15)) {
+        ledger.acknowledge(request)
+        return
+      }
+      if (prng.chance(0.1)) return
+    }
+    await clock.sleep(100 + prng.below(4000))
+  }
+}
+
+async function attemptOnce(
+  request: SentRequest,
+  node: SimulatedNode,
+  { clock, ledger }: ClientOptions,
+): Promise<'acknowledged' | 'failed' | 'refused'> {
+  ledger.attempted(request)
+  const receipt = node
+    .ingest({
+      tenant: request.tenant,
+      protocol: 'http',
+      format: 'ndjson',
+      body: request.body,
+      receivedMs: clock.nowMs(),
+      ...(request.key === undefined ? {} : { idempotencyKey: request.key }),
+    })
+    .then(
+      (answer) => {
+        if (answer.accepted !== request.uids.length)
+          throw new Error(`accepted ${answer.accepted} of ${request.uids.length}`)
+        return 'acknowledged' as const
+      },
+      (error) => (asWeirError(error).code === 'idempotency_conflict' ? ('refused' as const) : ('failed' as const)),
+    )
+  const late = clock.sleep(CLIENT_TIMEOUT_MS).then(() => 'failed' as const)
+  return Promise.race([receipt, late, node.life.ended.then(() => 'failed' as const)])
+}
