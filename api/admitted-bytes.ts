@@ -1,3 +1,4 @@
+import { WeirError } from '../base/errors.ts'
 import { ADMISSION_STEP_BYTES } from '../base/limits.ts'
 import type { IngestBackend } from './backend.ts'
 
@@ -15,16 +16,33 @@ export class AdmittedBytes {
 
   /**
    * Takes what is missing to `bytes`, in steps that grow with what has come, so that a slow sender holds little more than it has sent;
-   * never more than `most`, which is known to be all. Throws overloaded or
-   * draining; what was taken before stays taken until `releaseAll`.
+   * never more than `most`, which is known to be all. Throws overloaded, draining, or body_too_large for what no
+   * node of these settings could ever admit; what was taken before stays taken until `releaseAll`.
    */
   cover(bytes: number, most = Number.POSITIVE_INFINITY): void {
     if (bytes <= this.#bytes) return
     const missing = bytes - this.#bytes
     const ahead = Math.min(ADMISSION_STEP_BYTES, Math.max(FIRST_STEP_BYTES, this.#bytes))
     const step = Math.max(missing, Math.min(ahead, most - this.#bytes))
-    this.#backend.admit(step)
-    this.#bytes += step
+    try {
+      this.#admit(step)
+    } catch (error) {
+      if (this.#isHopeless(error, missing)) throw tooLargeEver()
+      if (step === missing) throw error
+      this.#admit(missing)
+    }
+  }
+
+  #admit(bytes: number): void {
+    this.#backend.admit(bytes)
+    this.#bytes += bytes
+  }
+
+  /** True when not even an idle node could admit what the request needs: trying again is no use. */
+  #isHopeless(error: unknown, missing: number): boolean {
+    if (!(error instanceof WeirError) || error.code !== 'overloaded') return false
+    const most = error.details.inFlightBytesMax
+    return typeof most === 'number' && this.#bytes + missing > most
   }
 
   /** Gives back all but `bytes`. */
@@ -37,4 +55,8 @@ export class AdmittedBytes {
   releaseAll(): void {
     this.shrinkTo(0)
   }
+}
+
+function tooLargeEver(): WeirError {
+  return new WeirError('body_too_large', 'The body, inflated, needs more bytes than the node may have in flight')
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { AdmittedBytes } from '../../../api/admitted-bytes.ts'
+import { WeirError } from '../../../base/errors.ts'
 
 test('what is admitted covers what is held, never much more, and is given back to the byte', () => {
   const steps = fc.array(fc.record({ bytes: fc.nat(500_000), shrinks: fc.boolean() }), { maxLength: 20 })
@@ -46,4 +47,31 @@ test('a sender of nothing holds little of the budget', () => {
   })
   admitted.cover(1, 64 * 1024 * 1024)
   assert.ok(inFlight <= 16 * 1024)
+})
+
+test('what could never be admitted is too large; what could be later is not', () => {
+  const inFlightBytesMax = 1_000_000
+  for (const [others, code] of [
+    [0, 'body_too_large'],
+    [700_000, 'overloaded'],
+  ] as const) {
+    let inFlight = others
+    const admitted = new AdmittedBytes({
+      admit: (bytes) => {
+        if (inFlight + bytes > inFlightBytesMax) throw new WeirError('overloaded', 'full', { inFlightBytesMax })
+        inFlight += bytes
+      },
+      release: (bytes) => {
+        inFlight -= bytes
+      },
+    })
+    assert.throws(
+      () => {
+        for (let bytes = 100_000; ; bytes += 100_000) admitted.cover(bytes)
+      },
+      { code },
+    )
+    admitted.releaseAll()
+    assert.equal(inFlight, others)
+  }
 })
