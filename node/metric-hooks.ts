@@ -24,6 +24,8 @@ export function metricHooks(metrics: Metrics) {
   const rowsScanned = metrics.counter('searchRowsScanned')
   const bytesRead = metrics.counter('searchBytesRead')
   const blocksOpened = metrics.counter('searchBlocks', { fate: 'opened' })
+  const blockBytes = metrics.gauge('cacheBytes', { cache: 'blocks' })
+  const segmentIndexBytes = metrics.gauge('cacheBytes', { cache: 'segments' })
   const blockHits = metrics.counter('cacheHits', { cache: 'blocks' })
   const blockMisses = metrics.counter('cacheMisses', { cache: 'blocks' })
   const blocksSkipped = metrics.counter('searchBlocks', { fate: 'skipped' })
@@ -70,8 +72,10 @@ export function metricHooks(metrics: Metrics) {
     blockLookup(isHit: boolean) {
       ;(isHit ? blockHits : blockMisses).add(1)
     },
-    storage(bytesOfHeads: number) {
+    storage(bytesOfHeads: number, bytesOfBlocks: number, bytesOfSegments: number) {
       headBytes.set(bytesOfHeads)
+      blockBytes.set(bytesOfBlocks)
+      segmentIndexBytes.set(bytesOfSegments)
     },
     received(request: IngestRequest, receipt: IngestReceipt, tookMs: number) {
       const { protocol } = request

@@ -308,7 +308,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
       },
     },
   }
-  metrics.onSnapshot(() => hooks.storage(budget.bytes))
+  metrics.onSnapshot(() => hooks.storage(budget.bytes, blocks.memoryBytes, cache.memoryBytes))
   const server = await createServer(backend, {
     authMode: settings['auth.mode'] === 'keys' ? 'keys' : 'off',
     host: settings['http.host'],

@@ -35,7 +35,7 @@ const VENDOR_HOMES: Readonly<Record<string, RegExp>> = {
 
 /** What starts things: every module must be reachable from here. */
 const ENTRIES =
-  /^(?:node\/main|node\/cli\/write-docs|(?:ingest|storage)\/kernel\/build|bench\/(?:micro\/)?[a-z-]+|test\/.*\.test)\.ts$/
+  /^(?:node\/main|node\/cli\/write-docs|(?:ingest|storage|query)\/kernel\/build|bench\/(?:micro\/)?[a-z-]+|test\/.*\.test)\.ts$/
 
 export function wrongDirections(modules: readonly SourceModule[]): string[] {
   return modules.flatMap(({ path, imports }) => {

@@ -8,7 +8,11 @@ import { literalOf } from '../../../../query/kernel/literal-search.ts'
 
 test('the code of the kernel was built from its source', () => {
   const source = readFileSync(new URL('../../../../query/kernel/literal.as', import.meta.url), 'utf8')
-  assert.equal(createHash('sha256').update(source).digest('hex'), KERNEL_SOURCE_SHA256)
+  assert.equal(
+    createHash('sha256').update(source).digest('hex'),
+    KERNEL_SOURCE_SHA256,
+    'run: node query/kernel/build.ts',
+  )
 })
 
 const letters = fc.string({ unit: fc.constantFrom(...'abAB_1 @`é'), minLength: 1, maxLength: 6 })
