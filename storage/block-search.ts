@@ -223,7 +223,7 @@ function collect(found: UnitMatches, best: TopRows, after: RecordKey | undefined
 }
 
 /** The best `max` rows seen, kept as a heap whose top is the worst of them. */
-export class TopRows {
+class TopRows {
   readonly #max: number
   readonly #compare: (a: FoundRow, b: FoundRow) => number
   readonly #heap: FoundRow[] = []
