@@ -138,9 +138,13 @@ else {
   const workers = options.workers === undefined ? {} : { workers: options.workers }
   const node = await NodeProcess.start(workers, { showErrors: true })
   try {
+    const [cpuBefore, startedMs] = [node.cpuMicroseconds(), performance.now()]
     process.exitCode = (await load(node.url)) ? 0 : 1
+    const cores = (node.cpuMicroseconds() - cpuBefore) / 1000 / (performance.now() - startedMs)
     const { rss, peak } = node.memory()
-    console.log(`the node holds ${Math.round(rss / 2 ** 20)} MiB, ${Math.round(peak / 2 ** 20)} at its peak`)
+    console.log(
+      `the node used ${cores.toFixed(2)} cores and holds ${Math.round(rss / 2 ** 20)} MiB, ${Math.round(peak / 2 ** 20)} at its peak`,
+    )
   } finally {
     await node.kill()
   }
