@@ -151,7 +151,7 @@ class World {
     const random = this.#random
     const position = { generation: 1, sequence: ++this.#sequence }
     const sections = new Map<number, { tenant: TenantId; records: FlatRecord[] }[]>()
-    for (let i = 10 + random.below(30); i > 0; i--) {
+    for (let i = 6 + random.below(18); i > 0; i--) {
       const tenant = random.chance(0.85) ? TENANT : OTHER_TENANT
       const record = randomRecord(random, MIDNIGHT_MS + random.below(4000) - 2000, random.pick([0, 0, 1, 999_999]))
       const shard = shardOf(tenant, record.fields.get('service')!.text, 0, SHARDS)
