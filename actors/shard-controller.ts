@@ -21,7 +21,7 @@ const RELIEVE_AT = 0.5
 const ALARM_AT = 0.7
 const ALARM_EVERY_MS = 60_000
 
-/** Frames of a lane that were in the journal at the start and have to be applied again: those behind `after`, up to `through`. */
+/** Frames of a lane that have to be applied again at the start: those behind `after`, up to `through`, the journal's end; maybe none. */
 export interface Replay {
   readonly lane: LaneId
   readonly after: number
@@ -71,7 +71,7 @@ export class ShardController implements Actor<ShardControllerMessage> {
     }
   }
 
-  /** Opens every shard on its worker, then lets the lanes be read from the lowest position that any of them needs. Returns what is being replayed. */
+  /** Opens every shard on its worker, then lets the lanes be read from the lowest position that any of them needs. Returns what is being replayed of each. */
   async openAll(): Promise<readonly Replay[]> {
     const { shardCount, hosts, laneReaders, laneCount, clock } = this.#options
     const lanes = await Promise.all(laneReaders.map((_, lane) => this.#options.journal.state(lane as LaneId)))
@@ -105,7 +105,7 @@ export class ShardController implements Actor<ShardControllerMessage> {
     this.#looking = clock.every(LOOK_EVERY_MS, () => {
       for (let lane = 0; lane < laneCount; lane++) void this.#look(lane as LaneId)
     })
-    return replays.filter(({ after, through }) => after < through)
+    return replays
   }
 
   /** Stops reading; publishes what can be published, so that the next start has little to replay; closes the shards. */

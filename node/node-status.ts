@@ -39,6 +39,11 @@ export class NodeStatus {
     return Atomics.load(this.#slots, SLOT_DRAINING) === 1n
   }
 
+  /** Reading of the lane begins behind this sequence: all up to it is applied. Without effect once a run has been applied. */
+  laneBegins(lane: LaneId, after: number): void {
+    Atomics.compareExchange(this.#slots, SLOT_LANES + lane * SLOTS_PER_LANE, 0n, BigInt(after))
+  }
+
   /** Written by the one thread that reads the lane. */
   laneApplied(lane: LaneId, sequence: number): void {
     Atomics.store(this.#slots, SLOT_LANES + lane * SLOTS_PER_LANE, BigInt(sequence))

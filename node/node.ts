@@ -145,6 +145,7 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     })
     system.spawn<ShardControllerMessage>('controller', () => controller, { mailboxMax: 1024, overflow: 'dropNewest' })
     const replays = await controller.openAll()
+    for (const { lane, after } of replays) status.laneBegins(lane, after)
     lifecycle.onStop('shards', (deadline) => controller.drain(Math.max(0, deadline.remainingMs - CLOSE_RESERVE_MS)))
     lifecycle.onStop('admission', async () => {
       status.beginDraining()
