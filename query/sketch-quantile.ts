@@ -43,7 +43,8 @@ export class QuantileSketch {
   /** The value below which a share of `q` (0 to 1) of all lies; null when there are none. */
   quantile(q: number): number | null {
     if (this.count === 0) return null
-    let rank = q * (this.count - 1)
+    // A whole rank: between the last negative value and the first of the others lies no bin.
+    let rank = Math.floor(q * (this.count - 1))
     let value: number
     if (rank < this.#negative.total) value = -this.#negative.valueAt(this.#negative.total - 1 - rank)
     else {

@@ -171,6 +171,12 @@ describe('a quantile sketch', () => {
     )
   })
 
+  it('holds at the border between negative values and zero', () => {
+    const sketch = new QuantileSketch()
+    for (const value of [0, -1, -1.0000000000000002]) sketch.add(value)
+    assert.ok(Math.abs(sketch.quantile(0.9)! + 1) <= 0.0101)
+  })
+
   it('stays small and keeps the large values when magnitudes differ without end', () => {
     const sketch = new QuantileSketch()
     for (let exponent = -290; exponent < 290; exponent++) sketch.add(10 ** exponent)
