@@ -165,6 +165,16 @@ const someText = fc
   .array(fc.constantFrom(...'abéÉ😀ABxkK-1.αΣ\n _äc,'), { maxLength: 10 })
   .map((characters) => characters.join(''))
 
+/** Undefined where nested counts make the program larger than ours may be; RE2's own bound is another one. */
+function compiledUnlessTooLarge(source: string, flags: string, mode: 'find' | 'whole') {
+  try {
+    return compileUserRegex(source, flags, mode)
+  } catch (error) {
+    if (error instanceof QuerySyntaxError && error.message.includes('too large')) return undefined
+    throw error
+  }
+}
+
 test('what matches is what RE2 matches; V8 agrees where it is used; a match contains its required literal', () => {
   fc.assert(
     fc.property(
@@ -178,7 +188,8 @@ test('what matches is what RE2 matches; V8 agrees where it is used; a match cont
           (flags.includes('s') ? RE2JS.DOTALL : 0) |
           (flags.includes('m') ? RE2JS.MULTILINE : 0)
         const reference = RE2JS.compile(whole ? `\\A(?:${source})\\z` : source, flagBits)
-        const regex = compileUserRegex(source, flags, whole ? 'whole' : 'find')
+        const regex = compiledUnlessTooLarge(source, flags, whole ? 'whole' : 'find')
+        fc.pre(regex !== undefined)
         const literal = requiredLiteral(source, flags)
         for (const text of texts) {
           const wanted = reference.matcher(text).find()
