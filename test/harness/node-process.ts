@@ -51,6 +51,7 @@ export class NodeProcess {
       })
     })
     const died = run.exited.then((code) => {
+      if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true })
       throw new Error(`the node ended with ${code} before it was ready\n${run.stderr()}`)
     })
     return new NodeProcess(run, await Promise.race([ready, died]), temporary)
