@@ -47,6 +47,7 @@ export interface SegmentPublisherOptions {
     readonly bytes: number
   }) => void
   readonly onFailure?: (code: string) => void
+  readonly onDropped?: (days: number) => void
   readonly onMerged?: (merged: { readonly inputs: number; readonly bytes: number }) => void
   /** A segment has been deleted from the object store. */
   readonly onDeleted?: (key: string) => void
@@ -178,7 +179,7 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
   }
 
   async #dropExpired(): Promise<number> {
-    const { store, ledger, clock, retentionDays, logger } = this.#options
+    const { store, ledger, clock, retentionDays, logger, onDropped } = this.#options
     const days: DayNumber[] = store.published.segments.map(({ day }) => day)
     for (const { day } of store.openDays()) days.push(day)
     const expired = daysToDrop(days, clock.nowMs(), retentionDays)
@@ -186,6 +187,7 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
     const page = dropDays(store.published.page, expired, clock.nowMs())
     await ledger.commit({ page, floor: ledger.entry.floor })
     await store.dropDays(expired)
+    onDropped?.(expired.length)
     logger.info('days past retention are gone', { shard: store.shard, days: expired.length })
     return expired.length
   }

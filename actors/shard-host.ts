@@ -2,7 +2,7 @@ import { assert } from '../base/assert.ts'
 import type { Clock, Timer } from '../base/clock.ts'
 import { asWeirError } from '../base/errors.ts'
 import type { LaneId, ShardId } from '../base/ids.ts'
-import { UNPUBLISHED_BYTES_MAX } from '../base/limits.ts'
+import { HEAD_AGE_MAX_MS, UNPUBLISHED_AGE_MAX_MS, UNPUBLISHED_BYTES_MAX } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { HeadBudget } from '../storage/head-budget.ts'
 import type { ShardStore } from '../storage/shard-store.ts'
@@ -18,8 +18,8 @@ import type { Actor, MessageContext } from './runtime/actor.ts'
 import type { ActorRef } from './runtime/actor-ref.ts'
 
 const TICK_MS = 1000
-/** S3: with heads at most 30 s old, a publish every minute keeps every row within two. Shards take turns within it. */
-const PUBLISH_EVERY_TICKS = 60
+/** S3: what has become of a head at most so old is published so soon that no row waits for longer; shards take turns within it. */
+const PUBLISH_EVERY_TICKS = (UNPUBLISHED_AGE_MAX_MS - 2 * HEAD_AGE_MAX_MS) / TICK_MS
 const CHECK_BYTES_EVERY_TICKS = 5
 /** The same trouble with the disk is logged again after this long. */
 const COMPLAIN_EVERY_TICKS = 30

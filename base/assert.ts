@@ -2,7 +2,7 @@
  * Assertions for programmer errors. They stay on in production: a broken invariant must stop the actor that
  * noticed it rather than reach a disk. Operating errors (bad input, full disk, absent peer) are WeirErrors.
  */
-export class AssertionError extends Error {
+class AssertionError extends Error {
   override readonly name = 'AssertionError'
 }
 

@@ -4,6 +4,7 @@ import { asWeirError } from '../base/errors.ts'
 import type { LaneId } from '../base/ids.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { LaneState } from '../cluster/journal.ts'
+import type { CutReport } from '../storage/shard-store.ts'
 
 /** Ties what the parts of a worker report to the metrics of its thread; the parts know nothing of metric names. */
 export function metricHooks(metrics: Metrics) {
@@ -13,6 +14,7 @@ export function metricHooks(metrics: Metrics) {
   const appendSeconds = metrics.histogram('journalAppendSeconds')
   const rowsApplied = metrics.counter('storageRowsApplied')
   const repeated = metrics.counter('ingestRecordsRepeated')
+  const blockBytes = metrics.counter('storageBlockBytes')
   const blocksCut = metrics.counter('storageBlocksCut')
   const blockRows = metrics.histogram('storageBlockRows')
   const cutSeconds = metrics.histogram('storageCutSeconds')
@@ -24,7 +26,7 @@ export function metricHooks(metrics: Metrics) {
   const rowsScanned = metrics.counter('searchRowsScanned')
   const bytesRead = metrics.counter('searchBytesRead')
   const blocksOpened = metrics.counter('searchBlocks', { fate: 'opened' })
-  const blockBytes = metrics.gauge('cacheBytes', { cache: 'blocks' })
+  const cachedBlockBytes = metrics.gauge('cacheBytes', { cache: 'blocks' })
   const segmentIndexBytes = metrics.gauge('cacheBytes', { cache: 'segments' })
   const blockHits = metrics.counter('cacheHits', { cache: 'blocks' })
   const blockMisses = metrics.counter('cacheMisses', { cache: 'blocks' })
@@ -54,7 +56,8 @@ export function metricHooks(metrics: Metrics) {
       rowsApplied.add(applied.rows)
       repeated.add(applied.repeatedRows)
     },
-    cut(cut: { readonly rows: number; readonly blocks: number; readonly tookMs: number }) {
+    cut(cut: CutReport) {
+      blockBytes.add(cut.bytes)
       blocksCut.add(cut.blocks)
       blockRows.observe(cut.rows / cut.blocks)
       cutSeconds.observe(cut.tookMs / 1000)
@@ -62,6 +65,9 @@ export function metricHooks(metrics: Metrics) {
     published(published: { readonly segments: number; readonly bytes: number }) {
       segmentsPublished.add(published.segments)
       segmentBytes.add(published.bytes)
+    },
+    dropped(days: number) {
+      metrics.counter('storageDaysDropped').add(days)
     },
     merged(merged: { readonly inputs: number }) {
       segmentsMerged.add(merged.inputs)
@@ -74,7 +80,7 @@ export function metricHooks(metrics: Metrics) {
     },
     storage(bytesOfHeads: number, bytesOfBlocks: number, bytesOfSegments: number) {
       headBytes.set(bytesOfHeads)
-      blockBytes.set(bytesOfBlocks)
+      cachedBlockBytes.set(bytesOfBlocks)
       segmentIndexBytes.set(bytesOfSegments)
     },
     received(request: IngestRequest, receipt: IngestReceipt, tookMs: number) {

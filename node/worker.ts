@@ -170,6 +170,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
           logger: context.logger,
           onPublished: hooks.published,
           onMerged: hooks.merged,
+          onDropped: hooks.dropped,
           onFailure: hooks.publishFailed,
           onDeleted: (key) => cache.forget(key),
         }),

@@ -40,6 +40,6 @@ export class PublishedState {
   }
 }
 
-export function dayTenantKey(day: DayNumber, tenant: TenantId): string {
+function dayTenantKey(day: DayNumber, tenant: TenantId): string {
   return `${day}/${tenant}`
 }

@@ -33,7 +33,16 @@ export interface ShardStoreOptions {
   readonly seen: readonly SeenEntry[]
   /** zstd level of the blocks of a cut. */
   readonly zstdLevel: number
-  readonly onCut?: (cut: { readonly rows: number; readonly blocks: number; readonly tookMs: number }) => void
+  readonly onCut?: (cut: CutReport) => void
+}
+
+/** What a cut made of a head. */
+export interface CutReport {
+  readonly rows: number
+  readonly blocks: number
+  /** Blocks and their filters, as stored. */
+  readonly bytes: number
+  readonly tookMs: number
 }
 
 const NO_BLOCKS: ReadonlySet<BlockSummary> = new Set()
@@ -395,7 +404,8 @@ export class ShardStore {
     await partition.commitCut(state, head, blocks)
     noteShortLived(blocks.reduce((bytes, block) => bytes + block.bytes.length + block.bloom.length, 0))
     budget.release(head.byteSize)
-    onCut?.({ rows: head.rowCount, blocks: blocks.length, tookMs: clock.monotonicMs() - startedMs })
+    const bytes = blocks.reduce((sum, block) => sum + block.bytes.length + block.bloom.length, 0)
+    onCut?.({ rows: head.rowCount, blocks: blocks.length, bytes, tookMs: clock.monotonicMs() - startedMs })
   }
 
   async #destroyDay(partition: DayPartition): Promise<void> {

@@ -51,7 +51,7 @@ export function shardPrefix(shard: ShardId): string {
 }
 
 /** Prefix of the segments of one day of a shard. */
-export function dayPrefix(shard: ShardId, day: DayNumber): string {
+function dayPrefix(shard: ShardId, day: DayNumber): string {
   return `${LAYOUT}/${shard}/${dayText(day)}/`
 }
 
@@ -75,7 +75,7 @@ export function segmentKey(parts: SegmentKeyParts): string {
 }
 
 /** Prefix of the manifest pages of a shard. */
-export function manifestPrefix(shard: ShardId): string {
+function manifestPrefix(shard: ShardId): string {
   return `${LAYOUT}/${shard}/manifest/`
 }
 
