@@ -1,42 +1,5 @@
-/**
- * Compiles the parts of the kernel and writes kernel-code.ts, which is kept in the repository so that nobody needs the
- * compiler to run or test. After a change of a part (a test notices):
- *
- *     node ingest/kernel/build.ts
- *
- * fetches AssemblyScript through npx. Same source and compiler version, same bytes.
- */
-import { execFileSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+/** `node ingest/kernel/build.ts` makes kernel-code.ts anew after a change of a part; a test notices when that was forgotten. */
+import { buildKernel } from '../../base/build-kernel.ts'
 import { KERNEL_PARTS } from './kernel-parts.ts'
 
-const COMPILER = 'assemblyscript@0.28.20'
-const FLAGS = [
-  ...['-O3', '--runtime', 'stub', '--importMemory', '--noExportMemory', '--noAssert', '--use', 'abort='],
-  ...['--enable', 'simd', '--enable', 'bulk-memory', '--disable', 'mutable-globals'],
-]
-
-const here = import.meta.dirname
-const source = KERNEL_PARTS.map((part) => readFileSync(join(here, part), 'utf8')).join('\n')
-const work = mkdtempSync(join(tmpdir(), 'weir-kernel-'))
-try {
-  // The compiler insists on its own file ending.
-  writeFileSync(join(work, 'kernel.ts'), source)
-  const args = ['--yes', '--package', COMPILER, 'asc', 'kernel.ts', ...FLAGS, '-o', 'kernel.wasm']
-  execFileSync('npx', args, { cwd: work, stdio: 'inherit' })
-  const hash = createHash('sha256').update(source).digest('hex')
-  const code = readFileSync(join(work, 'kernel.wasm')).toString('base64')
-  const lines = [
-    '/** Written by build.ts from the parts of the kernel. */',
-    `export const KERNEL_SOURCE_SHA256 = '${hash}'`,
-    'export const KERNEL_CODE =',
-    `  '${code}'`,
-    '',
-  ]
-  writeFileSync(join(here, 'kernel-code.ts'), lines.join('\n'))
-} finally {
-  rmSync(work, { recursive: true })
-}
+buildKernel(import.meta.dirname, KERNEL_PARTS)
