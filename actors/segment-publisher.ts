@@ -27,7 +27,7 @@ import type { ShardLedger } from './shard-ledger.ts'
 /** Pages of keyed chunks are joined into one when there are this many. */
 const SEEN_PAGES_MAX = 16
 /** No merge is begun after so much of a tidy-up: publishing must not wait for long (S3). */
-const MERGING_MS = 10_000
+const MERGING_MS = 1000
 
 export interface SegmentPublisherOptions {
   readonly lane: LaneId

@@ -77,7 +77,7 @@ export interface WorkerReady {
 
 /** zstd levels: cheap when a block is cut, denser when blocks are merged and will be read for weeks. */
 const CUT_ZSTD_LEVEL = 1
-const MERGE_ZSTD_LEVEL = 6
+const MERGE_ZSTD_LEVEL = 3
 
 /** A failure of what writes must not be repaired in place: the node ends, and the journal brings back what memory held. */
 const FAIL_FAST = { ...RESTART_DEFAULT, budget: 0 }
