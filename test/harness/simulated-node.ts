@@ -57,6 +57,8 @@ export interface MachineOptions {
   readonly headsBytesMax?: number
   readonly journalBytesMax?: number
   readonly retentionDays?: number
+  /** Wall-clock time at the beginning. */
+  readonly startMs?: number
   /** Longest time that an answer of a port takes, ms. */
   readonly answerMsMax?: number
   /** Hears every line of the log of every process. */
@@ -94,13 +96,14 @@ export class SimulatedMachine {
       headsBytesMax: 64 * 1024 * 1024,
       journalBytesMax: 1 << 30,
       retentionDays: 7,
+      startMs: Date.UTC(2026, 0, 1),
       answerMsMax: 0,
       log: () => undefined,
       ...options,
     }
-    const { seed, laneCount, journalBytesMax } = this.options
+    const { seed, laneCount, journalBytesMax, startMs } = this.options
     this.prng = new Prng(`machine/${seed}`)
-    this.clock = new SimulatedClock(seed)
+    this.clock = new SimulatedClock(seed, startMs)
     this.kv = new SimulatedKeyValueEngine(seed)
     this.journal = new SimulatedJournal({
       laneCount,

@@ -10,6 +10,8 @@ export interface SentRequest {
   readonly key: string | undefined
   readonly uids: readonly string[]
   readonly body: Uint8Array
+  /** Of its records. */
+  readonly timesMs: readonly number[]
   attempts: number
   isAcknowledged: boolean
 }
@@ -39,7 +41,9 @@ export class Ledger {
   /** Seen by a search of this process: from then on every search must see it (C5). */
   readonly #visible = new Map<TenantId, Set<string>>()
   readonly #retentionDays: number
-  /** Of the hardest check so far, for the summary of a schedule. */
+  /** The request of each key whose records were found: only one body of a key may be stored. */
+  readonly #requestOfKey = new Map<string, SentRequest>()
+  /** Answers checked so far, for the summary of a schedule. */
   checks = 0
 
   constructor(retentionDays: number) {
@@ -63,7 +67,8 @@ export class Ledger {
       }),
     )
     const body = new TextEncoder().encode(lines.join('\n'))
-    const request: SentRequest = { number, tenant, key, uids, body, attempts: 0, isAcknowledged: false }
+    const timesMs = rows.map(({ timeMs }) => timeMs)
+    const request = { number, tenant, key, uids, body, timesMs, attempts: 0, isAcknowledged: false }
     this.requests.push(request)
     for (const [i, row] of rows.entries()) this.#records.set(uids[i]!, { request, ...row, ids: new Set() })
     return request
@@ -119,6 +124,7 @@ export class Ledger {
       record.ids.add(id)
       counts.set(uid, (counts.get(uid) ?? 0) + 1)
       const { key, attempts } = record.request
+      this.#checkBody(record.request)
       if (record.ids.size > (key === undefined ? attempts : 1)) {
         throw new Violation(
           'D3',
@@ -146,5 +152,13 @@ export class Ledger {
       this.#visible.set(tenant, visible)
     }
     for (const uid of counts.keys()) visible.add(uid)
+  }
+
+  #checkBody(request: SentRequest): void {
+    if (request.key === undefined) return
+    const first = this.#requestOfKey.get(request.key) ?? request
+    this.#requestOfKey.set(request.key, first)
+    if (first === request) return
+    throw new Violation('D3', `key ${request.key} has stored requests ${first.number} and ${request.number}`)
   }
 }

@@ -2,14 +2,17 @@ import { asWeirError } from '../../base/errors.ts'
 import type { TenantId } from '../../base/ids.ts'
 import { DAY_MS } from '../../base/ids.ts'
 import type { Prng } from '../../base/prng.ts'
+import { oldestAcceptedMs } from '../../storage/retention.ts'
 import type { SimulatedNode } from '../harness/simulated-node.ts'
 import type { Ledger, SentRequest } from './ledger.ts'
+import { Violation } from './ledger.ts'
 
+export const RETENTION_DAYS = 7
 export const TENANTS = ['acme', 'globex'] as TenantId[]
 export const SERVICES = ['api', 'auth', 'cart', 'mail', 'stock']
 const LEVELS = ['DEBUG', 'INFO', 'WARN', 'ERROR']
-/** Ages of records, ms: most are new, some come late into older days. */
-const AGES_MS = [0, 0, 0, 5_000, 3_600_000, 20 * 3_600_000, DAY_MS, 3 * DAY_MS]
+/** Ages of records, ms: most are new, some come late into older days, some when their day is about to go. */
+const AGES_MS = [0, 0, 0, 5_000, 3_600_000, 20 * 3_600_000, DAY_MS, 3 * DAY_MS, RETENTION_DAYS * DAY_MS - 120_000]
 const CLIENT_TIMEOUT_MS = 20_000
 
 export interface ClientOptions {
@@ -20,9 +23,9 @@ export interface ClientOptions {
   readonly attemptsMax: number
 }
 
-/** Makes a request, with or without a key; sometimes one that uses the key of another request for other records. */
-export function makeRequest(prng: Prng, ledger: Ledger, nowMs: number): SentRequest {
-  const other = prng.chance(0.06) ? ledger.someKeyed(prng) : undefined
+/** Makes a request, with or without a key; where `mayMisuse`, sometimes one that uses the key of another request for other records. */
+export function makeRequest(prng: Prng, ledger: Ledger, nowMs: number, mayMisuse: boolean): SentRequest {
+  const other = mayMisuse && prng.chance(0.06) ? ledger.someKeyed(prng) : undefined
   const key = other?.key ?? (prng.chance(0.6) ? `key-${ledger.requests.length}` : undefined)
   const tenant = other?.tenant ?? prng.pick(TENANTS)
   const services = SERVICES.slice(0, prng.between(1, SERVICES.length))
@@ -59,20 +62,23 @@ async function attemptOnce(
   { clock, ledger }: ClientOptions,
 ): Promise<'acknowledged' | 'failed' | 'refused'> {
   ledger.attempted(request)
+  const receivedMs = clock.nowMs()
   const receipt = node
     .ingest({
       tenant: request.tenant,
       protocol: 'http',
       format: 'ndjson',
       body: request.body,
-      receivedMs: clock.nowMs(),
+      receivedMs,
       ...(request.key === undefined ? {} : { idempotencyKey: request.key }),
     })
     .then(
       (answer) => {
-        if (answer.accepted !== request.uids.length)
-          throw new Error(`accepted ${answer.accepted} of ${request.uids.length}`)
-        return 'acknowledged' as const
+        const { timesMs } = request
+        const young = timesMs.filter((timeMs) => timeMs >= oldestAcceptedMs(receivedMs, RETENTION_DAYS)).length
+        if (answer.accepted !== young) throw new Violation('D1', `accepted ${answer.accepted} of ${young}`)
+        // What was refused for its age is not acknowledged; the request as a whole then says nothing.
+        return young === timesMs.length ? ('acknowledged' as const) : ('refused' as const)
       },
       (error) => (asWeirError(error).code === 'idempotency_conflict' ? ('refused' as const) : ('failed' as const)),
     )
