@@ -21,8 +21,16 @@ const { values } = parseArgs({
   },
 })
 const LANE = 0 as LaneId
+/** The pipe may be full for a moment; what is said is said before anything else happens. */
 const say = (line: string): void => {
-  writeSync(1, `${line}\n`)
+  const bytes = Buffer.from(`${line}\n`)
+  for (let written = 0; written < bytes.length; ) {
+    try {
+      written += writeSync(1, bytes, written)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+    }
+  }
 }
 
 const options = { directory: values.dir!, laneCount: 1, bytesMax: 256 * 2 ** 20, clock: systemClock }
