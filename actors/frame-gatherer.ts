@@ -3,6 +3,7 @@ import type { Clock, Timer } from '../base/clock.ts'
 import type { LaneId, ShardId, TenantId } from '../base/ids.ts'
 import { CHUNK_BYTES_MAX, FRAME_BYTES_MAX, FRAME_BYTES_TARGET, FRAME_LINGER_MS } from '../base/limits.ts'
 import { noteShortLived } from '../base/young-collection.ts'
+import type { FrameSectionInput } from '../cluster/frame.ts'
 import { encodeFrame } from '../cluster/frame.ts'
 import type { Journal } from '../cluster/journal.ts'
 import { ColumnWriter } from '../ingest/column-writer.ts'
@@ -155,9 +156,10 @@ export class FrameGatherer {
     const startedMs = clock.monotonicMs()
     try {
       const { frame, rows, sections } = this.#encode(gathering)
+      const bytes = frame.byteLength // none is left when the journal has taken it
       if (sections > 0) {
         await journal.append(lane, nextFrameId(), frame)
-        onFrame?.({ rows, bytes: frame.byteLength, sections, tookMs: clock.monotonicMs() - startedMs })
+        onFrame?.({ rows, bytes, sections, tookMs: clock.monotonicMs() - startedMs })
       }
       gathering.resolve()
     } catch (error) {
@@ -172,21 +174,20 @@ export class FrameGatherer {
 
   /** Turns the gathered rows into bytes; the writers are free for the next frame afterwards, also when it fails. */
   #encode(gathering: Gathering): { frame: Uint8Array; rows: number; sections: number } {
-    const { compression } = this.#options
-    let rows = 0
     try {
-      const encoded = []
-      for (const { tenant, shard, writer, keyed, receivedMs } of gathering.sections.values()) {
-        const rowCount = writer.rowCount
-        if (rowCount === 0 && keyed.length === 0) continue
-        rows += rowCount
-        const bytes = encodeSection(writer.finish(), { tenant, receivedMs, keyed }, { compression })
-        encoded.push({ shard, tenant, rowCount, bytes })
+      const gathered = [...gathering.sections.values()].filter(
+        ({ writer, keyed }) => writer.rowCount + keyed.length > 0,
+      )
+      if (gathered.length === 0) return { frame: new Uint8Array(0), rows: 0, sections: 0 }
+      let encoded = gathered.map((section) => encodeGathered(section, this.#options.compression))
+      if (bytesOf(encoded) > FRAME_BYTES_MAX) {
+        // Columns that few of the rows have take many times the bytes that were sent, nearly all of them zero.
+        encoded = gathered.map((section) => encodeGathered(section, 'zstd'))
       }
       // Sections and frame, and what the thread of the journal makes of it.
-      for (const { bytes } of encoded) noteShortLived(2 * bytes.byteLength)
-      const frame = encoded.length === 0 ? new Uint8Array(0) : encodeFrame(encoded)
-      return { frame, rows, sections: encoded.length }
+      noteShortLived(2 * bytesOf(encoded))
+      const rows = gathered.reduce((sum, { writer }) => sum + writer.rowCount, 0)
+      return { frame: encodeFrame(encoded), rows, sections: encoded.length }
     } finally {
       for (const { writer } of gathering.sections.values()) writer.reset()
       this.#wakeRoom()
@@ -206,4 +207,14 @@ export class FrameGatherer {
       if (this.#gathering?.sections.has(key) !== true) this.#writers.delete(key)
     }
   }
+}
+
+function encodeGathered(section: GatheredSection, compression: 'none' | 'zstd'): FrameSectionInput {
+  const { tenant, shard, writer, keyed, receivedMs } = section
+  const bytes = encodeSection(writer.finish(), { tenant, receivedMs, keyed }, { compression })
+  return { shard, tenant, rowCount: writer.rowCount, bytes }
+}
+
+function bytesOf(sections: readonly FrameSectionInput[]): number {
+  return sections.reduce((sum, { bytes }) => sum + bytes.byteLength, 0)
 }

@@ -97,8 +97,7 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
 
   async #publish(everything: boolean): Promise<number> {
     const { store, ledger, lane, controller, onPublished } = this.#options
-    // First what the last publish left: its pages take the blocks to come.
-    await store.sweep(this.#options.plans.oldestMs(this.#options.clock.monotonicMs()))
+    await this.#trySweep()
     if (everything) await store.cut('all')
     const made: SegmentMeta[] = []
     const through: PublishedThrough[] = []
@@ -119,6 +118,20 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
     })
     controller.tell({ kind: 'floorAdvanced', shard: store.shard, lane, floor })
     return made.length
+  }
+
+  /** What the last publish left; its pages take the blocks to come. A disk that is full must not keep from publishing, which makes room. */
+  async #trySweep(): Promise<void> {
+    try {
+      await this.#sweep()
+    } catch (error) {
+      this.#noteFailure('sweep', error)
+    }
+  }
+
+  #sweep(): Promise<void> {
+    const { store, plans, clock } = this.#options
+    return store.sweep(plans.oldestMs(clock.monotonicMs()))
   }
 
   /** Puts all unpublished blocks of a day into segments: one of each generation (J3), more where they are many. */
@@ -170,8 +183,7 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
   }
 
   async #tidyUp(): Promise<{ merged: number; dropped: number }> {
-    const { store, clock } = this.#options
-    await store.sweep(this.#options.plans.oldestMs(clock.monotonicMs()))
+    await this.#sweep()
     const dropped = await this.#dropExpired()
     await this.#removeGarbage()
     if (!this.#hasRemovedOrphans) await this.#removeOrphans()

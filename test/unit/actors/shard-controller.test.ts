@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { WeirError } from '../../../base/errors.ts'
+import type { LaneId } from '../../../base/ids.ts'
+import { DurableNode } from '../../harness/durable-node.ts'
+
+const LANE = 0 as LaneId
+
+describe('the journal', () => {
+  it('J5: is trimmed up to the lowest floor of its shards and no further', async () => {
+    const durable = await DurableNode.start({ shardCount: 4 })
+    const { journal } = durable.machine
+    await durable.send(['a'], 'api')
+    await durable.send(['b'], 'mail')
+    const shards = [...durable.node.shards.values()]
+    for (const { publisher } of shards.slice(1)) {
+      await durable.machine.clock.run(publisher.ask({ kind: 'publish', everything: true }, { deadlineMs: 1000 }))
+    }
+    await durable.pass(5000)
+    assert.equal(journal.lane(LANE).frames.length, 2, 'one shard has published nothing')
+    await durable.publish()
+    await durable.pass(5000)
+    assert.equal(journal.lane(LANE).frames.length, 0)
+  })
+
+  it('is trimmed later when it could not be at once', async () => {
+    const durable = await DurableNode.start()
+    const error = new WeirError('storage_unavailable', 'full')
+    durable.machine.journal.fault = (call) => (call === 'trim' ? { when: 'before', error } : undefined)
+    await durable.send(['a'])
+    await durable.publish()
+    await durable.pass(5000)
+    assert.equal(durable.machine.journal.lane(LANE).frames.length, 1)
+    durable.machine.journal.fault = () => undefined
+    await durable.pass(5000)
+    assert.equal(durable.machine.journal.lane(LANE).frames.length, 0)
+  })
+
+  it('that fills up is relieved long before a row is due to be published', async () => {
+    const durable = await DurableNode.start({ journalBytesMax: 20_000 })
+    const uids: string[] = []
+    for (let i = 0; i < 60; i++) {
+      const uid = `r${String(i).padStart(2, '0')}`
+      uids.push(uid)
+      await durable.send([uid, `${uid}x`])
+      uids.push(`${uid}x`)
+      await durable.pass(500)
+    }
+    assert.ok(durable.machine.journal.lane(LANE).bytes < 20_000)
+    assert.deepEqual(await durable.found(), uids)
+  })
+
+  it('that is full refuses, and takes again once a shard that held it back has published', async () => {
+    const durable = await DurableNode.start({ journalBytesMax: 5000 })
+    const error = new WeirError('storage_unavailable', 'the bucket does not answer')
+    durable.machine.objects.fault = (operation) => (operation === 'put' ? { kind: 'before', error } : undefined)
+    const kept: string[] = []
+    await assert.rejects(
+      async () => {
+        for (let i = 0; i < 100; i++) {
+          await durable.send([`r${i}`])
+          kept.push(`r${i}`)
+          await durable.pass(1000)
+        }
+      },
+      { code: 'journal_full' },
+    )
+    assert.ok(durable.heard(/error: the journal fills up; this shard holds back its trimming/))
+    durable.machine.objects.fault = () => undefined
+    await durable.pass(10_000)
+    await durable.send(['last'])
+    await durable.pass(100)
+    assert.deepEqual(await durable.found(), [...kept, 'last'].sort())
+  })
+})
+
+describe('a key that came before a restart', () => {
+  it('is refused with other records as soon as the journal is replayed, and not taken before', async () => {
+    const durable = await DurableNode.start({ answerMsMax: 20 })
+    await durable.send(['a'], 'api', 'key')
+    durable.node.kill()
+    await durable.restart()
+    const outcomes = new Set<string>()
+    for (let i = 0; i < 50 && !outcomes.has('idempotency_conflict'); i++) {
+      await durable.send(['b'], 'api', 'key').then(
+        () => outcomes.add('taken'),
+        (error: WeirError) => outcomes.add(error.code),
+      )
+      await durable.pass(10)
+    }
+    assert.ok(!outcomes.has('taken'), [...outcomes].join())
+    assert.ok(outcomes.has('idempotency_conflict'))
+  })
+})
