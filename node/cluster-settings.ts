@@ -27,12 +27,10 @@ export async function agreeOnCluster(registry: Registry, settings: Settings, clo
     lanes: settings['journal.lanes'],
     nodeId: settings['node.id'] ?? `node-${Buffer.from(clock.randomBytes(4)).toString('hex')}`,
   }
-  const known = await registry.get(KEY)
-  if (known === undefined) {
-    await registry.put(KEY, new TextEncoder().encode(JSON.stringify(wanted)), 0)
-    return wanted.nodeId as NodeId
+  if (wanted.lanes > wanted.shards) {
+    throw new WeirError('invalid_config', `journal.lanes is ${wanted.lanes}: there are no more lanes than shards`)
   }
-  const record = JSON.parse(new TextDecoder().decode(known.value)) as ClusterRecord
+  const record = await recordOrPut(registry, wanted)
   const differing = [
     ['cluster.name', record.name, wanted.name],
     ['shards', record.shards, wanted.shards],
@@ -43,6 +41,19 @@ export async function agreeOnCluster(registry: Registry, settings: Settings, clo
     throw new WeirError('invalid_config', problems.join('\n'))
   }
   return (settings['node.id'] ?? record.nodeId) as NodeId
+}
+
+/** What is written, or else `wanted`, which then is; of several nodes that start together one writes. */
+async function recordOrPut(registry: Registry, wanted: ClusterRecord): Promise<ClusterRecord> {
+  const known = await registry.get(KEY)
+  if (known !== undefined) return JSON.parse(new TextDecoder().decode(known.value)) as ClusterRecord
+  try {
+    await registry.put(KEY, new TextEncoder().encode(JSON.stringify(wanted)), 0)
+    return wanted
+  } catch (error) {
+    if (error instanceof WeirError && error.code === 'revision_conflict') return recordOrPut(registry, wanted)
+    throw error
+  }
 }
 
 /**

@@ -72,9 +72,6 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     }
     const journal = openLmdbJournal(journalHost.share(), clock)
     lifecycle.onStop('journal of the main thread', () => journal.close())
-    const keys = await KeyStore.open(registry, clock)
-    const newAdminKey = await adminKey(settings, keys, clock)
-
     const metrics = new Metrics()
     const stopWatching = watchProcess(metrics, 'main', true)
     lifecycle.onStop('process metrics', async () => stopWatching())
@@ -154,6 +151,8 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     })
     for (const replay of replays) await replayed(replay, status, clock)
     status.shardsAreOpen()
+    // Late: a key that is made and not shown, because something else failed, would lock everybody out.
+    const newAdminKey = await adminKey(settings, await KeyStore.open(registry, clock), clock)
     if (settings.demo) {
       const demo = startDemo(first.url, clock, logger, settings['auth.adminKey'] ?? newAdminKey)
       lifecycle.onStop('demo', async () => demo.stop())
