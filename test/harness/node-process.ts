@@ -22,6 +22,12 @@ export interface NodeOptions {
   readonly showErrors?: boolean
 }
 
+/** A node that may not be ready yet. */
+export interface StartingNode {
+  readonly ready: Promise<NodeProcess>
+  kill(): Promise<void>
+}
+
 /** A node as a process of its own, started the way a user starts it. */
 export class NodeProcess {
   readonly url: string
@@ -39,12 +45,17 @@ export class NodeProcess {
   }
 
   /** Resolves once the node is ready. Without `data.dir` it has a directory of its own, removed when the node has ended. */
-  static async start(settings: NodeSettings, options: NodeOptions = {}): Promise<NodeProcess> {
+  static start(settings: NodeSettings, options: NodeOptions = {}): Promise<NodeProcess> {
+    return NodeProcess.begin(settings, options).ready
+  }
+
+  /** The same, for who does not wait until it is ready. */
+  static begin(settings: NodeSettings, options: NodeOptions = {}): StartingNode {
     const temporary = settings['data.dir'] === undefined ? mkdtempSync(join(tmpdir(), 'weir-node-')) : undefined
     const own = temporary === undefined ? {} : { 'data.dir': temporary }
     const run = launch({ 'http.port': 0, 'log.level': 'warn', ...own, ...settings }, options)
     const lines = createInterface({ input: run.child.stdout! })
-    const ready = new Promise<string>((resolve) => {
+    const isReady = new Promise<string>((resolve) => {
       lines.on('line', (line) => {
         const event = JSON.parse(line) as { event: string; url: string }
         if (event.event === 'ready') resolve(event.url)
@@ -54,7 +65,15 @@ export class NodeProcess {
       if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true })
       throw new Error(`the node ended with ${code} before it was ready\n${run.stderr()}`)
     })
-    return new NodeProcess(run, await Promise.race([ready, died]), temporary)
+    const ready = Promise.race([isReady, died]).then((url) => new NodeProcess(run, url, temporary))
+    ready.catch(() => undefined) // whoever waits for it hears of it
+    return {
+      ready,
+      async kill() {
+        run.child.kill('SIGKILL')
+        await run.exited
+      },
+    }
   }
 
   get pid(): number {
