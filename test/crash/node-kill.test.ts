@@ -10,8 +10,8 @@ import { HttpClient } from '../harness/http-client.ts'
 import { NodeProcess, type NodeSettings } from '../harness/node-process.ts'
 import { WeirClient } from '../harness/weir-client.ts'
 
-/** WEIR_KILL_RECORDS=1000000 runs it at the size of the promise. */
-const RECORDS = Number(process.env.WEIR_KILL_RECORDS ?? 60_000)
+/** KILL_RECORDS=1000000 runs it at the size of the promise. */
+const RECORDS = Number(process.env.KILL_RECORDS ?? 60_000)
 const BATCH = 500
 const SENDERS = 6
 /** Of all requests, when the node is killed; each time again while it recovers. */
