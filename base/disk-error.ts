@@ -10,6 +10,7 @@ const REFUSALS: Readonly<Record<string, string>> = {
   EFBIG: 'the file may not grow further',
   EIO: 'the device is full or reports an error',
   ENOMEM: 'memory or address space is exhausted',
+  ENOTDIR: 'a part of the path is not a directory',
   EMFILE: 'too many files are open',
   ENFILE: 'too many files are open on the machine',
 }

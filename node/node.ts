@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises'
 import type { ThreadMessage } from '../actors/messages/control.ts'
 import type { LaneReaderMessage, ShardControllerMessage, ShardHostMessage } from '../actors/messages/shard.ts'
 import { ActorSystem } from '../actors/runtime/actor-system.ts'
@@ -8,9 +7,11 @@ import { ShardController } from '../actors/shard-controller.ts'
 import { ThreadKeeper } from '../actors/thread-keeper.ts'
 import type { Clock } from '../base/clock.ts'
 import { systemClock } from '../base/clock.ts'
+import { diskError } from '../base/disk-error.ts'
 import { asWeirError } from '../base/errors.ts'
 import { createLogger } from '../base/logger.ts'
 import { Metrics } from '../base/metrics.ts'
+import { makeDurableDirectory } from '../base/sync-directory.ts'
 import { settleLaneGenerations } from '../cluster/lane-generation.ts'
 import { createLmdbJournal, openLmdbJournal } from '../cluster/lmdb-journal.ts'
 import { createLmdbRegistry } from '../cluster/lmdb-registry.ts'
@@ -19,7 +20,6 @@ import { bannerText } from './banner.ts'
 import { agreeOnCluster, floorsOf } from './cluster-settings.ts'
 import type { LoadedConfig } from './config-load.ts'
 import { lockDataDirectory } from './data-lock.ts'
-
 import { startDemo } from './demo/demo.ts'
 import { EXIT_FAILED } from './exit-status.ts'
 import { KeyStore } from './key-store.ts'
@@ -43,7 +43,11 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
   const { settings } = config
   const clock = systemClock
   const dataDir = settings['data.dir']
-  await mkdir(dataDir, { recursive: true })
+  try {
+    makeDurableDirectory(dataDir)
+  } catch (error) {
+    throw diskError(error, `the data directory ${dataDir} cannot be made`)
+  }
   const lock = await lockDataDirectory(dataDir)
 
   const registry = await createLmdbRegistry({ directory: `${dataDir}/registry` })
