@@ -88,6 +88,15 @@ export const JOURNAL_DEDUPE_FRAMES_MAX = 4096
 export const REGISTRY_KEY_BYTES_MAX = 512
 export const REGISTRY_VALUE_BYTES_MAX = 1 * MIB
 
+// --- the cluster ----------------------------------------------------------------------------------------------
+
+/** C6: no node holds more than this times its weighted mean of the shards, rounded up. */
+export const RING_EXCESS_MAX = 1.1
+/** Ketama's 40 hashes, each of four points, for a node of weight 1. */
+export const RING_POINTS_PER_WEIGHT = 40
+/** Keeps the ring of a hundred nodes within milliseconds to build. */
+export const MEMBER_WEIGHT_MAX = 16
+
 // --- storage --------------------------------------------------------------------------------------------------
 
 /** Rows of a block: small enough that a query opens little, large enough that columns compress. */

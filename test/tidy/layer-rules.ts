@@ -25,6 +25,7 @@ const VENDOR_HOMES: Readonly<Record<string, RegExp>> = {
   lmdb: /^(?:storage\/lmdb-kv\.ts|cluster\/lmdb-[a-z-]+\.ts)$/,
   flexsearch: /^storage\/(?:text-index|vocabulary)\.ts$/,
   msgpackr: /^storage\/(?:day-partition|manifest|seen-pages)\.ts$/,
+  hashring: /^cluster\/ring\.ts$/,
   fastify: /^(?:api\/|test\/unit\/api\/)/,
   typebox: /^(?:api\/|test\/unit\/api\/)/,
   pino: /^base\/logger\.ts$/,
