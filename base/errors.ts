@@ -24,7 +24,7 @@ export const ERROR_CATALOGUE = {
   result_too_large: { status: 400, retryable: false, title: 'The query needs more memory than it may use' },
   // the node cannot do it now
   draining: { status: 503, retryable: true, title: 'The node is shutting down' },
-  storage_unavailable: { status: 503, retryable: true, title: 'The disk refuses writes' },
+  storage_unavailable: { status: 503, retryable: true, title: 'The disk or the object store refuses' },
   journal_full: { status: 503, retryable: true, title: 'The journal is full' },
   shard_unavailable: { status: 503, retryable: true, title: 'A shard has no owner that answers' },
   deadline_exceeded: { status: 504, retryable: true, title: 'The time allowed for it has passed' },

@@ -289,6 +289,23 @@ export const METRIC_CATALOGUE = {
     labels: [],
   },
 
+  // --- object store --------------------------------------------------------------------------------------------
+  objectStoreAttempts: {
+    name: 'weir_object_store_attempts_total',
+    help: 'Attempts of requests to the object store (S3), by operation and outcome: ok, absent, transient (tried again), or why it is refused.',
+    type: 'counter',
+    unit: 'attempts',
+    labels: ['operation', 'outcome'],
+  },
+  objectStoreSeconds: {
+    name: 'weir_object_store_attempt_seconds',
+    help: 'Time of an attempt, its body included, by operation.',
+    type: 'histogram',
+    unit: 'seconds',
+    labels: ['operation'],
+    buckets: LATENCY_S,
+  },
+
   // --- caches -------------------------------------------------------------------------------------------------
   cacheHits: {
     name: 'weir_cache_hits_total',

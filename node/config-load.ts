@@ -99,10 +99,12 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
 function derive(values: Settings, cwd: string): Settings {
   const dataDir = resolve(cwd, values['data.dir'])
   const objectsDir = values['objects.dir'] as string | null
+  const caFile = values['s3.caFile']
   return {
     ...values,
     'data.dir': dataDir,
     'objects.dir': objectsDir === null ? join(dataDir, 'objects') : resolve(cwd, objectsDir),
+    's3.caFile': caFile === null ? null : resolve(cwd, caFile),
     workers: (values.workers as number | null) ?? availableParallelism(),
   }
 }

@@ -30,7 +30,6 @@ interface Common {
 }
 
 const NO_NATS = { reason: 'this version has the embedded journal and registry only', refused: true } as const
-const NO_S3 = { reason: 'this version keeps objects in a directory only', refused: true } as const
 const PORT = { kind: 'port', unit: 'TCP port', min: -1, max: 65_535 } as const
 
 /**
@@ -235,37 +234,57 @@ export const SETTINGS = {
     kind: 'string',
     default: null,
     unit: 'URL',
-    later: NO_S3,
     description: 'An S3-compatible object store. Unset: the one of the AWS region.',
   },
   's3.bucket': {
     kind: 'string',
     default: null,
     unit: 'name',
-    later: NO_S3,
     description: 'Bucket for published segments. Unset: objects.dir is used.',
   },
-  's3.region': { kind: 'string', default: null, unit: 'name', later: NO_S3, description: 'Region of the bucket.' },
+  's3.prefix': {
+    kind: 'string',
+    default: null,
+    derived: 'cluster.name',
+    unit: 'key',
+    description: 'Before every key in the bucket, with a slash between; so several clusters may share a bucket.',
+  },
+  's3.createBucket': {
+    kind: 'boolean',
+    default: false,
+    unit: '',
+    description: 'Makes the bucket when it is absent.',
+  },
+  's3.region': {
+    kind: 'string',
+    default: null,
+    derived: 'what the AWS environment says; us-east-1 at an s3.endpoint',
+    unit: 'name',
+    description: 'Region of the bucket.',
+  },
   's3.accessKeyId': {
     kind: 'string',
     default: null,
     unit: '',
-    later: NO_S3,
-    description: 'Access key. Unset: the default credentials of the machine.',
+    description: 'Access key. Unset: the standard chain of AWS (environment, shared files, roles).',
   },
   's3.secretAccessKey': {
     kind: 'secret',
     default: null,
     unit: '',
-    later: NO_S3,
     description: 'Secret of the access key.',
   },
   's3.forcePathStyle': {
     kind: 'boolean',
     default: false,
     unit: '',
-    later: NO_S3,
     description: 'Names the bucket in the path rather than in the host; most S3-compatible servers want it.',
+  },
+  's3.caFile': {
+    kind: 'path',
+    default: null,
+    unit: 'file',
+    description: 'Certificates (PEM) to trust for s3.endpoint beside those of the system.',
   },
   'syslog.port': {
     ...PORT,
@@ -339,6 +358,15 @@ export function conflicts(settings: Settings): string[] {
   }
   if (settings['limits.bodyInflatedBytes'] < settings['limits.bodyBytes']) {
     problems.push('limits.bodyInflatedBytes is below limits.bodyBytes: the largest body could never be read')
+  }
+  if ((settings['s3.accessKeyId'] === null) !== (settings['s3.secretAccessKey'] === null)) {
+    problems.push(
+      's3.accessKeyId and s3.secretAccessKey belong together: give both, or neither for the standard chain of AWS',
+    )
+  }
+  const needBucket = (['s3.endpoint', 's3.accessKeyId'] as const).filter((key) => settings[key] !== null)
+  if (settings['s3.bucket'] === null && needBucket.length > 0) {
+    problems.push(`${needBucket.join(' and ')} without s3.bucket: objects would go to objects.dir`)
   }
   return problems
 }

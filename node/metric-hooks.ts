@@ -4,6 +4,7 @@ import { asWeirError } from '../base/errors.ts'
 import type { LaneId } from '../base/ids.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { LaneState } from '../cluster/journal.ts'
+import type { S3Attempt } from '../storage/object-store/s3-requests.ts'
 import type { CutReport } from '../storage/shard-store.ts'
 
 /** Ties what the parts of a worker report to the metrics of its thread; the parts know nothing of metric names. */
@@ -74,6 +75,10 @@ export function metricHooks(metrics: Metrics) {
     },
     publishFailed(code: string) {
       metrics.counter('storagePublishFailures', { code }).add(1)
+    },
+    objectAttempt({ operation, outcome, tookMs }: S3Attempt) {
+      metrics.counter('objectStoreAttempts', { operation, outcome }).add(1)
+      metrics.histogram('objectStoreSeconds', { operation }).observe(tookMs / 1000)
     },
     blockLookup(isHit: boolean) {
       ;(isHit ? blockHits : blockMisses).add(1)

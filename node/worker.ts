@@ -43,7 +43,6 @@ import { ActivePlans } from '../storage/active-plans.ts'
 import { BlockCache } from '../storage/block-cache.ts'
 import { HeadBudget } from '../storage/head-budget.ts'
 import { lmdbEngine } from '../storage/lmdb-kv.ts'
-import { openDirectoryObjectStore } from '../storage/object-store/directory.ts'
 import { SegmentCache } from '../storage/segment-reader.ts'
 import { ShardStore } from '../storage/shard-store.ts'
 import { Admission } from './admission.ts'
@@ -52,6 +51,7 @@ import { KeyStore } from './key-store.ts'
 import { watchLane } from './lane-watch.ts'
 import { metricHooks } from './metric-hooks.ts'
 import { NodeStatus } from './node-status.ts'
+import { openObjectStore } from './object-store.ts'
 import { watchProcess } from './process-metrics.ts'
 
 /** What a worker thread is started with. */
@@ -114,7 +114,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
 
   const journal = openLmdbJournal(seed.journal, clock)
   const registry = openLmdbRegistry(seed.registry)
-  const objects = await openDirectoryObjectStore(settings['objects.dir'], clock)
+  const objects = await openObjectStore(settings, clock, hooks)
   const blocks = new BlockCache(settings['limits.blockCacheBytes'], hooks.blockLookup)
   const cache = new SegmentCache(objects, undefined, blocks)
   const keys = await KeyStore.open(registry, clock)

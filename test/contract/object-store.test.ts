@@ -1,10 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe } from 'node:test'
+import { after, before, describe } from 'node:test'
 import { systemClock } from '../../base/clock.ts'
 import { openDirectoryObjectStore } from '../../storage/object-store/directory.ts'
+import { openS3ObjectStore } from '../../storage/object-store/s3.ts'
 import { MemoryObjectStore } from '../harness/memory-object-store.ts'
+import { S3Server, s3OptionsAt } from '../harness/s3-server.ts'
 import { objectStoreContract } from './object-store.ts'
 
 describe('ObjectStore in a directory', () => {
@@ -21,4 +23,23 @@ describe('ObjectStore in a directory', () => {
 
 describe('ObjectStore in memory', () => {
   objectStoreContract(async () => ({ store: new MemoryObjectStore(), release: async () => {} }))
+})
+
+describe('ObjectStore on S3', () => {
+  let server: S3Server
+  let buckets = 0
+  before(async () => {
+    server = await S3Server.start()
+  })
+  after(() => server.remove())
+
+  for (const prefix of ['', 'some/cluster']) {
+    describe(prefix === '' ? 'without a prefix' : 'with a prefix', () => {
+      objectStoreContract(async () => {
+        const options = s3OptionsAt(server.endpoint, `contract-${++buckets}`)
+        const store = await openS3ObjectStore({ ...options, prefix, clock: systemClock })
+        return { store, release: async () => store.close() }
+      })
+    })
+  }
 })

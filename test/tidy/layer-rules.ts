@@ -26,10 +26,12 @@ const VENDOR_HOMES: Readonly<Record<string, RegExp>> = {
   flexsearch: /^storage\/(?:text-index|vocabulary)\.ts$/,
   msgpackr: /^storage\/(?:day-partition|manifest|seen-pages)\.ts$/,
   hashring: /^cluster\/ring\.ts$/,
+  '@aws-sdk/client-s3': /^storage\/object-store\/s3\.ts$/,
   fastify: /^(?:api\/|test\/unit\/api\/)/,
   typebox: /^(?:api\/|test\/unit\/api\/)/,
   pino: /^base\/logger\.ts$/,
   yaml: /^node\/config-load\.ts$/,
+  fauxqs: /^test\/harness\/s3-server-process\.ts$/,
   'fast-check': /^test\//,
   re2js: /^test\//,
 }

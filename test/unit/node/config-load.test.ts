@@ -146,9 +146,8 @@ test('X2: without authentication only loopback addresses are served, unless the 
 
 test('what this version cannot do is refused where silence would mislead, and warned of elsewhere', (context) => {
   const cwd = folder(context)
-  deepEqual(problemsOf(cwd, { WEIR_NATS_URL: 'nats://a', WEIR_S3_BUCKET: 'b' }), [
+  deepEqual(problemsOf(cwd, { WEIR_NATS_URL: 'nats://a' }), [
     'WEIR_NATS_URL: nats.url cannot be used: this version has the embedded journal and registry only',
-    'WEIR_S3_BUCKET: s3.bucket cannot be used: this version keeps objects in a directory only',
   ])
   match(problemsOf(cwd, { WEIR_AUTH_MODE: 'oidc' })[0]!, /API keys only/)
   const env = { WEIR_SYSLOG_PORT: '0', WEIR_FORWARD_PORT: '-1', WEIR_AUTH_ADMIN_KEY: 'short' }
