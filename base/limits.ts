@@ -69,6 +69,8 @@ export const FRAME_LINGER_MS = 5
 /** A frame is one journal message; one chunk may overshoot the target. */
 export const FRAME_BYTES_MAX = 6 * MIB
 export const JOURNAL_MESSAGE_BYTES_MAX = 8 * MIB
+/** What NATS counts beside the frame: the headers of a message. */
+export const JOURNAL_HEADER_BYTES_MAX = 1 * KIB
 /** Directory entries are small; this only keeps a count within its 16 bits. */
 export const FRAME_SECTIONS_MAX = 0xffff
 /** Frames one thread may have handed to the journal without an answer; J2 keeps it far below. */
@@ -170,6 +172,6 @@ export const IDEMPOTENCY_KEY_BYTES_MAX = 256
 assert(VALUE_BYTES_MAX < RECORD_BYTES_MAX, 'a value fits a record')
 assert(RECORD_BYTES_MAX <= CHUNK_BYTES_MAX, 'a record fits a chunk')
 assert(FRAME_BYTES_TARGET + 2 * CHUNK_BYTES_MAX < FRAME_BYTES_MAX, 'a chunk fits a frame that has reached its target')
-assert(FRAME_BYTES_MAX < JOURNAL_MESSAGE_BYTES_MAX, 'a frame fits a journal message')
+assert(FRAME_BYTES_MAX + JOURNAL_HEADER_BYTES_MAX < JOURNAL_MESSAGE_BYTES_MAX, 'a frame fits a journal message')
 assert(RECORD_BYTES_MAX * 2 <= JOURNAL_MESSAGE_BYTES_MAX, 'J4')
 assert(CHUNK_ROWS_MAX <= 0xffff, 'a row number of a chunk fits 16 bits')

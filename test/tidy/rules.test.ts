@@ -165,7 +165,7 @@ test('packages from elsewhere, missing ones and loose versions are found', () =>
   deepEqual([locked(official, 'sha512-x'), locked(official), locked('https://a.example/a.tgz', 'sha512-x')], [0, 1, 1])
   equal(lockProblems(JSON.stringify({ packages: { '': { optionalDependencies: { a: '1.0.0' } } } })).length, 1)
   const versioned = (version: string) => looseVersions(JSON.stringify({ dependencies: { a: version } })).length
-  deepEqual([versioned('1.2.3'), versioned('^1.2.3'), versioned('1.2'), versioned('*')], [0, 1, 1, 1])
+  deepEqual(['1.2.3', 'npm:@a/b@1.2.3', '^1.2.3', '1.2', '*', 'npm:@a/b@^1.2.3'].map(versioned), [0, 0, 1, 1, 1, 1])
 })
 
 test('broken links, incomplete decisions and unknown rules are found', () => {

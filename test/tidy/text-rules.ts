@@ -55,7 +55,7 @@ export function looseVersions(manifestText: string): string[] {
   const manifest = JSON.parse(manifestText) as Record<string, Record<string, string> | undefined>
   return ['dependencies', 'devDependencies', 'optionalDependencies', 'overrides'].flatMap((kind) =>
     Object.entries(manifest[kind] ?? {}).flatMap(([name, version]) =>
-      /^\d+\.\d+\.\d+$/.test(version) ? [] : [`${kind}.${name}: ${version} is not an exact version`],
+      /^(?:npm:[@\w./-]+@)?\d+\.\d+\.\d+$/.test(version) ? [] : [`${kind}.${name}: ${version} is not an exact version`],
     ),
   )
 }
