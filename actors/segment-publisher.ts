@@ -107,7 +107,7 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
     const seen = store.seen.publishable(floor)
     if (made.length > 0 || seen.length > 0) {
       const page = advancePublished(addSegments(store.published.page, made), through, floor)
-      await ledger.commit({ page: await this.#withSeen(page, seen), floor, blocks: taken, seenCount: seen.length })
+      await ledger.commit({ page: await this.#withSeen(page, seen), floor, blocks: taken })
     } else if (comparePositions(floor, ledger.entry.floor) > 0) {
       await ledger.commit({ page: store.published.page, floor })
     } else return 0

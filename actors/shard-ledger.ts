@@ -67,13 +67,13 @@ export interface PublishedChange {
   readonly floor: Position
   /** Local blocks that the segments of `page` hold from now on. */
   readonly blocks?: ReadonlySet<BlockSummary>
-  /** How many of the oldest unpublished keyed chunks the pages hold from now on. */
-  readonly seenCount?: number
 }
 
 interface Attempt {
   readonly entry: ShardEntry
   readonly bytes: Uint8Array
+  /** What the change was made on. */
+  readonly replaced: PublishedState
   readonly published: PublishedState
   readonly change: PublishedChange
 }
@@ -129,6 +129,7 @@ export class ShardLedger {
     const attempt = {
       entry,
       bytes: encodeShardEntry(entry),
+      replaced: store.published,
       published: new PublishedState(change.floor, page),
       change,
     }
@@ -160,12 +161,12 @@ export class ShardLedger {
     return true
   }
 
-  #adopt({ entry, published, change }: Attempt, revision: number): void {
+  #adopt({ entry, replaced, published, change }: Attempt, revision: number): void {
     const { store } = this.#options
     this.#unsettled = undefined
     this.#entry = entry
     this.#revision = revision
-    store.setPublished(published, change.blocks)
-    store.seen.published(change.seenCount ?? 0)
+    // An owner that was replaced meanwhile follows the next one, who went on from this change.
+    if (store.published === replaced) store.setPublished(published, change.blocks)
   }
 }

@@ -45,7 +45,19 @@ export async function encodeBlock(
   identity: BlockIdentity,
   options: EncodeOptions,
 ): Promise<EncodedBlock> {
-  const blocks = await encodeBlocks(parts, identity, options, Number.MAX_SAFE_INTEGER, 0)
+  const blocks = await encodeBlocks(parts, identity, options, 0, (keys) => [rowOrder(keys)])
+  return present(blocks[0], 'the block')
+}
+
+/** Makes a block of the listed rows of another, ascending. Each keeps its position and its time of receipt. Throws corrupt_data. */
+export async function encodeSelected(
+  reader: BlockReader,
+  rows: Uint32Array,
+  identity: BlockIdentity,
+  options: EncodeOptions,
+): Promise<EncodedBlock> {
+  assert(rows.length > 0, 'a block has rows')
+  const blocks = await encodeBlocks([partOfBlock(reader)], identity, options, 0, () => [rows])
   return present(blocks[0], 'the block')
 }
 
@@ -65,8 +77,7 @@ export async function mergeBlocks(
   options: MergeOptions,
 ): Promise<EncodedBlock[]> {
   assert(options.mergeLevel > 0, 'merged blocks have ids of their own')
-  const parts = readers.map((source) => ({ source, rows: null, sequence: 0, rowBase: 0, receivedMs: 0 }))
-  for (const { source } of parts) assert(source.columnNames.includes(COLUMN_SEQUENCE), 'rows of a block have positions')
+  const parts = readers.map(partOfBlock)
   const turns = new Turns(options.clock)
   let valueBytes = 0
   for (const { source } of parts) {
@@ -78,11 +89,33 @@ export async function mergeBlocks(
   }
   const rowsByBytes = Math.floor((countRows(parts) * MERGED_BLOCK_BYTES_MAX) / Math.max(1, valueBytes))
   const rowsMax = Math.max(1, Math.min(options.rowsMax ?? BLOCK_ROWS_MAX, rowsByBytes))
-  return encodeBlocks(parts, identity, options, rowsMax, options.mergeLevel)
+  return encodeBlocks(parts, identity, options, options.mergeLevel, (keys) => slicesOf(keys, rowsMax))
 }
 
 /** Blocks of long records hold fewer of them, so that opening a block stays cheap. */
 const MERGED_BLOCK_BYTES_MAX = 4 * BLOCK_BYTES_MAX
+
+function partOfBlock(source: BlockReader): BlockPart {
+  assert(source.columnNames.includes(COLUMN_SEQUENCE), 'rows of a block have positions')
+  return { source, rows: null, sequence: 0, rowBase: 0, receivedMs: 0 }
+}
+
+/** The rows of a block or of joined parts that stand behind the frame `sequence` in the journal, ascending, and the first frame of theirs. */
+export function rowsBeyond(
+  source: ColumnSource,
+  sequence: number,
+): { readonly rows: Uint32Array; readonly first: number } {
+  const sequences = integersOf(source.column(COLUMN_SEQUENCE))
+  const rows: number[] = []
+  let first = Number.POSITIVE_INFINITY
+  for (let row = 0; row < source.rowCount; row++) {
+    const own = sequences[row]!
+    if (own <= sequence) continue
+    rows.push(row)
+    first = Math.min(first, own)
+  }
+  return { rows: Uint32Array.from(rows), first }
+}
 
 /** The listed rows of `source`, ascending, as a source of their own. */
 export function selectRows(source: ColumnSource, rows: Uint32Array): ColumnSource {
@@ -139,24 +172,27 @@ function newWorkspace(): Workspace {
   }
 }
 
-/** Column by column, and within a column block by block, so that a column is decoded and joined once. */
+/**
+ * Column by column, and within a column block by block, so that a column is decoded and joined once. `slicing` says which rows become each
+ * block, in their final order.
+ */
 async function encodeBlocks(
   parts: readonly BlockPart[],
   identity: BlockIdentity,
   options: EncodeOptions,
-  rowsMax: number,
   mergeLevel: number,
+  slicing: (keys: RowKeys) => (Uint32Array | null)[],
 ): Promise<EncodedBlock[]> {
   const rowCount = countRows(parts)
   assert(rowCount > 0, 'a block has rows')
   const turns = new Turns(options.clock)
   const workspace = idleWorkspaces.pop() ?? newWorkspace()
   const positions = concatPositions(parts, positionsIn(workspace.positions, rowCount))
-  const rowsOfSlices = slicesOf(positions, rowsMax)
+  const rowsOfSlices = slicing(positions)
   const slices = rowsOfSlices.map((rows): Slice => {
     if (rows === null) return { rows, writer: new BlockWriter(identity, mergeLevel, positions, options.zstdLevel) }
     const isOnly = rowsOfSlices.length === 1
-    const room = isOnly ? positionsIn(workspace.takenPositions, rowCount) : newPositions(rows.length)
+    const room = isOnly ? positionsIn(workspace.takenPositions, rows.length) : newPositions(rows.length)
     const taken = takePositions(positions, rows, room)
     return { rows, writer: new BlockWriter(identity, mergeLevel, taken, options.zstdLevel) }
   })
@@ -187,7 +223,7 @@ async function addToSlices(
   for (const { rows, writer } of slices) {
     const taken = rows === null ? column : takeRows(column, rows, arrays)
     const count = rows === null ? rowCount : rows.length
-    if (slices.length === 1 || hasValues(taken, count)) writer.addColumn(compacted(taken, count))
+    if (count === rowCount || hasValues(taken, count)) writer.addColumn(compacted(taken, count))
     await turns.pass()
   }
 }

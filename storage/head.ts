@@ -3,7 +3,7 @@ import type { ColumnSource } from '../base/columns.ts'
 import type { DayNumber, Position, TenantId } from '../base/ids.ts'
 import { BLOCK_BYTES_MAX, BLOCK_ROWS_MAX, HEAD_AGE_MAX_MS } from '../base/limits.ts'
 import type { BlockPart } from './block-codec.ts'
-import { concatParts } from './block-codec.ts'
+import { concatParts, rowsBeyond, selectRows } from './block-codec.ts'
 
 /** Small parts are joined this many at a time, so that a trickle of single records does not make thousands of them. */
 const PARTS_PER_LEVEL = 16
@@ -91,6 +91,29 @@ export class Head {
     this.#joinSmallParts()
   }
 
+  /**
+   * Lets go of the rows of the frames up to `sequence`, which the published segments hold by now. Returns the bytes that this frees; none are left
+   * when that is all of them. Parts that were handed out stay as they are.
+   */
+  dropThrough(sequence: number): number {
+    const kept: HeadPart[] = []
+    let rowCount = 0
+    for (const part of this.#parts) {
+      if (part.lastSequence <= sequence) continue
+      const left = part.sequence > sequence ? part : partBeyond(part, sequence)
+      kept.push(left)
+      rowCount += left.source.rowCount
+    }
+    if (rowCount === this.#rowCount) return 0
+    const byteSize = Math.ceil(this.#byteSize * (rowCount / this.#rowCount))
+    const freed = this.#byteSize - byteSize
+    this.#parts = kept
+    this.#firstSequence = kept[0]?.sequence ?? 0
+    this.#rowCount = rowCount
+    this.#byteSize = byteSize
+    return freed
+  }
+
   /** True when `rowCount` further rows should rather begin a new head. */
   isFullFor(rowCount: number): boolean {
     return (
@@ -124,6 +147,14 @@ export class Head {
       })
     }
   }
+}
+
+/** The rows of a joined part, which come in the order of the journal, that stand behind the frame `sequence`. */
+function partBeyond(part: HeadPart, sequence: number): HeadPart {
+  const { rows, first } = rowsBeyond(part.source, sequence)
+  const source = selectRows(part.source, rows)
+  const [minMs, maxMs] = timeBounds(source)
+  return { ...part, source, sequence: first, minMs, maxMs }
 }
 
 function levelOf(rowCount: number): number {

@@ -6,6 +6,7 @@ export const KEYSPACE_BLOCK = 0x62 // b: the encoded block
 export const KEYSPACE_BLOOM = 0x66 // f: its bloom filter
 export const KEYSPACE_WORDS = 0x77 // w: its distinct words, msgpack
 export const KEYSPACE_SUMMARY = 0x73 // s: its BlockSummary, msgpack
+export const KEYSPACE_REPLACED = 0x72 // r: BlockSummary, msgpack, of a block whose unpublished rows are in another one by now
 export const KEYSPACE_APPLIED = 0x61 // a: appliedThrough of the tenant's day, msgpack [generation, sequence]
 
 export type Keyspace =
@@ -13,6 +14,7 @@ export type Keyspace =
   | typeof KEYSPACE_BLOOM
   | typeof KEYSPACE_WORDS
   | typeof KEYSPACE_SUMMARY
+  | typeof KEYSPACE_REPLACED
   | typeof KEYSPACE_APPLIED
 
 const encoder = new TextEncoder()

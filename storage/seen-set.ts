@@ -77,7 +77,7 @@ export class SeenSet {
     }
   }
 
-  /** Entries of frames up to `floor` that are in no page yet, oldest first. They stay until `published` is told their count. */
+  /** Entries of frames up to `floor` that are in no page yet, oldest first. They stay until `published` says that they are. */
   publishable(floor: Position): SeenEntry[] {
     const entries: SeenEntry[] = []
     for (const { entry, position } of this.#unpublished) {
@@ -87,8 +87,9 @@ export class SeenSet {
     return entries
   }
 
-  published(count: number): void {
-    assert(count <= this.#unpublished.length, 'only entries that were handed out are published')
+  /** The pages of the shard, whoever wrote them, hold the entries of frames up to `floor`. */
+  published(floor: Position): void {
+    const count = this.publishable(floor).length
     if (count > 0) this.#unpublished = this.#unpublished.slice(count)
   }
 

@@ -5,6 +5,7 @@ import { WeirError } from '../base/errors.ts'
 import type { DayNumber, Position, ShardId, TenantId } from '../base/ids.ts'
 import { comparePositions, dayOf } from '../base/ids.ts'
 import { noteShortLived } from '../base/young-collection.ts'
+import { adopt, adoptAtOpening, isPrepared, prepareAdoption } from './adoption.ts'
 import type { BlockSummary } from './block.ts'
 import type { BlockPart } from './block-codec.ts'
 import { encodeBlock, selectRows } from './block-codec.ts'
@@ -12,9 +13,10 @@ import type { TenantDay } from './day-partition.ts'
 import { DayPartition } from './day-partition.ts'
 import { Head } from './head.ts'
 import type { HeadBudget } from './head-budget.ts'
+import { repeatsIn } from './keyed-rows.ts'
 import type { KeyValueEngine } from './kv.ts'
 import type { PublishedState } from './published-state.ts'
-import type { KeyedChunk, SectionMeta } from './section-codec.ts'
+import type { KeyedChunk } from './section-codec.ts'
 import type { SectionRows } from './section-rows.ts'
 import { daysOf, rowsByDay, sourceBytes } from './section-rows.ts'
 import type { SeenEntry } from './seen-set.ts'
@@ -61,12 +63,19 @@ export interface ApplyResult {
  * once however often its frame is replayed: a (tenant, day) skips positions at or below its own `appliedThrough` (S2), keyed chunks are
  * decided by the seen-set (D3).
  *
- * What waits for the disk (cuts, sweeps, drops) is done one after the other, so no two of them see each other's half.
+ * What waits for the disk (cuts, sweeps, drops, adoptions) is done one after the other, so no two of them see each other's half.
+ *
+ * Either this node owns the shard and publishes (`setPublished`), or it follows what another one publishes (`follow`). Both apply the same rows at the
+ * same positions, so each may become the other: a row is published if its position is at or below `publishedThrough` of its tenant and day.
  */
 export class ShardStore {
   readonly shard: ShardId
   readonly seen = new SeenSet()
   #published: PublishedState
+  /** The newest state of another owner that is still to be adopted. */
+  #pending: PublishedState | undefined
+  #adopting: Promise<void> | undefined
+  #adoptError: unknown
   readonly #options: ShardStoreOptions
   readonly #days = new Map<DayNumber, DayPartition>()
   readonly #opening = new Map<DayNumber, Promise<DayPartition>>()
@@ -105,9 +114,19 @@ export class ShardStore {
     }
   }
 
+  /** Removes all that a node holds of a shard, whose store is closed. Throws storage_unavailable. */
+  static destroy(engine: KeyValueEngine, directory: string): Promise<void> {
+    return engine.destroy(directory)
+  }
+
   /** What the manifest of this shard lists now. */
   get published(): PublishedState {
     return this.#published
+  }
+
+  /** A state that was given to `follow` and is not adopted yet: what is applied here does not reach its floor. */
+  get pending(): PublishedState | undefined {
+    return this.#pending
   }
 
   /** Everything at or below it has been applied: it is in a head, in a block, published, or was a repeat. */
@@ -115,9 +134,9 @@ export class ShardStore {
     return this.#applied
   }
 
-  /** The error that keeps frozen heads from becoming blocks, if any; cleared by the next success. */
+  /** The error that keeps frozen heads from becoming blocks, or a state from being adopted, if any; cleared by the next success. */
   get cutError(): unknown {
-    return this.#cutError
+    return this.#cutError ?? this.#adoptError
   }
 
   /**
@@ -136,7 +155,8 @@ export class ShardStore {
     let rows = 0
     let repeatedRows = 0
     for (const { meta, source, rowBase } of sections) {
-      const dropped = this.#droppedRows(meta, source, position, appendedMs, conflicts)
+      const dropped = repeatsIn(meta, source.rowCount, this.seen, position, appendedMs)
+      conflicts.push(...(dropped?.conflicts ?? []))
       repeatedRows += dropped?.repeated ?? 0
       for (const [day, selected] of rowsByDay(source, dropped?.rows)) {
         const partition = present(this.#days.get(day), 'an open day')
@@ -145,7 +165,7 @@ export class ShardStore {
         rows += this.#append(state, source, selected, position, rowBase, meta.receivedMs)
       }
     }
-    this.#applied = position
+    this.#reach(position)
     return { rows, repeatedRows, conflicts }
   }
 
@@ -155,7 +175,7 @@ export class ShardStore {
    */
   passOver(after: Position, through: Position): void {
     this.mustFollow(after)
-    if (comparePositions(through, this.#applied) > 0) this.#applied = through
+    if (comparePositions(through, this.#applied) > 0) this.#reach(through)
   }
 
   /** Throws shard_unavailable unless every frame up to `after` has been applied. */
@@ -180,6 +200,7 @@ export class ShardStore {
         if (state.head !== undefined && (which === 'all' || state.head.isOld(nowMs))) this.#freeze(state)
         isFrozen ||= state.frozen.length > 0
       }
+      isFrozen ||= partition.hasUnstored()
     }
     if (isFrozen) return this.#cutFrozen()
     this.#cutError = undefined
@@ -236,9 +257,25 @@ export class ShardStore {
   setPublished(published: PublishedState, blocks: ReadonlySet<BlockSummary> = NO_BLOCKS): void {
     assert(comparePositions(published.floor, this.#published.floor) >= 0, 'a floor never goes back')
     this.#published = published
+    this.seen.published(published.floor)
     if (blocks.size === 0) return
     const nowMs = this.#options.clock.monotonicMs()
     for (const partition of this.#days.values()) partition.markPublished(blocks, nowMs)
+  }
+
+  /**
+   * Takes over what another owner has published. States come in the order of the registry. Resolves when this or a newer one is adopted, or put
+   * aside (`pending`) until what is applied here reaches its floor: from behind it, keyed chunks would be missing from the seen-set (D3). In one
+   * step the state becomes `published` and the rows that it has cease to be found here, in heads and in blocks, which are cut at
+   * other places than the owner's (C5). What of the node's own publishing did not become visible leaves nothing: rows go by position. Throws
+   * shard_unavailable, corrupt_data, storage_unavailable; it is tried again when the next frame is applied.
+   */
+  async follow(published: PublishedState): Promise<void> {
+    if (this.#isClosed) throw closed(this.shard)
+    const newest = this.#pending ?? this.#published
+    if (published === this.#published || comparePositions(published.floor, newest.floor) < 0) return
+    this.#pending = published
+    await this.#adoptPending()
   }
 
   /** Retention: removes what this disk holds of these days. The segments are the manifest's matter. Throws storage_unavailable. */
@@ -307,29 +344,53 @@ export class ShardStore {
     const { engine, directory } = this.#options
     const through = (tenant: TenantId) => this.#published.publishedThrough(tenant, day)
     const partition = await DayPartition.open(engine, directory, day, through)
+    try {
+      await adoptAtOpening(partition, () => this.#published, this.#options)
+    } catch (error) {
+      await partition.close()
+      throw error
+    }
     this.#days.set(day, partition)
+    if (partition.hasUnstored()) void this.#cutFrozen()
     return partition
   }
 
-  /** D3: marks the rows of chunks that were taken before. */
-  #droppedRows(
-    meta: SectionMeta,
-    source: ColumnSource,
-    position: Position,
-    appendedMs: number,
-    conflicts: KeyedChunk[],
-  ): { readonly rows: Uint8Array; readonly repeated: number } | undefined {
-    let rows: Uint8Array | undefined
-    let repeated = 0
-    for (const chunk of meta.keyed) {
-      const verdict = this.seen.decide(chunk, position, appendedMs)
-      if (verdict === 'take') continue
-      if (verdict === 'conflict') conflicts.push(chunk)
-      else repeated += chunk.rowTo - chunk.rowFrom
-      rows ??= new Uint8Array(source.rowCount)
-      rows.fill(1, chunk.rowFrom, chunk.rowTo)
+  /** Everything up to `position` has been applied. */
+  #reach(position: Position): void {
+    this.#applied = position
+    if (this.#pending === undefined) return
+    this.#adoptPending().catch((error: unknown) => {
+      this.#adoptError = error
+    })
+  }
+
+  #adoptPending(): Promise<void> {
+    if (!this.#isAdoptable(this.#pending)) return Promise.resolve()
+    this.#adopting ??= this.#inTurn(() => this.#adopt())
+    return this.#adopting
+  }
+
+  #isAdoptable(state: PublishedState | undefined): state is PublishedState {
+    return state !== undefined && comparePositions(state.floor, this.#applied) <= 0
+  }
+
+  async #adopt(): Promise<void> {
+    try {
+      for (let next = this.#pending; this.#isAdoptable(next); next = this.#pending) {
+        const adoption = await prepareAdoption(this.#days.values(), next, this.#options)
+        if (this.#isClosed) throw closed(this.shard)
+        // Meanwhile a newer state may have come, or a day been opened.
+        if (next !== this.#pending || !isPrepared(adoption, this.#days.values())) continue
+        this.#pending = undefined
+        this.#published = next
+        this.#adoptError = undefined
+        adopt(adoption, this.#days.values(), this.#options)
+        this.seen.published(next.floor)
+      }
+    } finally {
+      this.#adopting = undefined
     }
-    return rows === undefined ? undefined : { rows, repeated }
+    for (const partition of this.#days.values()) if (partition.hasUnstored()) void this.#cutFrozen()
   }
 
   #append(
@@ -374,12 +435,17 @@ export class ShardStore {
     for (const head of state.frozen.splice(0)) this.#options.budget.release(head.byteSize)
   }
 
-  /** Makes blocks of all frozen heads; one that fails stays searchable, does not hold up those of other days, and is tried again by the next cut. */
+  /** Stores remainders and makes blocks of all frozen heads; one that fails stays searchable, does not hold up those of other days, and is tried again by the next cut. */
   #cutFrozen(): Promise<void> {
     this.#nextCut ??= this.#inTurn(async () => {
       this.#nextCut = undefined
       let failure: unknown
       for (const partition of [...this.#days.values()]) {
+        try {
+          await partition.storeRemainders()
+        } catch (error) {
+          failure ??= error
+        }
         for (const state of partition.tenants()) {
           try {
             while (state.frozen.length > 0) await this.#cutHead(partition, state, state.frozen[0]!)

@@ -54,7 +54,7 @@ describe('the seen-set', () => {
     for (let i = 1; i <= 4; i++) seen.decide(chunkOf(`k${i}`, 0, 1), at(i), i)
     const keys = (floor: number) => seen.publishable(at(floor)).map(([key]) => key)
     assert.deepEqual(keys(2), ['k1', 'k2'])
-    seen.published(2)
+    seen.published(at(2))
     assert.deepEqual(keys(2), [])
     assert.deepEqual(keys(4), ['k3', 'k4'])
   })
@@ -98,7 +98,7 @@ describe('D3: a replay from any floor', () => {
           .sort((a, b) => a - b)
           .map((floor) => {
             const page = first.publishable(at(floor))
-            first.published(page.length)
+            first.published(at(floor))
             return page
           })
         const floor = floors.at(-1) ?? 0
