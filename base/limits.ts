@@ -98,6 +98,26 @@ export const RING_EXCESS_MAX = 1.1
 export const RING_POINTS_PER_WEIGHT = 40
 /** Keeps the ring of a hundred nodes within milliseconds to build. */
 export const MEMBER_WEIGHT_MAX = 16
+/** C1: every node says twice a second that it lives, and is dead after six times of silence. */
+export const HEARTBEAT_EVERY_MS = 500
+export const SILENCE_MAX_MS = 3000
+/** C1: after a disturbance of the messaging everybody gets this long: clients find another server within a second or two. */
+export const DISTURBANCE_GRACE_MS = 5000
+/** A node that starts has heard three heartbeats of every other when it says who is there. */
+export const SETTLE_MS = 1500
+/** Without its own heartbeats for so long, a node does not judge others by their silence. */
+export const DEAF_AFTER_MS = 1250
+/** T2: a worker whose event loop has not turned for so long is called stuck. */
+export const WORKER_STUCK_MS = 10_000
+/** Heartbeats of a node that has said goodbye are no longer under way after this. */
+export const DEPARTED_KEEP_MS = 60_000
+/** A heartbeat of a node with 64 workers takes under 2 KiB. */
+export const HEARTBEAT_BYTES_MAX = 16 * KIB
+export const MEMBER_NAME_CHARS_MAX = 512
+/** Of one node; far beyond the cores of today's machines. */
+export const WORKERS_MAX = 256
+/** Two heartbeats a second of each to each: beyond this they would be a load of their own. */
+export const MEMBERS_MAX = 1000
 
 // --- storage --------------------------------------------------------------------------------------------------
 
@@ -174,4 +194,10 @@ assert(RECORD_BYTES_MAX <= CHUNK_BYTES_MAX, 'a record fits a chunk')
 assert(FRAME_BYTES_TARGET + 2 * CHUNK_BYTES_MAX < FRAME_BYTES_MAX, 'a chunk fits a frame that has reached its target')
 assert(FRAME_BYTES_MAX + JOURNAL_HEADER_BYTES_MAX < JOURNAL_MESSAGE_BYTES_MAX, 'a frame fits a journal message')
 assert(RECORD_BYTES_MAX * 2 <= JOURNAL_MESSAGE_BYTES_MAX, 'J4')
+assert(HEARTBEAT_EVERY_MS * 2 < SETTLE_MS && HEARTBEAT_EVERY_MS * 2 < DEAF_AFTER_MS, 'a lost heartbeat is not noticed')
+assert(
+  DEAF_AFTER_MS + 2 * HEARTBEAT_EVERY_MS < SILENCE_MAX_MS,
+  'C1: who is cut off notices it before the others seem dead',
+)
+assert(SILENCE_MAX_MS < DISTURBANCE_GRACE_MS, 'C1: a disturbance gives time')
 assert(CHUNK_ROWS_MAX <= 0xffff, 'a row number of a chunk fits 16 bits')

@@ -1,5 +1,11 @@
 import { isIP } from 'node:net'
-import { AGGREGATE_GROUPS_MAX, BODY_BYTES_MAX, BODY_INFLATED_BYTES_MAX, HEADS_BYTES_MAX } from '../base/limits.ts'
+import {
+  AGGREGATE_GROUPS_MAX,
+  BODY_BYTES_MAX,
+  BODY_INFLATED_BYTES_MAX,
+  HEADS_BYTES_MAX,
+  WORKERS_MAX,
+} from '../base/limits.ts'
 import { LOG_LEVELS } from '../base/logger.ts'
 
 const KIB = 1024
@@ -74,7 +80,7 @@ export const SETTINGS = {
     kind: 'integer',
     default: null,
     min: 1,
-    max: 256,
+    max: WORKERS_MAX,
     derived: 'one a core',
     unit: 'threads',
     description: 'Worker threads; each listens, parses, appends and owns shards.',

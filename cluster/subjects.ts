@@ -1,0 +1,20 @@
+import { assert } from '../base/assert.ts'
+import type { NodeId } from '../base/ids.ts'
+
+/** Every subject that nodes speak on begins with `weir.<cluster>.`, so that clusters may share servers. */
+
+/** Where every node says that it lives (C1). */
+export function heartbeatSubject(cluster: string): string {
+  return `weir.${token(cluster)}.heartbeat`
+}
+
+/** Where a node is asked to drain. */
+export function drainSubject(cluster: string, nodeId: NodeId): string {
+  return `weir.${token(cluster)}.node.${token(nodeId)}.drain`
+}
+
+/** A name as one part of a subject: what would be a separator or a wildcard there, or is not plain ASCII, is percent-encoded. */
+function token(name: string): string {
+  assert(name !== '', 'a name that is part of a subject is not empty')
+  return encodeURIComponent(name).replace(/[.*!'()~]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
+}
