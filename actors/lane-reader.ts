@@ -1,50 +1,38 @@
 import type { Clock } from '../base/clock.ts'
-import { asWeirError } from '../base/errors.ts'
 import type { LaneId, Position, ShardId } from '../base/ids.ts'
-import { POSITION_ZERO } from '../base/ids.ts'
+import { comparePositions, POSITION_ZERO } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
-import { noteShortLived } from '../base/young-collection.ts'
-import type { FrameSection } from '../cluster/frame.ts'
-import { readFrame } from '../cluster/frame.ts'
 import type { Journal, JournalMessage } from '../cluster/journal.ts'
-import type { ApplyFrames, JournalledSection, LaneReaderMessage, ShardHostMessage } from './messages/shard.ts'
+import { LaneLoop } from './lane-loop.ts'
+import type { HostAddress } from './lane-run.ts'
+import { handOnRun } from './lane-run.ts'
+import type { AddShards, LaneReaderMessage } from './messages/shard.ts'
 import type { Actor, MessageContext } from './runtime/actor.ts'
-import type { ActorRef } from './runtime/actor-ref.ts'
 
-/** Frames handed on together; more amortises messages, less wakes the writers sooner. */
-const READ_BYTES_MAX = 4 * 1024 * 1024
-/** Runs under way at once: one is applied while the next is read. */
-const RUNS_IN_FLIGHT_MAX = 2
-const APPLY_DEADLINE_MS = 120_000
-const RETRY_MS = 200
+/** A loop that is this near to the main one makes it wait, or under load it would never be reached. */
+const NEAR_FRAMES = 256
 
 export interface LaneReaderOptions {
   readonly lane: LaneId
   readonly journal: Journal
   readonly clock: Clock
   readonly logger: Logger
-  /** Host of the worker that owns each shard; index by shard. */
+  /** Host of the worker that holds each shard. */
   readonly hostOf: (shard: ShardId) => HostAddress
   readonly hosts: readonly HostAddress[]
+  /** Reading begins behind this position, which all shards that are read for have applied. */
+  readonly onBegin?: (after: Position) => void
   readonly onRun?: (run: { readonly frames: number; readonly bytes: number; readonly through: Position }) => void
 }
 
-export interface HostAddress {
-  readonly ref: ActorRef<ShardHostMessage>
-  /** True when the host runs on this thread: then sections are views, nothing is copied. */
-  readonly isLocal: boolean
-}
-
 /**
- * Reads one lane of the journal once for its node (J2a) and hands each worker the sections of its shards, in order, in runs of frames. A run is
- * handed on only when the run before last is applied everywhere: a slow writer slows the reader, and memory stays bounded.
+ * Reads one lane of the journal once for its node (J2a) and hands each worker the sections of its shards, in order. Shards that are added while the
+ * lane is being read catch up in a loop of their own, so that the others need not wait for them, and join the main loop where they meet it.
  */
 export class LaneReader implements Actor<LaneReaderMessage> {
   readonly #options: LaneReaderOptions
-  /** The last frame that is applied everywhere. */
-  #after: Position = POSITION_ZERO
-  /** The reading loop that is under way; ended by its controller. */
-  #loop: { readonly stop: AbortController; readonly done: Promise<void> } | undefined
+  #main: LaneLoop | undefined
+  readonly #behind = new Set<LaneLoop>()
 
   constructor(options: LaneReaderOptions) {
     this.#options = options
@@ -52,165 +40,109 @@ export class LaneReader implements Actor<LaneReaderMessage> {
 
   async handle(message: LaneReaderMessage, context: MessageContext): Promise<void> {
     switch (message.kind) {
-      case 'startReading':
-        await this.#stop()
-        this.#start(message.after)
+      case 'addShards':
+        this.#add(message)
+        context.answer(message, undefined)
+        return
+      case 'removeShards':
+        await this.#remove(message.shards)
         context.answer(message, undefined)
         return
       case 'stopReading':
-        await this.#stop()
+        await this.stopping()
         context.answer(message, undefined)
     }
   }
 
-  stopping(): Promise<void> {
-    return this.#stop()
+  async stopping(): Promise<void> {
+    await Promise.all(this.#loops().map((loop) => loop.stop()))
+    this.#main = undefined
+    this.#behind.clear()
   }
 
   observe(): Readonly<Record<string, unknown>> {
-    return { lane: this.#options.lane, after: this.#after }
-  }
-
-  #start(after: Position): void {
-    this.#after = after
-    const stop = new AbortController()
-    this.#loop = { stop, done: this.#read(stop.signal) }
-  }
-
-  async #stop(): Promise<void> {
-    this.#loop?.stop.abort()
-    await this.#loop?.done
-    this.#loop = undefined
-  }
-
-  /** Reads until stopped; any failure is logged and the lane is read again from the last run that was applied. */
-  async #read(signal: AbortSignal): Promise<void> {
-    const { lane, clock, logger } = this.#options
-    while (!signal.aborted) {
-      try {
-        await this.#pump(signal)
-      } catch (error) {
-        if (signal.aborted) return
-        logger.warn('reading the lane failed; trying again', { lane, error: asWeirError(error) })
-        await clock.sleep(RETRY_MS, signal).catch(() => undefined)
-      }
-    }
-  }
-
-  /** Throws what a run failed with, also while no frame comes: then nothing else would make it be tried again. */
-  async #pump(signal: AbortSignal): Promise<void> {
-    const { journal, lane } = this.#options
-    const reader = journal.read(lane, this.#after.sequence)
-    const failed = new AbortController()
-    const isOver = AbortSignal.any([signal, failed.signal])
-    const inFlight: Promise<void>[] = []
-    let applied = Promise.resolve()
-    let after = this.#after
-    try {
-      while (!isOver.aborted) {
-        const messages = await reader.next(READ_BYTES_MAX, isOver)
-        this.#checkGap(after, messages[0]!.position)
-        const through = messages[messages.length - 1]!.position
-        const handedOn = this.#handOn(messages, after, through, isOver)
-        after = through
-        applied = Promise.all([applied, handedOn]).then(() => {
-          this.#after = through
-        })
-        applied.catch((error) => failed.abort(error))
-        inFlight.push(applied)
-        if (inFlight.length >= RUNS_IN_FLIGHT_MAX) await inFlight.shift()
-      }
-      isOver.throwIfAborted()
-    } finally {
-      await Promise.allSettled(inFlight)
-      await reader.close()
-    }
-  }
-
-  /** Sequences have no gaps: what is missing was trimmed before every shard had published it (J5), and can be read by nobody. */
-  #checkGap(after: Position, first: Position): void {
-    if (after.sequence === 0 || first.sequence <= after.sequence + 1) return
-    const { lane, logger } = this.#options
-    logger.error('frames are missing from the journal; their records are lost', {
+    const { lane } = this.#options
+    return {
       lane,
-      after: after.sequence,
-      first: first.sequence,
+      after: this.#main?.applied ?? null,
+      shards: this.#main?.members.size ?? 0,
+      behind: this.#behind.size,
+    }
+  }
+
+  #loops(): LaneLoop[] {
+    return this.#main === undefined ? [...this.#behind] : [this.#main, ...this.#behind]
+  }
+
+  #add({ shards }: AddShards): void {
+    if (shards.length === 0) return
+    const added = shards.map(({ shard }) => shard)
+    const after = shards.map((shard) => shard.after).reduce((a, b) => (comparePositions(a, b) <= 0 ? a : b))
+    const main = this.#main
+    if (main === undefined) {
+      const loop: LaneLoop = this.#loop(added, after, (messages, from, signal) =>
+        this.#handOn(loop, messages, from, signal, true),
+      )
+      this.#main = loop
+      this.#options.onBegin?.(after)
+      return
+    }
+    const join = (): boolean => {
+      if (comparePositions(loop.applied, main.dispatched) < 0) {
+        const { generation, sequence } = main.dispatched
+        if (loop.applied.generation === generation && sequence - loop.applied.sequence <= NEAR_FRAMES) main.hold()
+        return false
+      }
+      for (const shard of loop.members) main.members.add(shard)
+      return true
+    }
+    const loop: LaneLoop = this.#loop(
+      added,
+      after,
+      (messages, from, signal) => this.#handOn(loop, messages, from, signal, false),
+      () => join(),
+    )
+    this.#behind.add(loop)
+    void loop.ended.then(() => {
+      main.release()
+      this.#behind.delete(loop)
     })
   }
 
+  async #remove(shards: readonly ShardId[]): Promise<void> {
+    const loops = this.#loops()
+    for (const { members } of loops) for (const shard of shards) members.delete(shard)
+    await Promise.all(loops.map((loop) => loop.settled()))
+    for (const loop of loops) {
+      if (loop.members.size > 0) continue
+      // The main loop is what those behind join.
+      if (loop === this.#main && this.#behind.size > 0) continue
+      await loop.stop()
+      if (loop === this.#main) this.#main = undefined
+    }
+  }
+
+  #loop(
+    members: readonly ShardId[],
+    after: Position,
+    handOn: (messages: readonly JournalMessage[], after: Position, signal: AbortSignal) => Promise<void>,
+    isDone?: () => boolean,
+  ): LaneLoop {
+    const { lane, journal, clock, logger } = this.#options
+    const options = { lane, journal, clock, logger, handOn }
+    return new LaneLoop(isDone === undefined ? options : { ...options, isDone }, members, after)
+  }
+
   async #handOn(
+    { members }: LaneLoop,
     messages: readonly JournalMessage[],
     after: Position,
-    through: Position,
     signal: AbortSignal,
+    isMain: boolean,
   ): Promise<void> {
-    const { lane, hosts, onRun } = this.#options
-    const perHost = new Map<HostAddress, Map<ShardId, JournalledSection[]>>()
-    let bytes = 0
-    for (const message of messages) {
-      bytes += message.frame.byteLength
-      noteShortLived(message.frame.byteLength)
-      for (const section of this.#sectionsOf(message)) {
-        const host = this.#options.hostOf(section.shard)
-        const shards = perHost.get(host) ?? new Map<ShardId, JournalledSection[]>()
-        perHost.set(host, shards)
-        const sections = shards.get(section.shard) ?? []
-        shards.set(section.shard, sections)
-        const { position, appendedMs } = message
-        sections.push({ position, appendedMs, rowBase: section.rowBase, bytes: section.bytes })
-      }
-    }
-    await Promise.all(
-      hosts.map((host) => {
-        const shards = perHost.get(host) ?? new Map<ShardId, JournalledSection[]>()
-        const [sendable, transfer] = host.isLocal ? [shards, []] : inOneBuffer(shards)
-        const run: ApplyFrames = {
-          kind: 'applyFrames',
-          lane,
-          after,
-          through,
-          shards: [...sendable].map(([shard, sections]) => ({ shard, sections })),
-        }
-        return host.ref.ask(run, { deadlineMs: APPLY_DEADLINE_MS, signal, transfer })
-      }),
-    )
-    onRun?.({ frames: messages.length, bytes, through })
+    const { lane, hosts, hostOf, logger, onRun } = this.#options
+    const through = messages[messages.length - 1]?.position ?? POSITION_ZERO
+    const bytes = await handOnRun({ lane, messages, after, through, members }, hosts, hostOf, logger, signal)
+    if (isMain) onRun?.({ frames: messages.length, bytes, through })
   }
-
-  /** A frame that fails its checksum can be read by nobody, ever: it is passed over, loudly, rather than stop the lane. */
-  #sectionsOf(message: JournalMessage): readonly FrameSection[] {
-    try {
-      return readFrame(message.frame).sections
-    } catch (error) {
-      const { lane, logger } = this.#options
-      logger.error('a frame of the journal is damaged; its records are lost', { lane, ...message.position, error })
-      return []
-    }
-  }
-}
-
-/** Copies the sections into one buffer that can be moved to another thread (S9: only buffers that we allocated whole). */
-function inOneBuffer(
-  shards: ReadonlyMap<ShardId, readonly JournalledSection[]>,
-): [Map<ShardId, JournalledSection[]>, ArrayBuffer[]] {
-  let length = 0
-  for (const sections of shards.values()) for (const { bytes } of sections) length += aligned(bytes.byteLength)
-  const all = new Uint8Array(length)
-  const moved = new Map<ShardId, JournalledSection[]>()
-  let offset = 0
-  for (const [shard, sections] of shards) {
-    const copies: JournalledSection[] = []
-    for (const section of sections) {
-      all.set(section.bytes, offset)
-      copies.push({ ...section, bytes: all.subarray(offset, offset + section.bytes.byteLength) })
-      offset += aligned(section.bytes.byteLength)
-    }
-    moved.set(shard, copies)
-  }
-  return [moved, [all.buffer]]
-}
-
-/** Sections begin at multiples of eight, so that their arrays can be read in place. */
-function aligned(length: number): number {
-  return (length + 7) & ~7
 }

@@ -20,6 +20,7 @@ import type { SearchPlan } from '../storage/search-plan.ts'
 import { planSearch } from '../storage/search-plan.ts'
 import type { ColumnDirectory, SearchUnit } from '../storage/search-unit.ts'
 import type { SegmentCache } from '../storage/segment-reader.ts'
+import type { HostedShard } from './hosted-shard.ts'
 import type { UnitFold } from './leaf-folds.ts'
 import { aggregationFold, fieldsFold, patternsFold, pipesFold } from './leaf-folds.ts'
 import type {
@@ -39,7 +40,6 @@ import type { SortOrder } from './messages/search.ts'
 import type { Actor, MessageContext } from './runtime/actor.ts'
 import type { TailPlace } from './search-cursor.ts'
 import { TAIL_ROW_LAST } from './search-cursor.ts'
-import type { HostedShard } from './shard-host.ts'
 
 export interface QueryLeafOptions {
   readonly shards: ReadonlyMap<ShardId, HostedShard>

@@ -29,7 +29,20 @@ const SEEN_PAGES_MAX = 16
 /** No merge is begun after so much of a tidy-up: publishing must not wait for long (S3). */
 const MERGING_MS = 1000
 
-export interface SegmentPublisherOptions {
+export interface SegmentPublisherHooks {
+  readonly onPublished?: (published: {
+    readonly segments: number
+    readonly rows: number
+    readonly bytes: number
+  }) => void
+  readonly onFailure?: (code: string) => void
+  readonly onDropped?: (days: number) => void
+  readonly onMerged?: (merged: { readonly inputs: number; readonly bytes: number }) => void
+  /** A segment has been deleted from the object store. */
+  readonly onDeleted?: (key: string) => void
+}
+
+export interface SegmentPublisherOptions extends SegmentPublisherHooks {
   readonly lane: LaneId
   readonly store: ShardStore
   readonly ledger: ShardLedger
@@ -41,16 +54,8 @@ export interface SegmentPublisherOptions {
   readonly plans: ActivePlans
   readonly clock: Clock
   readonly logger: Logger
-  readonly onPublished?: (published: {
-    readonly segments: number
-    readonly rows: number
-    readonly bytes: number
-  }) => void
-  readonly onFailure?: (code: string) => void
-  readonly onDropped?: (days: number) => void
-  readonly onMerged?: (merged: { readonly inputs: number; readonly bytes: number }) => void
-  /** A segment has been deleted from the object store. */
-  readonly onDeleted?: (key: string) => void
+  /** Another owner has the shard (C3): nothing that is published here becomes visible any more. */
+  readonly onFenced: () => void
 }
 
 /**
@@ -77,7 +82,8 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
           context.answer(message, await this.#tidyUp())
       }
     } catch (error) {
-      this.#noteFailure(message.kind, error)
+      if (error instanceof WeirError && error.code === 'epoch_fenced') this.#options.onFenced()
+      else this.#noteFailure(message.kind, error)
       context.fail(error)
     }
   }
@@ -87,7 +93,7 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
     return { epoch: ledger.entry.epoch, floor: ledger.entry.floor, segments: store.published.segments.length }
   }
 
-  /** Operating errors pass, and the next turn tries again; what nobody foresaw, or another owner, ends this one. */
+  /** Operating errors pass, and the next turn tries again; what nobody foresaw ends this one, and another owner its step. */
   #noteFailure(step: string, error: unknown): void {
     const { logger, store, onFailure } = this.#options
     if (!(error instanceof WeirError) || error.code === 'epoch_fenced') throw error

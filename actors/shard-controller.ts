@@ -1,38 +1,45 @@
 import type { Clock, Timer } from '../base/clock.ts'
-import type { LaneId, Position, ShardId } from '../base/ids.ts'
-import { comparePositions, POSITION_ZERO } from '../base/ids.ts'
-import { JOURNAL_RELIEVE_BYTES } from '../base/limits.ts'
+import { asWeirError } from '../base/errors.ts'
+import type { LaneId, NodeId, ShardId } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
-import type { Journal, LaneState } from '../cluster/journal.ts'
-import type { Registry } from '../cluster/registry.ts'
-import { decodeShardEntry, SHARD_KEYS, shardOfKey } from '../storage/manifest.ts'
-import type { LaneReaderMessage, ShardControllerMessage, ShardHostMessage } from './messages/shard.ts'
-import type { Actor } from './runtime/actor.ts'
+import type { Journal } from '../cluster/journal.ts'
+import type { ShardRing } from '../cluster/ring.ts'
+import type { LaneTrimmer } from './lane-trimmer.ts'
+import type {
+  ClusterView,
+  FailedShard,
+  LaneReaderMessage,
+  ShardControllerMessage,
+  ShardHostMessage,
+  ShardState,
+} from './messages/shard.ts'
+import type { LaneEnd } from './ownership-plan.ts'
+import { planOwnership } from './ownership-plan.ts'
+import type { Actor, MessageContext } from './runtime/actor.ts'
 import type { ActorRef } from './runtime/actor-ref.ts'
+import type { ShardMap } from './shard-map.ts'
+import { laneOf, workerOf } from './shard-places.ts'
 
 const OPEN_DEADLINE_MS = 300_000
+const DESCRIBE_DEADLINE_MS = 10_000
 /** Kept of a drain for closing the shards. */
-const CLOSE_RESERVE_MS = 1000
+const CLOSE_RESERVE_MS = 2000
+/** How often it is seen to that each shard is where it belongs: soon while something is being moved. */
+const STEP_EVERY_MS = 200
+const IDLE_EVERY_MS = 1000
 /** How often the lanes are looked at: whether they can be trimmed, whether they fill up. */
 const LOOK_EVERY_MS = 2000
-/** A lane this full is relieved: its shards publish all they have, whatever its age. */
-const RELIEVE_AT = 0.5
-/** J4, J5: one this full is an operator's matter. */
-const ALARM_AT = 0.7
-const ALARM_EVERY_MS = 60_000
-
-/** Frames of a lane that have to be applied again at the start: those behind `after`, up to `through`, the journal's end; maybe none. */
-export interface Replay {
-  readonly lane: LaneId
-  readonly after: number
-  readonly through: number
-}
+/** The nodes must have been the same for so long before a live owner is relieved of a shard. */
+const STABLE_AFTER_MS = 2000
 
 export interface ShardControllerOptions {
+  readonly nodeId: NodeId
   readonly shardCount: number
   readonly laneCount: number
   readonly journal: Journal
-  readonly registry: Registry
+  readonly shardMap: ShardMap
+  readonly ring: ShardRing
+  readonly trimmer: LaneTrimmer
   readonly clock: Clock
   readonly logger: Logger
   /** One a worker. */
@@ -41,154 +48,298 @@ export interface ShardControllerOptions {
   readonly laneReaders: readonly ActorRef<LaneReaderMessage>[]
 }
 
-export function laneOf(shard: ShardId, laneCount: number): LaneId {
-  return (shard % laneCount) as LaneId
-}
-
-/** Which worker of a node owns a shard. */
-export function workerOf(shard: ShardId, workers: number): number {
-  return shard % workers
-}
-
 /**
- * Coordinates the shards of this node: opens them on its workers, starts the reading of the lanes, trims the journal behind the floors and keeps
- * it from filling up.
+ * Sees to it that this node holds the shards that it should: opens, claims and closes them on its workers as nodes come and go, one small step after
+ * another, each decided anew from what the registry, the membership and the workers say. Has the journal trimmed behind the floors.
  */
 export class ShardController implements Actor<ShardControllerMessage> {
   readonly #options: ShardControllerOptions
-  readonly #trimmed = new Map<LaneId, number>()
+  #view: ClusterView | undefined
+  #viewSinceMs = 0
+  #timer: Timer | undefined
   #looking: Timer | undefined
-  #alarmedMs = Number.NEGATIVE_INFINITY
+  #isStopped = false
+  #isDraining = false
+  /** Something of the last step is to be tried again, but not at once. */
+  #hasFailed = false
+  /** The step under way; never rejects. */
+  #stepping: Promise<boolean> | undefined
+  #states: readonly ShardState[] = []
+  readonly #waiting = new Set<() => void>()
 
   constructor(options: ShardControllerOptions) {
     this.#options = options
   }
 
-  async handle(message: ShardControllerMessage): Promise<void> {
+  started(): void {
+    const { clock, trimmer } = this.#options
+    this.#looking = clock.every(LOOK_EVERY_MS, () => void trimmer.look())
+    this.#again(0)
+  }
+
+  stopping(): void {
+    this.#isStopped = true
+    this.#timer?.cancel()
+    this.#looking?.cancel()
+    this.#wake()
+  }
+
+  async handle(message: ShardControllerMessage, context: MessageContext): Promise<void> {
     switch (message.kind) {
       case 'floorAdvanced':
-        await this.#tryTrim(message.lane)
+        await this.#options.trimmer.tryTrim(message.lane)
+        return
+      case 'viewChanged':
+        this.#adopt(message.view)
+        return
+      case 'describeNode':
+        context.answer(message, { shards: await this.#describe() })
     }
   }
 
-  /** Opens every shard on its worker, then lets the lanes be read from the lowest position that any of them needs. Returns what is being replayed of each. */
-  async openAll(): Promise<readonly Replay[]> {
-    const { shardCount, hosts, laneReaders, laneCount, clock } = this.#options
-    const lanes = await Promise.all(laneReaders.map((_, lane) => this.#options.journal.state(lane as LaneId)))
-    const shards = Array.from({ length: shardCount }, (_, shard) => shard as ShardId)
-    const opened = await Promise.all(
-      hosts.map((host, worker) => {
-        const own = shards.filter((shard) => workerOf(shard, hosts.length) === worker)
-        const message = {
-          kind: 'openShards' as const,
-          shards: own.map((shard) => {
-            const lane = laneOf(shard, laneCount)
-            const { generation, lastSequence } = lanes[lane]!
-            return { shard, lane, generation, lastSequence }
-          }),
-        }
-        return host.ask(message, { deadlineMs: OPEN_DEADLINE_MS })
-      }),
-    )
-    const replays = await Promise.all(
-      laneReaders.map(async (reader, lane) => {
-        const lowest = opened
-          .flat()
-          .filter((shard) => shard.lane === lane)
-          .map((shard) => shard.replayFrom)
-          .reduce(lowerOf)
-        const after = this.#readFrom(lane as LaneId, lowest, lanes[lane]!)
-        await reader.ask({ kind: 'startReading', after }, { deadlineMs: OPEN_DEADLINE_MS })
-        return { lane: lane as LaneId, after: after.sequence, through: lanes[lane]!.lastSequence }
-      }),
-    )
-    this.#looking = clock.every(LOOK_EVERY_MS, () => {
-      for (let lane = 0; lane < laneCount; lane++) void this.#look(lane as LaneId)
-    })
-    return replays
+  /**
+   * Resolves when every shard that this node is to own by now is open, owned and caught up with what the journal held when it was opened; for shards
+   * that a live node still owns it does not wait.
+   */
+  async ready(): Promise<void> {
+    while (!this.#isReady() && !this.#isStopped) await this.#stepped()
   }
 
-  /** Stops reading; publishes what can be published, so that the next start has little to replay; closes the shards. */
+  /** Resolves when the shards that this node is to own are open and owned; they may still be catching up. */
+  async opened(): Promise<void> {
+    while (!this.#isOpen() && !this.#isStopped) await this.#stepped()
+  }
+
+  /**
+   * Lets others take the shards over, if there are any; then stops reading, publishes what can be published, so that the next owner has little to
+   * replay, and closes the shards. The membership must say that this node drains.
+   */
   async drain(remainingMs: number): Promise<void> {
-    const { hosts, laneReaders, logger } = this.#options
+    const { hosts, laneReaders, logger, clock } = this.#options
+    const endsMs = clock.monotonicMs() + remainingMs
+    const leftMs = () => Math.max(1, endsMs - clock.monotonicMs())
+    this.#isDraining = true
+    this.#again(0)
+    while (this.#hasHeirs() && leftMs() > CLOSE_RESERVE_MS * 2 && (await this.#describe()).some(isOwned)) {
+      await clock.sleep(STEP_EVERY_MS)
+    }
+    this.stopping()
+    await this.#stepping
     this.#looking?.cancel()
-    const deadlineMs = Math.max(1, remainingMs)
-    const publishMs = Math.max(0, remainingMs - CLOSE_RESERVE_MS)
-    await Promise.allSettled(laneReaders.map((reader) => reader.ask({ kind: 'stopReading' }, { deadlineMs })))
+    await Promise.allSettled(laneReaders.map((reader) => reader.ask({ kind: 'stopReading' }, { deadlineMs: leftMs() })))
+    const publishMs = Math.max(0, leftMs() - CLOSE_RESERVE_MS / 2)
     const results = await Promise.allSettled(
-      hosts.map((host) => host.ask({ kind: 'drainShards', publishMs }, { deadlineMs })),
+      hosts.map((host) => host.ask({ kind: 'drainShards', publishMs }, { deadlineMs: leftMs() })),
     )
     for (const result of results) {
       if (result.status === 'rejected') logger.warn('a worker did not close its shards', { error: result.reason })
     }
   }
 
-  stopping(): void {
-    this.#looking?.cancel()
-  }
-
-  /** J3: sequences of another generation say nothing of this one: then all that is kept is read, and shards pass over what they have. */
-  #readFrom(lane: LaneId, lowest: Position, state: LaneState): Position {
-    const { generation, firstSequence, lastSequence } = state
-    const isNew = lowest.generation === 0
-    if ((isNew || lowest.generation === generation) && firstSequence > lowest.sequence + 1) {
-      const { logger } = this.#options
-      const lost = { lane, after: lowest.sequence, first: firstSequence, last: lastSequence }
-      logger.error('frames are missing from the journal; their records are lost', lost)
+  observe(): Readonly<Record<string, unknown>> {
+    return {
+      nodes: this.#view?.nodes.length ?? 0,
+      shards: this.#states.length,
+      owned: this.#states.filter(isOwned).length,
     }
-    return lowest.generation === generation ? lowest : POSITION_ZERO
   }
 
-  /** Does not reject: what fails is done by the next look. */
-  async #tryTrim(lane: LaneId): Promise<void> {
+  #adopt(view: ClusterView): void {
+    const nodesOf = (of: ClusterView | undefined) =>
+      of?.nodes.map(({ nodeId, takesShards }) => `${nodeId}/${takesShards}`).join() ?? ''
+    if (nodesOf(view) !== nodesOf(this.#view)) this.#viewSinceMs = this.#options.clock.monotonicMs()
+    this.#view = view
+    this.#again(0)
+  }
+
+  #hasHeirs(): boolean {
+    return this.#view?.nodes.some(({ nodeId, takesShards }) => takesShards && nodeId !== this.#options.nodeId) === true
+  }
+
+  #stepped(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.add(resolve))
+  }
+
+  #isReady(): boolean {
+    return this.#isOpen() && !this.#states.some((state) => isOwned(state) && !state.isCaughtUp)
+  }
+
+  /** Every shard has a living owner, and what this node owns is open. */
+  #isOpen(): boolean {
+    const { shardMap, nodeId, shardCount } = this.#options
+    if (this.#view?.isSettled !== true) return false
+    const owned = new Set(this.#states.filter(isOwned).map(({ shard }) => shard))
+    const nodes = new Set(this.#view.nodes.map((node) => node.nodeId))
+    for (let shard = 0 as ShardId; shard < shardCount; shard++) {
+      const owner = shardMap.get(shard)?.owner
+      if (owner === undefined || !nodes.has(owner) || (owner === nodeId && !owned.has(shard))) return false
+    }
+    return true
+  }
+
+  #again(afterMs: number): void {
+    this.#timer?.cancel()
+    if (this.#isStopped) return
+    this.#timer = this.#options.clock.after(afterMs, () => {
+      if (this.#stepping !== undefined) return
+      this.#stepping = this.#step()
+      void this.#stepping.then((hasMore) => {
+        this.#stepping = undefined
+        this.#wake()
+        this.#again(hasMore && !this.#hasFailed ? STEP_EVERY_MS : IDLE_EVERY_MS)
+      })
+    })
+  }
+
+  /** Does not reject: what fails is done by the next step. True while something is being moved. */
+  async #step(): Promise<boolean> {
+    this.#hasFailed = false
     try {
-      await this.#trim(lane)
+      return await this.#stepOnce()
     } catch (error) {
-      this.#options.logger.warn('the journal could not be trimmed; it will be tried again', { lane, error })
+      this.#hasFailed = true
+      this.#options.logger.warn('the shards could not be seen to; it will be tried again', {
+        error: asWeirError(error),
+      })
+      return true
     }
   }
 
-  /** J5: only up to the lowest floor of the lane's shards, read back from the registry. */
-  async #trim(lane: LaneId): Promise<void> {
-    const { generation } = await this.#options.journal.state(lane)
-    const lowest = await this.#lowestFloor(lane)
-    if (lowest === undefined || lowest.floor.generation !== generation) return
-    const { sequence } = lowest.floor
-    if (sequence <= (this.#trimmed.get(lane) ?? 0)) return
-    await this.#options.journal.trim(lane, sequence)
-    this.#trimmed.set(lane, sequence)
-  }
-
-  /** The shard of the lane that holds back the trimming; undefined while not every shard has an entry. */
-  async #lowestFloor(lane: LaneId): Promise<{ readonly shard: ShardId; readonly floor: Position } | undefined> {
-    const { shardCount, laneCount, registry } = this.#options
-    const floors = (await registry.list(SHARD_KEYS))
-      .map(({ key, value }) => ({ shard: shardOfKey(key), floor: decodeShardEntry(value).floor }))
-      .filter(({ shard }) => laneOf(shard, laneCount) === lane)
-    const shards = Array.from({ length: shardCount }, (_, shard) => shard as ShardId)
-    const expected = shards.filter((shard) => laneOf(shard, laneCount) === lane).length
-    if (floors.length < expected) return undefined
-    return floors.reduce((a, b) => (comparePositions(a.floor, b.floor) <= 0 ? a : b))
-  }
-
-  async #look(lane: LaneId): Promise<void> {
-    const { journal, hosts, clock, logger } = this.#options
-    try {
-      const { bytes, bytesMax, firstSequence, lastSequence } = await journal.state(lane)
-      // What the last floor would have trimmed may have failed.
-      if (firstSequence <= lastSequence) await this.#trim(lane)
-      if (bytes < Math.min(RELIEVE_AT * bytesMax, JOURNAL_RELIEVE_BYTES)) return
-      for (const host of hosts) host.tell({ kind: 'publishLane', lane })
-      if (bytes < ALARM_AT * bytesMax || clock.monotonicMs() - this.#alarmedMs < ALARM_EVERY_MS) return
-      this.#alarmedMs = clock.monotonicMs()
-      const shard = (await this.#lowestFloor(lane))?.shard ?? null
-      logger.error('the journal fills up; this shard holds back its trimming', { lane, shard, bytes, bytesMax })
-    } catch (error) {
-      logger.warn('the journal could not be looked at', { lane, error })
+  async #stepOnce(): Promise<boolean> {
+    const view = this.#view
+    if (view?.isSettled !== true) return true
+    const { nodeId, ring, shardMap, laneCount, clock, journal } = this.#options
+    const lanes = await Promise.all(Array.from({ length: laneCount }, (_, lane) => journal.state(lane as LaneId)))
+    this.#states = await this.#describe()
+    const takers = view.nodes
+      .filter((node) => node.takesShards && (node.nodeId !== nodeId || !this.#isDraining))
+      .map((node) => ({ id: node.nodeId, weight: node.weight }))
+    // With nobody to take them over, shards stay where they are.
+    const wanted = ring.place(takers)
+    const steps = planOwnership({
+      self: nodeId,
+      nodes: view.nodes,
+      isStable: clock.monotonicMs() - this.#viewSinceMs >= STABLE_AFTER_MS,
+      wanted,
+      entryOf: (shard) => shardMap.get(shard),
+      held: new Map(this.#states.map((state) => [state.shard, state])),
+      lanes,
+      laneOf: (shard) => laneOf(shard, laneCount),
+    })
+    if (steps.open.length + steps.claim.length + steps.close.length === 0) {
+      return (
+        !this.#isReady() ||
+        this.#states.some(({ role, shard }) => role === 'follower' && wanted[shard]?.owner === nodeId)
+      )
     }
+    await this.#close(steps.close)
+    const opened = await this.#open(steps.open, lanes)
+    // Whoever owns nothing by right must not wait for another step.
+    const free = opened.filter(
+      (shard) => this.#isOurs(shard) || (wanted[shard]?.owner === nodeId && !this.#isOwnerAlive(shard)),
+    )
+    await this.#claim([...steps.claim, ...free], lanes)
+    this.#states = await this.#describe()
+    return true
+  }
+
+  #isOurs(shard: ShardId): boolean {
+    return this.#options.shardMap.get(shard)?.owner === this.#options.nodeId
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake()
+    this.#waiting.clear()
+  }
+
+  #isOwnerAlive(shard: ShardId): boolean {
+    const owner = this.#options.shardMap.get(shard)?.owner
+    return this.#view?.nodes.some(({ nodeId }) => nodeId === owner) === true
+  }
+
+  async #describe(): Promise<readonly ShardState[]> {
+    const { hosts } = this.#options
+    const asks = hosts.map((host) => host.ask({ kind: 'describeShards' }, { deadlineMs: DESCRIBE_DEADLINE_MS }))
+    return (await Promise.all(asks)).flat()
+  }
+
+  /** Opens shards on their workers and has their lanes read for them. Returns those that are open. */
+  async #open(shards: readonly ShardId[], lanes: readonly LaneEnd[]): Promise<ShardId[]> {
+    const { laneCount, laneReaders } = this.#options
+    const answers = await this.#perHost(shards, (own, host) => {
+      const opening = own.map((shard) => {
+        const lane = laneOf(shard, laneCount)
+        const { generation, lastSequence } = lanes[lane]!
+        return { shard, lane, generation, lastSequence }
+      })
+      return host.ask({ kind: 'openShards', shards: opening }, { deadlineMs: OPEN_DEADLINE_MS })
+    })
+    this.#complain(
+      'opened',
+      answers.flatMap(({ failed }) => failed),
+    )
+    const opened = answers.flatMap((answer) => answer.opened)
+    await Promise.all(
+      laneReaders.map(async (reader, lane) => {
+        const own = opened
+          .filter((shard) => shard.lane === lane)
+          .map(({ shard, applied }) => ({ shard, after: applied }))
+        if (own.length > 0) await reader.ask({ kind: 'addShards', shards: own }, { deadlineMs: OPEN_DEADLINE_MS })
+      }),
+    )
+    return opened.map(({ shard }) => shard)
+  }
+
+  async #claim(shards: readonly ShardId[], lanes: readonly LaneEnd[]): Promise<void> {
+    const { laneCount, logger } = this.#options
+    const answers = await this.#perHost(shards, (own, host) => {
+      const claiming = own.map((shard) => ({ shard, generation: lanes[laneOf(shard, laneCount)]!.generation }))
+      return host.ask({ kind: 'claimShards', shards: claiming }, { deadlineMs: OPEN_DEADLINE_MS })
+    })
+    this.#complain(
+      'claimed',
+      answers.flatMap(({ failed }) => failed),
+    )
+    const claimed = answers.flatMap((answer) => answer.claimed)
+    if (claimed.length > 0)
+      logger.info('shards are owned by this node now', { shards: claimed.map(({ shard }) => shard) })
+  }
+
+  async #close(shards: readonly ShardId[]): Promise<void> {
+    if (shards.length === 0) return
+    const { laneReaders, laneCount } = this.#options
+    await Promise.all(
+      laneReaders.map(async (reader, lane) => {
+        const own = shards.filter((shard) => laneOf(shard, laneCount) === lane)
+        if (own.length > 0) await reader.ask({ kind: 'removeShards', shards: own }, { deadlineMs: OPEN_DEADLINE_MS })
+      }),
+    )
+    await this.#perHost(shards, (own, host) =>
+      host.ask({ kind: 'closeShards', shards: own }, { deadlineMs: OPEN_DEADLINE_MS }),
+    )
+  }
+
+  async #perHost<R>(
+    shards: readonly ShardId[],
+    ask: (own: readonly ShardId[], host: ActorRef<ShardHostMessage>) => Promise<R>,
+  ): Promise<R[]> {
+    const { hosts } = this.#options
+    const asks = hosts.map((host, worker) => {
+      const own = shards.filter((shard) => workerOf(shard, hosts.length) === worker)
+      return own.length === 0 ? undefined : ask(own, host)
+    })
+    return (await Promise.all(asks)).filter((answer) => answer !== undefined)
+  }
+
+  #complain(what: string, failed: readonly FailedShard[]): void {
+    const [first] = failed
+    if (first === undefined) return
+    this.#hasFailed = true
+    const shards = failed.map(({ shard }) => shard)
+    this.#options.logger.warn(`shards could not be ${what}; it will be tried again`, { shards, error: first.error })
   }
 }
 
-function lowerOf(a: Position, b: Position): Position {
-  return comparePositions(a, b) <= 0 ? a : b
+function isOwned({ role }: ShardState): boolean {
+  return role === 'owner'
 }

@@ -1,21 +1,24 @@
-import { assert } from '../base/assert.ts'
 import type { Clock, Timer } from '../base/clock.ts'
-import { asWeirError } from '../base/errors.ts'
-import type { LaneId, ShardId } from '../base/ids.ts'
+import { asWeirError, WeirError } from '../base/errors.ts'
+import type { ShardId } from '../base/ids.ts'
 import { HEAD_AGE_MAX_MS, UNPUBLISHED_AGE_MAX_MS, UNPUBLISHED_BYTES_MAX } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { HeadBudget } from '../storage/head-budget.ts'
-import type { ShardStore } from '../storage/shard-store.ts'
+import type { HostedShard } from './hosted-shard.ts'
 import type {
   ApplyFrames,
+  ClaimShards,
   DrainShards,
+  FailedShard,
+  OpenedLane,
   OpenShards,
   SegmentPublisherMessage,
   ShardHostMessage,
-  ShardWriterMessage,
+  ShardState,
 } from './messages/shard.ts'
 import type { Actor, MessageContext } from './runtime/actor.ts'
 import type { ActorRef } from './runtime/actor-ref.ts'
+import type { ShardMap } from './shard-map.ts'
 
 const TICK_MS = 1000
 /** S3: what has become of a head at most so old is published so soon that no row waits for longer; shards take turns within it. */
@@ -26,15 +29,7 @@ const COMPLAIN_EVERY_TICKS = 30
 const APPLY_DEADLINE_MS = 120_000
 /** Shards published side by side at the end: each waits for the disk most of the time. */
 const DRAINED_AT_ONCE = 4
-
-export interface HostedShard {
-  readonly lane: LaneId
-  readonly store: ShardStore
-  readonly writer: ActorRef<ShardWriterMessage>
-  readonly publisher: ActorRef<SegmentPublisherMessage>
-  /** The last frame of the lane when the shard was opened: with it applied, the shard knows what was acknowledged before. */
-  readonly caughtUpAt: number
-}
+const PUBLISH_ALL = { kind: 'publish', everything: true } as const
 
 export interface ShardHostOptions {
   readonly clock: Clock
@@ -42,17 +37,20 @@ export interface ShardHostOptions {
   readonly budget: HeadBudget
   /** The shards of this worker; its QueryLeaf reads the same map. */
   readonly shards: Map<ShardId, HostedShard>
-  /** Takes the shard over in the registry, opens its store, spawns its writer and publisher. */
-  readonly open: (shard: ShardId, generation: number) => Promise<Omit<HostedShard, 'caughtUpAt'>>
+  /** Opens a shard as a follower. */
+  readonly open: (shard: ShardId, lane: OpenedLane) => Promise<HostedShard>
+  readonly shardMap: ShardMap
 }
 
 /**
- * One a worker: opens and closes the worker's shards, passes runs of frames on to their writers one run after the other, and keeps time for all of
- * them: cuts what is old, asks the publishers in turn.
+ * One a worker: opens, claims and closes the worker's shards, lets them follow what the registry says of them, passes runs of frames on to their
+ * writers one run after the other, and keeps time for all of them: cuts what is old, asks the publishers in turn.
  */
 export class ShardHost implements Actor<ShardHostMessage> {
   readonly #options: ShardHostOptions
   #ticking: Timer | undefined
+  #stopFollowing: (() => void) | undefined
+  readonly #opening = new Map<ShardId, Promise<HostedShard>>()
   /** The end of the last run; never rejects. */
   #runs: Promise<unknown> = Promise.resolve()
 
@@ -63,10 +61,12 @@ export class ShardHost implements Actor<ShardHostMessage> {
   started(): void {
     let ticks = 0
     this.#ticking = this.#options.clock.every(TICK_MS, () => this.#tick(ticks++))
+    this.#stopFollowing = this.#options.shardMap.onChange((shard) => this.#follow(shard))
   }
 
   stopping(): void {
     this.#ticking?.cancel()
+    this.#stopFollowing?.()
   }
 
   async handle(message: ShardHostMessage, context: MessageContext): Promise<void> {
@@ -79,12 +79,22 @@ export class ShardHost implements Actor<ShardHostMessage> {
         this.#runs = run.catch(() => undefined)
         return
       }
+      // Waiting for the disk, the registry and the object store must not hold up the runs of the other shards.
       case 'openShards':
-        context.answer(message, await this.#open(message))
+        context.defer(message).settleWith(() => this.#open(message))
+        return
+      case 'claimShards':
+        context.defer(message).settleWith(() => this.#claim(message))
+        return
+      case 'closeShards':
+        context.defer(message).settleWith(() => this.#close(message.shards))
+        return
+      case 'describeShards':
+        context.answer(message, [...this.#options.shards.values()].map(stateOf))
         return
       case 'publishLane':
         for (const { lane, publisher } of this.#options.shards.values()) {
-          if (lane === message.lane) tellIfThere(publisher, { kind: 'publish', everything: true })
+          if (lane === message.lane && publisher !== undefined) tellIfThere(publisher, PUBLISH_ALL)
         }
         return
       case 'drainShards':
@@ -108,6 +118,7 @@ export class ShardHost implements Actor<ShardHostMessage> {
         const error = asWeirError(store.cutError)
         this.#options.logger.error('rows cannot be stored; they stay in memory and in the journal', { shard, error })
       }
+      if (publisher === undefined) continue
       if (turn === 0) tellIfThere(publisher, { kind: 'publish', everything: false })
       else if (turn === PUBLISH_EVERY_TICKS / 2) tellIfThere(publisher, { kind: 'tidyUp' })
       else if (turn % CHECK_BYTES_EVERY_TICKS === 0 && store.unpublishedBytes() > UNPUBLISHED_BYTES_MAX) {
@@ -118,7 +129,7 @@ export class ShardHost implements Actor<ShardHostMessage> {
 
   async #apply(run: ApplyFrames, signal: AbortSignal): Promise<{ readonly rows: number }> {
     const { shards } = this.#options
-    const { after, through } = run
+    const { after, through, members } = run
     const withSections = new Set<ShardId>()
     const asks: Promise<{ readonly rows: number }>[] = []
     for (const { shard, sections } of run.shards) {
@@ -130,8 +141,8 @@ export class ShardHost implements Actor<ShardHostMessage> {
     }
     // All of them: the next run must not meet writers that are still at this one.
     const results = await Promise.allSettled(asks)
-    for (const [shard, { lane, store }] of shards) {
-      if (lane === run.lane && !withSections.has(shard)) store.passOver(after, through)
+    for (const shard of members) {
+      if (!withSections.has(shard)) shards.get(shard)?.store.passOver(after, through)
     }
     let rows = 0
     for (const result of results) {
@@ -142,14 +153,69 @@ export class ShardHost implements Actor<ShardHostMessage> {
   }
 
   async #open(message: OpenShards) {
-    const opened = []
-    for (const { shard, lane, generation, lastSequence } of message.shards) {
-      assert(!this.#options.shards.has(shard), `shard ${shard} is opened once`)
-      const hosted = { ...(await this.#options.open(shard, generation)), caughtUpAt: lastSequence }
-      this.#options.shards.set(shard, hosted)
-      opened.push({ shard, lane, replayFrom: hosted.store.applied })
-    }
-    return opened
+    const { shards, open } = this.#options
+    const failed: FailedShard[] = []
+    await Promise.all(
+      message.shards.map(async ({ shard, ...lane }) => {
+        if (shards.has(shard)) return
+        try {
+          let opening = this.#opening.get(shard)
+          if (opening === undefined) {
+            opening = open(shard, lane).finally(() => this.#opening.delete(shard))
+            this.#opening.set(shard, opening)
+          }
+          const hosted = await opening
+          shards.set(shard, hosted)
+          this.#follow(shard)
+        } catch (error) {
+          failed.push({ shard, error: asWeirError(error) })
+        }
+      }),
+    )
+    const opened = message.shards.flatMap(({ shard, lane }) => {
+      const hosted = shards.get(shard)
+      return hosted === undefined ? [] : [{ shard, lane, applied: hosted.store.applied }]
+    })
+    return { opened, failed }
+  }
+
+  async #claim(message: ClaimShards) {
+    const failed: FailedShard[] = []
+    const claimed: { shard: ShardId; epoch: number }[] = []
+    await Promise.all(
+      message.shards.map(async ({ shard, generation }) => {
+        try {
+          const hosted = this.#options.shards.get(shard)
+          if (hosted === undefined) throw new WeirError('shard_unavailable', 'the shard is not open here', { shard })
+          claimed.push({ shard, epoch: await hosted.claim(generation) })
+        } catch (error) {
+          failed.push({ shard, error: asWeirError(error) })
+        }
+      }),
+    )
+    return { claimed, failed }
+  }
+
+  async #close(closing: readonly ShardId[]): Promise<void> {
+    const { shards } = this.#options
+    await Promise.all(
+      closing.map(async (shard) => {
+        const hosted = shards.get(shard)
+        shards.delete(shard)
+        await hosted?.close({ discard: true })
+      }),
+    )
+  }
+
+  /** What the registry says of a shard is taken over; what fails is tried again with the next change, and before the shard is claimed. */
+  #follow(shard: ShardId): void {
+    const { shards, shardMap, logger } = this.#options
+    const entry = shardMap.get(shard)
+    const hosted = shards.get(shard)
+    if (entry === undefined || hosted === undefined) return
+    hosted.follow(entry).catch((error) => {
+      logger.warn('what is published of a shard could not be taken over', { shard, error: asWeirError(error) })
+    })
   }
 
   async #drain(message: DrainShards): Promise<void> {
@@ -161,7 +227,7 @@ export class ShardHost implements Actor<ShardHostMessage> {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
         const [shard, hosted] = next
         await this.#publishLast(shard, hosted, endsMs - clock.monotonicMs())
-        await hosted.store.close()
+        await hosted.close({ discard: false })
       }
     }
     await Promise.all(Array.from({ length: DRAINED_AT_ONCE }, drainOne))
@@ -169,14 +235,19 @@ export class ShardHost implements Actor<ShardHostMessage> {
   }
 
   async #publishLast(shard: ShardId, { publisher }: HostedShard, remainingMs: number): Promise<void> {
-    if (remainingMs <= 0) return
+    if (remainingMs <= 0 || publisher === undefined) return
     try {
-      await publisher.ask({ kind: 'publish', everything: true }, { deadlineMs: remainingMs })
+      await publisher.ask(PUBLISH_ALL, { deadlineMs: remainingMs })
     } catch (error) {
       const { logger } = this.#options
       logger.warn('not everything could be published before the stop; the journal has it', { shard, error })
     }
   }
+}
+
+function stateOf(hosted: HostedShard): ShardState {
+  const { shard, lane, role, epoch, store, isCaughtUp } = hosted
+  return { shard, lane, role, epoch, applied: store.applied, isCaughtUp, floor: store.published.floor }
 }
 
 /** What happens on time happens again; a publisher that has stopped needs it no more. */

@@ -16,34 +16,44 @@ import {
 } from '../storage/manifest.ts'
 import type { ObjectStore } from '../storage/object-store/object-store.ts'
 import { PublishedState } from '../storage/published-state.ts'
-import { readSeenPages } from '../storage/seen-pages.ts'
-import type { SeenEntry } from '../storage/seen-set.ts'
 import type { ShardStore } from '../storage/shard-store.ts'
 
 const FEATURE_LEVEL = 1
 
-/** What a node holds of the registry entry of a shard that it has taken over. */
-export interface Ownership {
+/** The registry's entry of a shard. */
+export interface KnownEntry {
   readonly entry: ShardEntry
   readonly revision: number
-  readonly published: PublishedState
-  /** Keyed chunks up to the floor, oldest first (D3). */
-  readonly seen: readonly SeenEntry[]
+}
+
+/** Undefined while nobody has ever owned the shard. Throws storage_unavailable, corrupt_data. */
+export async function readShardEntry(shard: ShardId, registry: Registry): Promise<KnownEntry | undefined> {
+  const known = await registry.get(shardEntryKey(shard))
+  return known === undefined ? undefined : { entry: decodeShardEntry(known.value), revision: known.revision }
+}
+
+/** What an entry says is published. Throws storage_unavailable, corrupt_data. */
+export async function publishedOf(
+  { floor, manifestObject }: ShardEntry,
+  objects: ObjectStore,
+): Promise<PublishedState> {
+  const page =
+    manifestObject === '' ? MANIFEST_EMPTY : decodeManifest(manifestObject, await objects.get(manifestObject))
+  return new PublishedState(floor, page)
 }
 
 /**
- * Takes a shard over (C2): raises the epoch by compare-and-set and reads what is published. Throws revision_conflict when another node did
- * so at the same time, storage_unavailable, corrupt_data.
+ * Takes a shard over (C2): raises the epoch by compare-and-set on what `known` says. Throws revision_conflict when the entry is another by now,
+ * storage_unavailable.
  */
-export async function takeOver(
+export async function claimShard(
   shard: ShardId,
   node: NodeId,
   generation: number,
   registry: Registry,
-  objects: ObjectStore,
-): Promise<Ownership> {
-  const known = await registry.get(shardEntryKey(shard))
-  const before = known === undefined ? undefined : decodeShardEntry(known.value)
+  known: KnownEntry | undefined,
+): Promise<KnownEntry> {
+  const before = known?.entry
   const entry: ShardEntry = {
     owner: node,
     epoch: (before?.epoch ?? 0) + 1,
@@ -52,13 +62,7 @@ export async function takeOver(
     manifestObject: before?.manifestObject ?? '',
     featureLevel: FEATURE_LEVEL,
   }
-  const revision = await registry.put(shardEntryKey(shard), encodeShardEntry(entry), known?.revision ?? 0)
-  const page =
-    entry.manifestObject === ''
-      ? MANIFEST_EMPTY
-      : decodeManifest(entry.manifestObject, await objects.get(entry.manifestObject))
-  const seen = await readSeenPages(page.seen, objects)
-  return { entry, revision, published: new PublishedState(entry.floor, page), seen }
+  return { entry, revision: await registry.put(shardEntryKey(shard), encodeShardEntry(entry), known?.revision ?? 0) }
 }
 
 /** One change of what a shard has published. */
@@ -80,7 +84,8 @@ interface Attempt {
 
 export interface ShardLedgerOptions {
   readonly store: ShardStore
-  readonly ownership: Ownership
+  /** As it was claimed. */
+  readonly claimed: KnownEntry
   readonly registry: Registry
   readonly objects: ObjectStore
   readonly clock: Clock
@@ -102,8 +107,8 @@ export class ShardLedger {
 
   constructor(options: ShardLedgerOptions) {
     this.#options = options
-    this.#entry = options.ownership.entry
-    this.#revision = options.ownership.revision
+    this.#entry = options.claimed.entry
+    this.#revision = options.claimed.revision
   }
 
   get entry(): ShardEntry {

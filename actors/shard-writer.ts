@@ -10,14 +10,17 @@ import type { ApplyResult, ShardStore } from '../storage/shard-store.ts'
 import type { ApplySections, JournalledSection, ShardWriterMessage } from './messages/shard.ts'
 import type { Actor, MessageContext } from './runtime/actor.ts'
 
-export interface ShardWriterOptions {
+export interface ShardWriterHooks {
+  readonly onApplied?: (applied: { readonly rows: number; readonly repeatedRows: number }) => void
+}
+
+export interface ShardWriterOptions extends ShardWriterHooks {
   readonly store: ShardStore
   readonly budget: HeadBudget
   /** S4: called when the heads of the worker hold more than they may; cuts the largest of all its shards. */
   readonly cutLargestOfWorker: () => void
   readonly clock: Clock
   readonly logger: Logger
-  readonly onApplied?: (applied: { readonly rows: number; readonly repeatedRows: number }) => void
 }
 
 /**

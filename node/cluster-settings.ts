@@ -1,4 +1,4 @@
-import { laneOf } from '../actors/shard-controller.ts'
+import { laneOf } from '../actors/shard-places.ts'
 import { present } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'

@@ -19,7 +19,10 @@ export interface LaneWatchParts {
 export function watchLane(
   lane: LaneId,
   parts: LaneWatchParts,
-): { readonly onRun: (run: { readonly through: Position }) => void } {
+): {
+  readonly onBegin: (after: Position) => void
+  readonly onRun: (run: { readonly through: Position }) => void
+} {
   const { journal, clock, status, tell } = parts
   let endSeen = 0
   let caughtUpMs = clock.monotonicMs()
@@ -38,5 +41,8 @@ export function watchLane(
       // The journal is closing: there is nothing to tell any more.
     }
   })
-  return { onRun: ({ through }) => status.laneApplied(lane, through.sequence) }
+  return {
+    onBegin: (after) => status.laneBegins(lane, after.sequence),
+    onRun: ({ through }) => status.laneApplied(lane, through.sequence),
+  }
 }

@@ -1,11 +1,11 @@
+import { LaneTrimmer } from '../actors/lane-trimmer.ts'
 import type { ThreadMessage } from '../actors/messages/control.ts'
 import type { LaneReaderMessage, ShardControllerMessage, ShardHostMessage } from '../actors/messages/shard.ts'
 import { ActorSystem } from '../actors/runtime/actor-system.ts'
 import { WorkerMesh } from '../actors/runtime/worker-host.ts'
-import type { Replay } from '../actors/shard-controller.ts'
 import { ShardController } from '../actors/shard-controller.ts'
+import { ShardMap } from '../actors/shard-map.ts'
 import { ThreadKeeper } from '../actors/thread-keeper.ts'
-import type { Clock } from '../base/clock.ts'
 import { systemClock } from '../base/clock.ts'
 import { diskError } from '../base/disk-error.ts'
 import { asWeirError } from '../base/errors.ts'
@@ -15,6 +15,7 @@ import { makeDurableDirectory } from '../base/sync-directory.ts'
 import { settleLaneGenerations } from '../cluster/lane-generation.ts'
 import { createLmdbJournal, openLmdbJournal } from '../cluster/lmdb-journal.ts'
 import { createLmdbRegistry } from '../cluster/lmdb-registry.ts'
+import { ShardRing } from '../cluster/ring.ts'
 import { adminKey } from './admin-key.ts'
 import { bannerText } from './banner.ts'
 import { agreeOnCluster, floorsOf } from './cluster-settings.ts'
@@ -30,7 +31,6 @@ import type { WorkerReady, WorkerSeedData } from './worker.ts'
 
 const WORKER_START_TIMEOUT_MS = 60_000
 /** Kept of the drain for closing what is below the shards. */
-const REPLAY_POLL_MS = 10
 const CLOSE_RESERVE_MS = 1000
 /** Objects that live for one frame or query stay out of the old generation. */
 const YOUNG_GENERATION_MB = 24
@@ -132,28 +132,57 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
 
     // Shards.
     const workers = Array.from({ length: settings.workers }, (_, i) => `worker-${i}`)
-    const controller = new ShardController({
-      shardCount: settings.shards,
-      laneCount: settings['journal.lanes'],
-      journal,
+    const laneCount = settings['journal.lanes']
+    const shardMap = await ShardMap.open({
       registry,
+      shardCount: settings.shards,
       clock,
-      logger,
-      hosts: workers.map((name) => system.ref<ShardHostMessage>(`${name}/shard-host`)),
-      laneReaders: Array.from({ length: settings['journal.lanes'] }, (_, lane) =>
+      logger: logger.child('shard-map'),
+    })
+    lifecycle.onStop('shard map', async () => shardMap.close())
+    const hosts = workers.map((name) => system.ref<ShardHostMessage>(`${name}/shard-host`))
+    const controllerLogger = logger.child('controller')
+    const controller = new ShardController({
+      nodeId,
+      shardCount: settings.shards,
+      laneCount,
+      journal,
+      shardMap,
+      ring: new ShardRing({ shardCount: settings.shards, standbyCount: 0 }),
+      trimmer: new LaneTrimmer({
+        nodeId,
+        shardCount: settings.shards,
+        laneCount,
+        journal,
+        shardMap,
+        clock,
+        logger: controllerLogger,
+        relieve: (lane) => {
+          for (const host of hosts) host.tell({ kind: 'publishLane', lane })
+        },
+      }),
+      clock,
+      logger: controllerLogger,
+      hosts,
+      laneReaders: Array.from({ length: laneCount }, (_, lane) =>
         system.ref<LaneReaderMessage>(`${workers[lane % workers.length]}/lane-reader-${lane}`),
       ),
     })
-    system.spawn<ShardControllerMessage>('controller', () => controller, { mailboxMax: 1024, overflow: 'dropNewest' })
-    const replays = await controller.openAll()
-    for (const { lane, after } of replays) status.laneBegins(lane, after)
+    const controllerRef = system.spawn<ShardControllerMessage>('controller', () => controller, {
+      mailboxMax: 1024,
+      overflow: 'dropNewest',
+    })
+    controllerRef.tell({
+      kind: 'viewChanged',
+      view: { isSettled: true, nodes: [{ nodeId, takesShards: true, weight: 1, workers: workers.length }] },
+    })
     lifecycle.onStop('shards', (deadline) => controller.drain(Math.max(0, deadline.remainingMs - CLOSE_RESERVE_MS)))
     lifecycle.onStop('admission', async () => {
       status.beginDraining()
       const threads = workers.map((name) => system.ref<ThreadMessage>(`${name}/thread`))
       await Promise.allSettled(threads.map((thread) => thread.ask({ kind: 'stopAdmitting' }, { deadlineMs: 1000 })))
     })
-    for (const replay of replays) await replayed(replay, status, clock)
+    await controller.ready()
     status.shardsAreOpen()
     // Late: a key that is made and not shown, because something else failed, would lock everybody out.
     const newAdminKey = await adminKey(settings, await KeyStore.open(registry, clock), clock)
@@ -169,11 +198,6 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     return lifecycle.stop(EXIT_FAILED, 'the start failed')
   }
   return lifecycle.ended
-}
-
-/** Waits until all that the journal held at the start is searchable: a node that says it is ready answers in full. */
-async function replayed({ lane, through }: Replay, status: NodeStatus, clock: Clock): Promise<void> {
-  while (status.appliedThrough(lane) < through && !status.isDraining) await clock.sleep(REPLAY_POLL_MS)
 }
 
 /** Standard output carries this one line for programs; standard error greets people. */

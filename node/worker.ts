@@ -1,4 +1,6 @@
 import { FrameGatherer } from '../actors/frame-gatherer.ts'
+import type { ShardParts } from '../actors/hosted-shard.ts'
+import { HostedShard } from '../actors/hosted-shard.ts'
 import type { IngestRouterMessage } from '../actors/ingest-router.ts'
 import { IngestRouter } from '../actors/ingest-router.ts'
 import { KeyKeeper } from '../actors/key-keeper.ts'
@@ -8,10 +10,8 @@ import type { QueryLeafMessage } from '../actors/messages/leaf.ts'
 import type {
   KeyKeeperMessage,
   LaneReaderMessage,
-  SegmentPublisherMessage,
   ShardControllerMessage,
   ShardHostMessage,
-  ShardWriterMessage,
 } from '../actors/messages/shard.ts'
 import { QueryCoordinator } from '../actors/query-coordinator.ts'
 import { QueryLeaf } from '../actors/query-leaf.ts'
@@ -20,12 +20,9 @@ import { ActorSystem } from '../actors/runtime/actor-system.ts'
 import { RESTART_DEFAULT } from '../actors/runtime/supervisor.ts'
 import type { HostedWorker, WorkerSide } from '../actors/runtime/worker-host.ts'
 import { hostWorker } from '../actors/runtime/worker-host.ts'
-import { SegmentPublisher } from '../actors/segment-publisher.ts'
-import { laneOf, workerOf } from '../actors/shard-controller.ts'
-import type { HostedShard } from '../actors/shard-host.ts'
 import { ShardHost } from '../actors/shard-host.ts'
-import { ShardLedger, takeOver } from '../actors/shard-ledger.ts'
-import { ShardWriter } from '../actors/shard-writer.ts'
+import { ShardMap } from '../actors/shard-map.ts'
+import { laneOf, workerOf } from '../actors/shard-places.ts'
 import { ThreadKeeper } from '../actors/thread-keeper.ts'
 import type { Backend } from '../api/backend.ts'
 import { createServer } from '../api/server.ts'
@@ -44,7 +41,7 @@ import { BlockCache } from '../storage/block-cache.ts'
 import { HeadBudget } from '../storage/head-budget.ts'
 import { lmdbEngine } from '../storage/lmdb-kv.ts'
 import { SegmentCache } from '../storage/segment-reader.ts'
-import { ShardStore } from '../storage/shard-store.ts'
+import type { ShardStore } from '../storage/shard-store.ts'
 import { Admission } from './admission.ts'
 import type { Settings } from './config.ts'
 import { KeyStore } from './key-store.ts'
@@ -132,56 +129,44 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     }
     largest?.cutLargest()
   }
-  const open = async (shard: ShardId, generation: number): Promise<Omit<HostedShard, 'caughtUpAt'>> => {
-    const lane = laneOf(shard, laneCount)
-    const ownership = await takeOver(shard, nodeId, generation, registry, objects)
-    const store = await ShardStore.open({
-      shard,
-      directory: `${settings['data.dir']}/shards/${shard}`,
-      engine,
-      clock,
-      budget,
-      published: ownership.published,
-      seen: ownership.seen,
-      zstdLevel: CUT_ZSTD_LEVEL,
+  const shardMap = await ShardMap.open({ registry, shardCount, clock, logger: logger.child('shard-map') })
+  const shardParts: ShardParts = {
+    system,
+    nodeId,
+    directory: `${settings['data.dir']}/shards`,
+    engine,
+    registry,
+    objects,
+    clock,
+    logger,
+    budget,
+    cutLargestOfWorker,
+    plans,
+    controller,
+    retentionDays: settings['retention.days'],
+    cutZstdLevel: CUT_ZSTD_LEVEL,
+    mergeZstdLevel: MERGE_ZSTD_LEVEL,
+    hooks: {
       onCut: hooks.cut,
-    })
-    const ledger = new ShardLedger({ store, ownership, registry, objects, clock })
-    const writer = system.spawn<ShardWriterMessage>(
-      `shard-writer-${shard}`,
-      (context) =>
-        new ShardWriter({ store, budget, cutLargestOfWorker, clock, logger: context.logger, onApplied: hooks.applied }),
-      // What is refused makes the reader of the lane go back; nothing is dropped.
-      { mailboxMax: 64, overflow: 'reject', restart: FAIL_FAST },
-    )
-    const publisher = system.spawn<SegmentPublisherMessage>(
-      `segment-publisher-${shard}`,
-      (context) =>
-        new SegmentPublisher({
-          lane,
-          store,
-          ledger,
-          objects,
-          controller,
-          plans,
-          retentionDays: settings['retention.days'],
-          mergeZstdLevel: MERGE_ZSTD_LEVEL,
-          clock,
-          logger: context.logger,
-          onPublished: hooks.published,
-          onMerged: hooks.merged,
-          onDropped: hooks.dropped,
-          onFailure: hooks.publishFailed,
-          onDeleted: (key) => cache.forget(key),
-        }),
-      // What is asked of it on time is asked again; the last publish of a drain must get in.
-      { mailboxMax: 4, overflow: 'dropOldest', restart: FAIL_FAST },
-    )
-    return { lane, store, writer, publisher }
+      onApplied: hooks.applied,
+      onPublished: hooks.published,
+      onMerged: hooks.merged,
+      onDropped: hooks.dropped,
+      onFailure: hooks.publishFailed,
+      onDeleted: (key) => cache.forget(key),
+    },
   }
   system.spawn<ShardHostMessage>(
     'shard-host',
-    (context) => new ShardHost({ clock, logger: context.logger, budget, shards, open }),
+    (context) =>
+      new ShardHost({
+        clock,
+        logger: context.logger,
+        budget,
+        shards,
+        shardMap,
+        open: (shard, lane) => HostedShard.open(shardParts, shard, lane),
+      }),
     { mailboxMax: 64, overflow: 'wait', restart: FAIL_FAST },
   )
   system.spawn<KeyKeeperMessage>('key-keeper', () => new KeyKeeper({ shards, clock }), {
@@ -208,6 +193,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
           logger: context.logger,
           hosts: addresses,
           hostOf: (shard) => addresses[workerOf(shard, workers)]!,
+          onBegin: watched.onBegin,
           onRun: watched.onRun,
         }),
       { mailboxMax: 64, restart: FAIL_FAST },
@@ -332,6 +318,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     async stop(drainMs) {
       await server.close()
       await system.stop(drainMs)
+      shardMap.close()
       await journal.close()
       await registry.close()
       objects.close()

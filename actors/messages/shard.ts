@@ -1,4 +1,5 @@
-import type { LaneId, Position, ShardId, TenantId } from '../../base/ids.ts'
+import type { WeirError } from '../../base/errors.ts'
+import type { LaneId, NodeId, Position, ShardId, TenantId } from '../../base/ids.ts'
 import type { Question } from '../runtime/actor.ts'
 
 /** A section of one frame on its way to its shard's writer. */
@@ -26,20 +27,70 @@ export interface ApplyFrames extends Question<{ readonly rows: number }> {
   readonly after: Position
   /** The last frame of the run. */
   readonly through: Position
+  /** The shards of the host that the run is for; what it holds of others is left out. */
+  readonly members: readonly ShardId[]
+  /** Those of them that it holds something for. */
   readonly shards: readonly ShardSections[]
 }
 
-/** To the ShardHost: become the owner of these shards. Answered with what of the journal each has already. */
+/** A lane at the moment that a shard of it is opened or claimed. */
+export interface OpenedLane {
+  readonly lane: LaneId
+  readonly generation: number
+  readonly lastSequence: number
+}
+
+/** One that could not be opened or claimed, and is left as it was. */
+export interface FailedShard {
+  readonly shard: ShardId
+  readonly error: WeirError
+}
+
+/** To the ShardHost: begin to follow these shards. Those that are open already stay as they are. */
 export interface OpenShards
-  extends Question<readonly { readonly shard: ShardId; readonly lane: LaneId; readonly replayFrom: Position }[]> {
+  extends Question<{
+    readonly opened: readonly {
+      readonly shard: ShardId
+      readonly lane: LaneId
+      /** What of the journal it has already. */
+      readonly applied: Position
+    }[]
+    readonly failed: readonly FailedShard[]
+  }> {
   readonly kind: 'openShards'
-  readonly shards: readonly {
-    readonly shard: ShardId
-    readonly lane: LaneId
-    /** Of the lane now. */
-    readonly generation: number
-    readonly lastSequence: number
-  }[]
+  readonly shards: readonly (OpenedLane & { readonly shard: ShardId })[]
+}
+
+/** To the ShardHost: become the owner of shards that it follows. */
+export interface ClaimShards
+  extends Question<{
+    readonly claimed: readonly { readonly shard: ShardId; readonly epoch: number }[]
+    readonly failed: readonly FailedShard[]
+  }> {
+  readonly kind: 'claimShards'
+  readonly shards: readonly { readonly shard: ShardId; readonly generation: number }[]
+}
+
+/** To the ShardHost: let go of shards, and remove what this disk holds of them. */
+export interface CloseShards extends Question<void> {
+  readonly kind: 'closeShards'
+  readonly shards: readonly ShardId[]
+}
+
+/** To the ShardHost: how it stands with its shards. */
+export interface DescribeShards extends Question<readonly ShardState[]> {
+  readonly kind: 'describeShards'
+}
+
+export interface ShardState {
+  readonly shard: ShardId
+  readonly lane: LaneId
+  readonly role: 'owner' | 'follower'
+  /** Of an owner; 0 for a follower. */
+  readonly epoch: number
+  readonly applied: Position
+  readonly isCaughtUp: boolean
+  readonly floor: Position
 }
 
 /** To the ShardHost: the journal fills up; publish what the shards of the lane have, so that it can be trimmed. */
@@ -66,7 +117,14 @@ export interface CheckKey extends Question<{ readonly conflict: boolean }> {
 
 export type KeyKeeperMessage = CheckKey
 
-export type ShardHostMessage = ApplyFrames | OpenShards | PublishLane | DrainShards
+export type ShardHostMessage =
+  | ApplyFrames
+  | OpenShards
+  | ClaimShards
+  | CloseShards
+  | DescribeShards
+  | PublishLane
+  | DrainShards
 
 /** To a ShardWriter, from its host. */
 export interface ApplySections extends Question<{ readonly rows: number }> {
@@ -92,17 +150,23 @@ export interface TidyUp extends Question<{ readonly merged: number; readonly dro
 
 export type SegmentPublisherMessage = Publish | TidyUp
 
-/** To the LaneReader. */
-export interface StartReading extends Question<void> {
-  readonly kind: 'startReading'
-  readonly after: Position
+/** To the LaneReader: read for these shards too, each from behind what it has applied. Those of the same message share a reading. */
+export interface AddShards extends Question<void> {
+  readonly kind: 'addShards'
+  readonly shards: readonly { readonly shard: ShardId; readonly after: Position }[]
+}
+
+/** To the LaneReader: answered when no run is under way any more that is for these shards. */
+export interface RemoveShards extends Question<void> {
+  readonly kind: 'removeShards'
+  readonly shards: readonly ShardId[]
 }
 
 export interface StopReading extends Question<void> {
   readonly kind: 'stopReading'
 }
 
-export type LaneReaderMessage = StartReading | StopReading
+export type LaneReaderMessage = AddShards | RemoveShards | StopReading
 
 /** To the ShardController: a publish moved the floor of a shard. One that is lost is made up for by the next. */
 export interface FloorAdvanced {
@@ -112,4 +176,29 @@ export interface FloorAdvanced {
   readonly floor: Position
 }
 
-export type ShardControllerMessage = FloorAdvanced
+/** The live nodes, as this node sees them. */
+export interface ClusterView {
+  /** False while a node that has just started may not have heard of all others yet. */
+  readonly isSettled: boolean
+  readonly nodes: readonly {
+    readonly nodeId: NodeId
+    /** False for one that drains. */
+    readonly takesShards: boolean
+    /** Share of the shards relative to the other nodes. */
+    readonly weight: number
+    readonly workers: number
+  }[]
+}
+
+/** To the ShardController: nodes have come or gone. */
+export interface ViewChanged {
+  readonly kind: 'viewChanged'
+  readonly view: ClusterView
+}
+
+/** To the ShardController: what this node holds. */
+export interface DescribeNode extends Question<{ readonly shards: readonly ShardState[] }> {
+  readonly kind: 'describeNode'
+}
+
+export type ShardControllerMessage = FloorAdvanced | ViewChanged | DescribeNode

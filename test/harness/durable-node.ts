@@ -60,13 +60,13 @@ export class DurableNode {
   /** Publishes what every shard has, and waits until that is done or has failed. */
   async publish(): Promise<void> {
     for (const { publisher } of this.node.shards.values()) {
-      await this.machine.clock.run(publisher.ask({ kind: 'publish', everything: true }, { deadlineMs: 60_000 }))
+      await this.machine.clock.run(publisher!.ask({ kind: 'publish', everything: true }, { deadlineMs: 60_000 }))
     }
   }
 
   async tidyUp(): Promise<void> {
     for (const { publisher } of this.node.shards.values()) {
-      await this.machine.clock.run(publisher.ask({ kind: 'tidyUp' }, { deadlineMs: 60_000 }))
+      await this.machine.clock.run(publisher!.ask({ kind: 'tidyUp' }, { deadlineMs: 60_000 }))
     }
   }
 

@@ -1,26 +1,25 @@
 import { FrameGatherer } from '../../actors/frame-gatherer.ts'
+import type { ShardParts } from '../../actors/hosted-shard.ts'
+import { HostedShard } from '../../actors/hosted-shard.ts'
 import type { IngestRouterMessage } from '../../actors/ingest-router.ts'
 import { IngestRouter } from '../../actors/ingest-router.ts'
 import { KeyKeeper } from '../../actors/key-keeper.ts'
 import { LaneReader } from '../../actors/lane-reader.ts'
+import { LaneTrimmer } from '../../actors/lane-trimmer.ts'
 import type { IngestReceipt, IngestRequest } from '../../actors/messages/ingest.ts'
 import type {
   KeyKeeperMessage,
   LaneReaderMessage,
-  SegmentPublisherMessage,
   ShardControllerMessage,
   ShardHostMessage,
-  ShardWriterMessage,
 } from '../../actors/messages/shard.ts'
 import type { ActorRef } from '../../actors/runtime/actor-ref.ts'
 import { ActorSystem } from '../../actors/runtime/actor-system.ts'
 import { RESTART_DEFAULT } from '../../actors/runtime/supervisor.ts'
-import { SegmentPublisher } from '../../actors/segment-publisher.ts'
-import { laneOf, ShardController } from '../../actors/shard-controller.ts'
-import type { HostedShard } from '../../actors/shard-host.ts'
+import { ShardController } from '../../actors/shard-controller.ts'
 import { ShardHost } from '../../actors/shard-host.ts'
-import { ShardLedger, takeOver } from '../../actors/shard-ledger.ts'
-import { ShardWriter } from '../../actors/shard-writer.ts'
+import { ShardMap } from '../../actors/shard-map.ts'
+import { laneOf } from '../../actors/shard-places.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Column } from '../../base/columns.ts'
 import { valueText } from '../../base/columns.ts'
@@ -29,6 +28,7 @@ import type { LaneId, NodeId, ShardId, TenantId } from '../../base/ids.ts'
 import type { Logger } from '../../base/logger.ts'
 import { Prng } from '../../base/prng.ts'
 import type { Journal } from '../../cluster/journal.ts'
+import { ShardRing } from '../../cluster/ring.ts'
 import { PathTable } from '../../ingest/path-table.ts'
 import { Scanner } from '../../ingest/scanner.ts'
 import { compileFilter } from '../../query/filter.ts'
@@ -42,7 +42,6 @@ import type { ObjectStore } from '../../storage/object-store/object-store.ts'
 import { planSearch } from '../../storage/search-plan.ts'
 import type { SearchUnit } from '../../storage/search-unit.ts'
 import { SegmentCache } from '../../storage/segment-reader.ts'
-import { ShardStore } from '../../storage/shard-store.ts'
 import { MemoryObjectStore } from './memory-object-store.ts'
 import { Life, mortal } from './mortal.ts'
 import { SimulatedClock } from './simulated-clock.ts'
@@ -140,6 +139,7 @@ export interface FoundRecord {
 export class SimulatedNode {
   readonly machine: SimulatedMachine
   readonly life = new Life()
+  readonly nodeId = 'node-1' as NodeId
   readonly clock: Clock
   readonly shards = new Map<ShardId, HostedShard>()
   readonly budget: HeadBudget
@@ -197,48 +197,36 @@ export class SimulatedNode {
     }
     const controllerRef = system.ref<ShardControllerMessage>('controller')
     const logger = loggerOf(machine.options.log)
-    const open = async (shard: ShardId, generation: number): Promise<Omit<HostedShard, 'caughtUpAt'>> => {
-      const ownership = await takeOver(shard, 'node-1' as NodeId, generation, registry, objects)
-      const store = await ShardStore.open({
-        shard,
-        directory: `shards/${shard}`,
-        engine,
-        clock,
-        budget,
-        published: ownership.published,
-        seen: ownership.seen,
-        zstdLevel: 1,
-      })
-      const lane = laneOf(shard, laneCount)
-      const ledger = new ShardLedger({ store, ownership, registry, objects, clock })
-      const writer = system.spawn<ShardWriterMessage>(
-        `shard-writer-${shard}`,
-        () => new ShardWriter({ store, budget, cutLargestOfWorker, clock, logger }),
-        { mailboxMax: 64, overflow: 'reject', restart: failFast },
-      )
-      const publisher = system.spawn<SegmentPublisherMessage>(
-        `segment-publisher-${shard}`,
-        () =>
-          new SegmentPublisher({
-            lane,
-            store,
-            ledger,
-            objects,
-            controller: controllerRef,
-            plans: this.plans,
-            retentionDays,
-            mergeZstdLevel: 1,
-            clock,
-            logger,
-            onDeleted: (key) => cache.forget(key),
-          }),
-        { mailboxMax: 4, overflow: 'dropOldest', restart: failFast },
-      )
-      return { lane, store, writer, publisher }
+    const shardMap = await ShardMap.open({ registry, shardCount, clock, logger })
+    const parts: ShardParts = {
+      system,
+      nodeId: this.nodeId,
+      directory: 'shards',
+      engine,
+      registry,
+      objects,
+      clock,
+      logger,
+      budget,
+      cutLargestOfWorker,
+      plans: this.plans,
+      controller: controllerRef,
+      retentionDays,
+      cutZstdLevel: 1,
+      mergeZstdLevel: 1,
+      hooks: { onDeleted: (key) => cache.forget(key) },
     }
     this.host = system.spawn<ShardHostMessage>(
       'shard-host',
-      () => new ShardHost({ clock, logger, budget, shards, open }),
+      () =>
+        new ShardHost({
+          clock,
+          logger,
+          budget,
+          shards,
+          shardMap,
+          open: (shard, lane) => HostedShard.open(parts, shard, lane),
+        }),
       { mailboxMax: 64, overflow: 'wait', restart: failFast },
     )
     const keyKeeper = system.spawn<KeyKeeperMessage>('key-keeper', () => new KeyKeeper({ shards, clock }), {
@@ -253,18 +241,35 @@ export class SimulatedNode {
       ),
     )
     this.#spawnRouter = () => this.#routerOf(keyKeeper)
-    this.#controller = new ShardController({
+    const trimmer = new LaneTrimmer({
+      nodeId: this.nodeId,
       shardCount,
       laneCount,
       journal,
-      registry,
+      shardMap,
+      clock,
+      logger,
+      relieve: (lane) => this.host.tell({ kind: 'publishLane', lane }),
+    })
+    this.#controller = new ShardController({
+      nodeId: this.nodeId,
+      shardCount,
+      laneCount,
+      journal,
+      shardMap,
+      ring: new ShardRing({ shardCount, standbyCount: 0 }),
+      trimmer,
       clock,
       logger,
       hosts: [this.host],
       laneReaders,
     })
     system.spawn<ShardControllerMessage>('controller', () => this.#controller, { mailboxMax: 64 })
-    await this.#controller.openAll()
+    controllerRef.tell({
+      kind: 'viewChanged',
+      view: { isSettled: true, nodes: [{ nodeId: this.nodeId, takesShards: true, weight: 1, workers: 1 }] },
+    })
+    await this.#controller.opened()
   }
 
   ingest(request: IngestRequest): Promise<IngestReceipt> {

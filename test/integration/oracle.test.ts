@@ -1,18 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { ShardParts } from '../../actors/hosted-shard.ts'
+import { HostedShard } from '../../actors/hosted-shard.ts'
 import type { QueryLeafMessage } from '../../actors/messages/leaf.ts'
 import type { SearchRequest } from '../../actors/messages/search.ts'
-import type {
-  SegmentPublisherMessage,
-  ShardControllerMessage,
-  ShardWriterMessage,
-} from '../../actors/messages/shard.ts'
+import type { ShardControllerMessage } from '../../actors/messages/shard.ts'
 import { QueryCoordinator } from '../../actors/query-coordinator.ts'
 import { QueryLeaf } from '../../actors/query-leaf.ts'
 import { ActorSystem } from '../../actors/runtime/actor-system.ts'
-import { SegmentPublisher } from '../../actors/segment-publisher.ts'
-import type { HostedShard } from '../../actors/shard-host.ts'
-import { ShardLedger, takeOver } from '../../actors/shard-ledger.ts'
 import { systemClock } from '../../base/clock.ts'
 import { shardOf } from '../../base/hash.ts'
 import type { LaneId, NodeId, ShardId, TenantId } from '../../base/ids.ts'
@@ -27,7 +22,7 @@ import type { RecordKey } from '../../storage/record-id.ts'
 import { compareRecordKeys, encodeRecordId } from '../../storage/record-id.ts'
 import { decodeSection, encodeSection } from '../../storage/section-codec.ts'
 import { SegmentCache } from '../../storage/segment-reader.ts'
-import { ShardStore } from '../../storage/shard-store.ts'
+import type { ShardStore } from '../../storage/shard-store.ts'
 import { columnSourceOf, type FlatRecord } from '../harness/column-source.ts'
 import { MemoryObjectStore } from '../harness/memory-object-store.ts'
 import { matches } from '../harness/oracle.ts'
@@ -110,39 +105,37 @@ class World {
     const objects = this.#objects
     const budget = new HeadBudget(64 * 1024 * 1024)
     const clock = systemClock
+    const parts: ShardParts = {
+      system: this.#system,
+      nodeId: 'n1' as NodeId,
+      directory: 'shards',
+      engine,
+      registry,
+      objects,
+      clock,
+      logger: silentLogger,
+      budget,
+      cutLargestOfWorker: () => undefined,
+      plans: this.#plans,
+      controller: this.#system.ref<ShardControllerMessage>('controller'),
+      retentionDays: 30,
+      cutZstdLevel: 1,
+      mergeZstdLevel: 1,
+      hooks: {
+        onPublished: ({ segments }) => {
+          this.segmentsMade += segments
+        },
+        onMerged: () => {
+          this.merges++
+        },
+        onDeleted: (key) => this.#cache.forget(key),
+      },
+    }
     for (let shard = 0 as ShardId; shard < SHARDS; shard++) {
-      const ownership = await takeOver(shard, 'n1' as NodeId, 1, registry, objects)
-      const { published, seen } = ownership
-      const directory = `shards/${shard}`
-      const store = await ShardStore.open({ shard, directory, engine, clock, budget, published, seen, zstdLevel: 1 })
-      const ledger = new ShardLedger({ store, ownership, registry, objects, clock })
-      const publisher = this.#system.spawn<SegmentPublisherMessage>(
-        `publisher-${shard}`,
-        () =>
-          new SegmentPublisher({
-            lane: 0 as LaneId,
-            store,
-            ledger,
-            objects,
-            controller: this.#system.ref<ShardControllerMessage>('controller'),
-            plans: this.#plans,
-            retentionDays: 30,
-            mergeZstdLevel: 1,
-            clock,
-            logger: silentLogger,
-            onPublished: ({ segments }) => {
-              this.segmentsMade += segments
-            },
-            onMerged: () => {
-              this.merges++
-            },
-            onDeleted: (key) => this.#cache.forget(key),
-          }),
-        { mailboxMax: 16 },
-      )
-      const writer = this.#system.ref<ShardWriterMessage>(`writer-${shard}`)
-      this.#stores.push(store)
-      this.#hosted[shard % WORKERS]!.set(shard, { lane: 0 as LaneId, store, writer, publisher, caughtUpAt: 0 })
+      const hosted = await HostedShard.open(parts, shard, { lane: 0 as LaneId, generation: 1, lastSequence: 0 })
+      await hosted.claim(1)
+      this.#stores.push(hosted.store)
+      this.#hosted[shard % WORKERS]!.set(shard, hosted)
     }
   }
 
@@ -197,8 +190,8 @@ class World {
       const draw = random.below(4)
       if (draw < 2) await store.cut('all')
       else if (draw === 2)
-        await publisher.ask({ kind: 'publish', everything: random.chance(0.5) }, { deadlineMs: 30_000 })
-      else await publisher.ask({ kind: 'tidyUp' }, { deadlineMs: 30_000 })
+        await publisher!.ask({ kind: 'publish', everything: random.chance(0.5) }, { deadlineMs: 30_000 })
+      else await publisher!.ask({ kind: 'tidyUp' }, { deadlineMs: 30_000 })
       await systemClock.yieldTurn()
     }
   }

@@ -16,6 +16,8 @@ export interface ScheduleSummary {
   readonly merged: number
 }
 
+const START_TROUBLE_MS = 4000
+const START_MS_MAX = 60_000
 const STEPS = 20
 /** Until everything is read again after the last fault, ms. */
 const CATCH_UP_MAX_MS = 120_000
@@ -169,7 +171,12 @@ class Schedule {
         outcome = 'failed'
       },
     )
-    for (let passed = 0; outcome === undefined && passed < killAfterMs; passed += 20) await this.#pass(20)
+    for (let passed = 0; outcome === undefined && passed < killAfterMs; passed += 20) {
+      // Whoever waits for the disk or the registry starts once they are back, and soon.
+      if (passed === START_TROUBLE_MS) this.#endTrouble()
+      if (passed > START_MS_MAX) throw new Violation('C7', 'the node does not start')
+      await this.#pass(20)
+    }
     if (outcome === 'started') {
       this.#isReady = true
       return true
@@ -271,6 +278,7 @@ class Schedule {
         if (prng.chance(0.5)) continue
         const action = prng.below(4)
         if (action === 0) void store.cut('all')
+        else if (publisher === undefined) continue
         else if (action === 1) publisher.tell({ kind: 'tidyUp' })
         else publisher.tell({ kind: 'publish', everything: action === 2 })
       }

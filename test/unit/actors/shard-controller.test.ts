@@ -14,7 +14,7 @@ describe('the journal', () => {
     await durable.send(['b'], 'mail')
     const shards = [...durable.node.shards.values()]
     for (const { publisher } of shards.slice(1)) {
-      await durable.machine.clock.run(publisher.ask({ kind: 'publish', everything: true }, { deadlineMs: 1000 }))
+      await durable.machine.clock.run(publisher!.ask({ kind: 'publish', everything: true }, { deadlineMs: 1000 }))
     }
     await durable.pass(5000)
     assert.equal(journal.lane(LANE).frames.length, 2, 'one shard has published nothing')

@@ -1,21 +1,24 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { ShardParts } from '../../../actors/hosted-shard.ts'
+import { HostedShard } from '../../../actors/hosted-shard.ts'
+import type { OpenedLane } from '../../../actors/messages/shard.ts'
 import { ActorSystem } from '../../../actors/runtime/actor-system.ts'
-import type { HostedShard } from '../../../actors/shard-host.ts'
 import { ShardHost } from '../../../actors/shard-host.ts'
-import { ShardWriter } from '../../../actors/shard-writer.ts'
+import { ShardMap } from '../../../actors/shard-map.ts'
 import { WeirError } from '../../../base/errors.ts'
-import type { LaneId, ShardId } from '../../../base/ids.ts'
+import type { LaneId, NodeId, ShardId } from '../../../base/ids.ts'
 import { POSITION_ZERO } from '../../../base/ids.ts'
 import { createLogger } from '../../../base/logger.ts'
+import { ActivePlans } from '../../../storage/active-plans.ts'
 import { HeadBudget } from '../../../storage/head-budget.ts'
-import { PublishedState } from '../../../storage/published-state.ts'
 import { encodeSection } from '../../../storage/section-codec.ts'
-import { ShardStore } from '../../../storage/shard-store.ts'
 import { DurableNode } from '../../harness/durable-node.ts'
+import { MemoryObjectStore } from '../../harness/memory-object-store.ts'
 import { at, localUids, NOON_MS, sectionOf } from '../../harness/shard-fixture.ts'
 import { SimulatedClock } from '../../harness/simulated-clock.ts'
 import { SimulatedKeyValueEngine } from '../../harness/simulated-kv.ts'
+import { SimulatedRegistry } from '../../harness/simulated-registry.ts'
 
 const full = () => new WeirError('storage_unavailable', 'no space is left on the device', { errno: 'ENOSPC' })
 const LANE = 0 as LaneId
@@ -28,32 +31,29 @@ async function hostOfTwo() {
   const system = new ActorSystem({ name: 'test', clock, logger, onEscalate: ({ error }) => assert.fail(error) })
   const budget = new HeadBudget(1 << 20)
   const shards = new Map<ShardId, HostedShard>()
-  const host = system.spawn(
-    'host',
-    () =>
-      new ShardHost({
-        clock,
-        logger,
-        budget,
-        shards,
-        open: async (shard) => {
-          const store = await ShardStore.open({
-            shard,
-            directory: `shards/${shard}`,
-            engine,
-            clock,
-            budget,
-            published: PublishedState.empty(),
-            seen: [],
-            zstdLevel: 1,
-          })
-          const options = { store, budget, cutLargestOfWorker: () => undefined, clock, logger }
-          const writer = system.spawn(`writer-${shard}`, () => new ShardWriter(options), { mailboxMax: 8 })
-          return { lane: LANE, store, writer, publisher: system.ref(`publisher-${shard}`) }
-        },
-      }),
-    { mailboxMax: 8 },
-  )
+  const registry = new SimulatedRegistry().connect()
+  const shardMap = await clock.run(ShardMap.open({ registry, shardCount: 2, clock, logger }))
+  const parts: ShardParts = {
+    system,
+    nodeId: 'n1' as NodeId,
+    directory: 'shards',
+    engine,
+    registry,
+    objects: new MemoryObjectStore(),
+    clock,
+    logger,
+    budget,
+    cutLargestOfWorker: () => undefined,
+    plans: new ActivePlans(),
+    controller: system.ref('controller'),
+    retentionDays: 7,
+    cutZstdLevel: 1,
+    mergeZstdLevel: 1,
+  }
+  const open = (shard: ShardId, lane: OpenedLane) => HostedShard.open(parts, shard, lane)
+  const host = system.spawn('host', () => new ShardHost({ clock, logger, budget, shards, shardMap, open }), {
+    mailboxMax: 8,
+  })
   const opened = [0, 1].map((shard) => ({ shard: shard as ShardId, lane: LANE, generation: 1, lastSequence: 0 }))
   await clock.run(host.ask({ kind: 'openShards', shards: opened }, { deadlineMs: 1000 }))
   /** Frames (after, through]; one section, in frame `through`, for each shard named. */
@@ -64,6 +64,7 @@ async function hostOfTwo() {
         lane: LANE,
         after: after === 0 ? POSITION_ZERO : at(after),
         through: at(through),
+        members: [0, 1] as ShardId[],
         shards: Object.entries(rows).map(([shard, uid]) => {
           const { meta, source } = sectionOf([uid])
           const bytes = encodeSection(source, meta, { compression: 'none' })
@@ -109,7 +110,7 @@ describe('runs of frames', () => {
     const run = apply(0, 1, { 0: 'a' })
     run.catch(() => undefined)
     const opened = await clock.run(host.ask({ kind: 'openShards', shards: [] }, { deadlineMs: 100 }))
-    assert.deepEqual(opened, [])
+    assert.deepEqual(opened, { opened: [], failed: [] })
     budget.freeze(2 * budget.bytesMax)
     budget.release(2 * budget.bytesMax)
     await clock.run(run)
