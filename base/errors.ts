@@ -15,6 +15,7 @@ export const ERROR_CATALOGUE = {
   method_not_allowed: { status: 405, retryable: false, title: 'The method is not supported here' },
   request_timeout: { status: 408, retryable: true, title: 'The request did not arrive in time' },
   conflict: { status: 409, retryable: true, title: 'Another request changed it first' },
+  no_other_node: { status: 409, retryable: true, title: 'No other node could take over' },
   body_too_large: { status: 413, retryable: false, title: 'The body is larger than the limit' },
   unsupported_media_type: { status: 415, retryable: false, title: 'The content type or encoding is not supported' },
   headers_too_large: { status: 431, retryable: false, title: 'The header fields are larger than the limit' },

@@ -5,6 +5,7 @@ import { DISTURBANCE_GRACE_MS, HEARTBEAT_EVERY_MS, SETTLE_MS, SILENCE_MAX_MS } f
 import type { Logger } from '../base/logger.ts'
 import { decodeHeartbeat, encodeHeartbeat, type Heartbeat, type Member, NO_LOAD, type NodeLoad } from './heartbeat.ts'
 import { MemberTable, type MemberTableTimes } from './member-table.ts'
+import type { RingNode } from './ring.ts'
 import { heartbeatSubject } from './subjects.ts'
 import type { Transport } from './transport.ts'
 import { type WorkerProgress, WorkerWatch } from './worker-watch.ts'
@@ -236,4 +237,9 @@ export class Membership {
     const view = this.view()
     for (const listener of [...this.#listeners]) listener(view)
   }
+}
+
+/** The members that shards are placed on: not those that are still starting, and not those that drain. */
+export function takersOf(members: readonly Member[]): readonly RingNode[] {
+  return members.filter(({ state }) => state === 'active').map(({ nodeId, weight }) => ({ id: nodeId, weight }))
 }

@@ -11,7 +11,7 @@ import {
 } from '../../../base/limits.ts'
 import { silentLogger } from '../../../base/logger.ts'
 import { localTransport } from '../../../cluster/local-transport.ts'
-import { Membership, type MembershipOptions, type MembersView } from '../../../cluster/membership.ts'
+import { Membership, type MembershipOptions, type MembersView, takersOf } from '../../../cluster/membership.ts'
 import { heartbeatSubject } from '../../../cluster/subjects.ts'
 import { SimulatedClock } from '../../harness/simulated-clock.ts'
 import { SimulatedNetwork } from '../../harness/simulated-transport.ts'
@@ -306,6 +306,16 @@ describe('membership (C1)', () => {
     b.leave()
     await cluster.clock.advance(1)
     assert.equal(views.length, 2)
+  })
+
+  it('has shards placed on the nodes that are neither starting nor draining', async () => {
+    const cluster = new Cluster()
+    const [a, b] = await cluster.startAll(['a', 'b', 'c'])
+    assert.deepEqual(takersOf(a!.members()), [])
+    a!.announce({ state: 'active', weight: 2 })
+    b!.announce({ state: 'draining' })
+    await cluster.clock.advance(1)
+    for (const node of cluster.nodes.values()) assert.deepEqual(takersOf(node.members()), [{ id: 'a', weight: 2 }])
   })
 
   it('says which of its workers are stuck', async () => {
