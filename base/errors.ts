@@ -84,6 +84,7 @@ export function errorToWire(error: unknown): WireError {
   return { code: e.code, message: e.message, details: e.details }
 }
 
-export function errorFromWire(wire: WireError): WeirError {
-  return new WeirError(wire.code, wire.message, wire.details)
+/** A code that only a newer node knows becomes `internal`. */
+export function errorFromWire({ code, message, details }: WireError): WeirError {
+  return new WeirError(Object.hasOwn(ERROR_CATALOGUE, code) ? code : 'internal', message, details)
 }

@@ -119,6 +119,16 @@ export const WORKERS_MAX = 256
 /** Two heartbeats a second of each to each: beyond this they would be a load of their own. */
 export const MEMBERS_MAX = 1000
 
+// --- messages between nodes -----------------------------------------------------------------------------------
+
+/** A message or an answer; above QUERY_RESULT_BYTES_MAX, so that a leaf says that its answer is too large, and not the way back. */
+export const NODE_MESSAGE_BYTES_MAX = 96 * MIB
+/** Questions that one thread may have asked of one node without an answer, and the bytes of these questions. */
+export const NODE_ASKS_MAX = 4096
+export const NODE_ASKED_BYTES_MAX = 128 * MIB
+/** Questions of all other nodes that one thread may be answering. */
+export const NODE_ANSWERING_MAX = 4096
+
 // --- storage --------------------------------------------------------------------------------------------------
 
 /** Rows of a block: small enough that a query opens little, large enough that columns compress. */
@@ -193,6 +203,8 @@ assert(VALUE_BYTES_MAX < RECORD_BYTES_MAX, 'a value fits a record')
 assert(RECORD_BYTES_MAX <= CHUNK_BYTES_MAX, 'a record fits a chunk')
 assert(FRAME_BYTES_TARGET + 2 * CHUNK_BYTES_MAX < FRAME_BYTES_MAX, 'a chunk fits a frame that has reached its target')
 assert(FRAME_BYTES_MAX + JOURNAL_HEADER_BYTES_MAX < JOURNAL_MESSAGE_BYTES_MAX, 'a frame fits a journal message')
+assert(QUERY_RESULT_BYTES_MAX < NODE_MESSAGE_BYTES_MAX, 'the answer of a leaf fits a message')
+assert(NODE_MESSAGE_BYTES_MAX < NODE_ASKED_BYTES_MAX, 'a message fits what may be asked of a node')
 assert(RECORD_BYTES_MAX * 2 <= JOURNAL_MESSAGE_BYTES_MAX, 'J4')
 assert(HEARTBEAT_EVERY_MS * 2 < SETTLE_MS && HEARTBEAT_EVERY_MS * 2 < DEAF_AFTER_MS, 'a lost heartbeat is not noticed')
 assert(

@@ -13,6 +13,11 @@ export function drainSubject(cluster: string, nodeId: NodeId): string {
   return `weir.${token(cluster)}.node.${token(nodeId)}.drain`
 }
 
+/** Where the actors of one thread of a node are reached; what comes there, actors/runtime/node-protocol.ts says. */
+export function actorsSubject(cluster: string, node: string, thread: string): string {
+  return `weir.${token(cluster)}.actors.${token(node)}.${token(thread)}`
+}
+
 /** A name as one part of a subject: what would be a separator or a wildcard there, or is not plain ASCII, is percent-encoded. */
 function token(name: string): string {
   assert(name !== '', 'a name that is part of a subject is not empty')

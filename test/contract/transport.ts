@@ -67,6 +67,21 @@ export function transportContract(open: () => Promise<TransportSubject>): void {
     await assert.rejects(request, { message: 'given up' })
   })
 
+  holds('the handler of a request that ends without its answer is told to stop', async (a, b) => {
+    const stopped: Promise<void>[] = []
+    b.subscribe('silent', (_payload, signal) => {
+      stopped.push(new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true })))
+      return new Promise(() => {})
+    })
+    const giveUp = new AbortController()
+    const request = a.request('silent', bytes(''), { ...LONG, signal: giveUp.signal })
+    await assert.rejects(a.request('silent', bytes(''), { deadlineMs: 5 }), { code: 'deadline_exceeded' })
+    giveUp.abort(new Error('given up'))
+    await assert.rejects(request, { message: 'given up' })
+    assert.equal(stopped.length, 2)
+    await Promise.all(stopped)
+  })
+
   holds('a publication reaches every subscriber of its subject and no other', async (a, b) => {
     const seen: string[] = []
     const arrived = new Promise<void>((resolve) => {

@@ -90,7 +90,8 @@ class SimulatedTransport implements Transport {
 
   publish(subject: string, payload: Uint8Array): void {
     this.#closing.signal.throwIfAborted()
-    for (const subscription of this.#network.subscribers(subject)) this.#ask(subscription, payload, () => {})
+    const { signal } = this.#closing
+    for (const subscription of this.#network.subscribers(subject)) this.#ask(subscription, payload, signal, () => {})
   }
 
   async request(subject: string, payload: Uint8Array, options: RequestOptions): Promise<Uint8Array> {
@@ -139,8 +140,10 @@ class SimulatedTransport implements Transport {
       const answers: Answer[] = []
       const signals = [this.#closing.signal, ...(options.signal === undefined ? [] : [options.signal])]
       const wanted = Math.min(options.expected, subscriptions.length)
+      const over = new AbortController()
       const finish = (failure: unknown): void => {
         timer.cancel()
+        over.abort(failure ?? new WeirError('cancelled', `the request to ${subject} is over`))
         for (const signal of signals) signal.removeEventListener('abort', onAbort)
         resolve({ answers, failure })
       }
@@ -152,7 +155,7 @@ class SimulatedTransport implements Transport {
       if (signals.some((signal) => signal.aborted)) onAbort()
       else if (wanted === 0) finish(undefined)
       for (const subscription of subscriptions.slice(0, options.expected)) {
-        this.#ask(subscription, payload, (answer) => {
+        this.#ask(subscription, payload, over.signal, (answer) => {
           answers.push(answer)
           if (answers.length === wanted) finish(undefined)
         })
@@ -160,12 +163,16 @@ class SimulatedTransport implements Transport {
     })
   }
 
-  #ask(subscription: Subscription, payload: Uint8Array, onAnswer: (answer: Answer) => void): void {
+  /** When `over` aborts, the other side is told, by a message that can be late or lost as any other. */
+  #ask(subscription: Subscription, payload: Uint8Array, over: AbortSignal, onAnswer: (answer: Answer) => void): void {
     const { node, handle } = subscription
     const copy = payload.slice()
+    const handling = new AbortController()
+    const cancel = (): void => this.#network.carry(this.#node, node, () => handling.abort(over.reason))
+    over.addEventListener('abort', cancel, { once: true })
     this.#network.carry(this.#node, node, () => {
       const back = (answer: Answer): void => this.#network.carry(node, this.#node, () => onAnswer(answer))
-      handle(copy, this.#closing.signal).then(
+      handle(copy, handling.signal).then(
         (answer) => answer !== undefined && back({ payload: answer.slice() }),
         (error: unknown) => back({ error: errorToWire(error) }),
       )

@@ -27,7 +27,8 @@ const VENDOR_HOMES: Readonly<Record<string, RegExp>> = {
   '@nats-io/jetstream': /^cluster\/nats-[a-z-]+\.ts$/,
   '@nats-io/kv': /^cluster\/nats-[a-z-]+\.ts$/,
   flexsearch: /^storage\/(?:text-index|vocabulary)\.ts$/,
-  msgpackr: /^(?:storage\/(?:day-partition|manifest|seen-pages)|(?:test\/unit\/)?cluster\/heartbeat(?:\.test)?)\.ts$/,
+  msgpackr:
+    /^(?:storage\/(?:day-partition|manifest|seen-pages)|(?:test\/unit\/)?cluster\/heartbeat(?:\.test)?|actors\/runtime\/wire-codec)\.ts$/,
   hashring: /^cluster\/ring\.ts$/,
   '@aws-sdk/client-s3': /^storage\/object-store\/s3\.ts$/,
   fastify: /^(?:api\/|test\/unit\/api\/)/,
