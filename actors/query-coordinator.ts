@@ -15,8 +15,9 @@ import { planPipes } from '../query/pipes-plan.ts'
 import type { RecordKey } from '../storage/record-id.ts'
 import { compareRecordKeys, decodeRecordId } from '../storage/record-id.ts'
 import { bucketKey, COUNT, metricOf, niceInterval } from './aggregate-request.ts'
+import { mergeExplained } from './explain-merge.ts'
 import { mergeFields } from './leaf-folds.ts'
-import type { FindRows, LeafAggregate, LeafRow, LeafRows, LeafScope } from './messages/leaf.ts'
+import type { FindRows, LeafAggregate, LeafRow, LeafRows, LeafScope, QueryScope } from './messages/leaf.ts'
 import type {
   AggregateRequest,
   ContextAnswer,
@@ -40,7 +41,8 @@ import type {
   TraceAnswer,
 } from './messages/search.ts'
 import { fieldIs, narrowed, withinBounds } from './query-scope.ts'
-import { type Answers, Scatter, type ScatterOptions } from './scatter.ts'
+import { Scatter, type ScatterOptions } from './scatter.ts'
+import type { Answers } from './scatter-run.ts'
 import type { TailPlace } from './search-cursor.ts'
 import { decodeSearchCursor, decodeTailCursor, encodeSearchCursor, encodeTailCursor } from './search-cursor.ts'
 import { isBehind, takeInOrder } from './tail-merge.ts'
@@ -74,14 +76,15 @@ export class QueryCoordinator {
       if (pipes.length > 0) return this.#searchPiped(request, scope, pipes, startedMs, signal)
       const wanted = limit * page
       const counted = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)
-      const answers = await this.#scatter.ask(scope, request.timeoutMs, signal, (own) => ({
+      const answers = await this.#scatter.ask(scope, { timeoutMs: request.timeoutMs, signal }, (own, isLocal) => ({
         kind: 'findRows' as const,
         scope: own,
         order,
         limit: wanted + 1,
         after: cursor?.after,
         countMax: countMaxOf(request),
-        ...(request.total === 'upToLimit' ? { counted } : {}),
+        // Memory is shared within a process only.
+        ...(isLocal && request.total === 'upToLimit' ? { counted } : {}),
         fields,
         original: false,
       }))
@@ -103,7 +106,7 @@ export class QueryCoordinator {
 
   async #searchPiped(
     request: SearchRequest,
-    scope: Omit<LeafScope, 'shards'>,
+    scope: QueryScope,
     pipes: readonly Pipe[],
     startedMs: number,
     signal: AbortSignal,
@@ -116,7 +119,7 @@ export class QueryCoordinator {
       })
     }
     const limit = request.limit * page
-    const answers = await this.#scatter.ask(scope, request.timeoutMs, signal, (own) => ({
+    const answers = await this.#scatter.ask(scope, { timeoutMs: request.timeoutMs, signal }, (own) => ({
       kind: 'runPipes' as const,
       scope: own,
       pipes,
@@ -159,7 +162,9 @@ export class QueryCoordinator {
             ? { fromMs: key.timeMs, toMs: key.timeMs + CONTEXT_RANGE_MS }
             : { fromMs: key.timeMs - CONTEXT_RANGE_MS, toMs: key.timeMs + 1 }
         const scope = { tenant: request.tenant, filter, range }
-        return this.#scatter.ask(scope, request.timeoutMs, signal, (own) => findRows(own, order, limit, key))
+        return this.#scatter.ask(scope, { timeoutMs: request.timeoutMs, signal }, (own) =>
+          findRows(own, order, limit, key),
+        )
       }
       const [before, after] = await Promise.all([side('desc', request.before), side('asc', request.after)])
       const jsonOf = (answers: Answers<LeafRows>, order: 'asc' | 'desc', limit: number) =>
@@ -168,7 +173,7 @@ export class QueryCoordinator {
           .map((row) => row.json)
       const answers = {
         ok: [...before.ok, ...after.ok],
-        failed: [...before.failed, ...after.failed],
+        missing: [...before.missing, ...after.missing],
         shards: before.shards,
       }
       return {
@@ -184,7 +189,7 @@ export class QueryCoordinator {
     return this.#scatter.timed('trace', async (startedMs) => {
       const filter = narrowed({ kind: 'all' }, { ...request, traceId })
       const scope = { tenant: request.tenant, filter, range: request.range }
-      const answers = await this.#scatter.ask(scope, request.timeoutMs, signal, (own) =>
+      const answers = await this.#scatter.ask(scope, { timeoutMs: request.timeoutMs, signal }, (own) =>
         findRows(own, 'asc', limit, undefined),
       )
       const rows = mergedRows(answers.ok, 'asc').slice(0, limit)
@@ -209,7 +214,8 @@ export class QueryCoordinator {
       )
       const endMs = startedMs + request.waitMs
       for (;;) {
-        const answers = await this.#scatter.ask(scope, request.timeoutMs, signal, (own) => ({
+        const limits = { timeoutMs: request.timeoutMs, signal, patienceMs: TAIL_PATIENCE_MS, ownersOnly: true }
+        const answers = await this.#scatter.ask(scope, limits, (own) => ({
           kind: 'followRows' as const,
           scope: own,
           behind: [...places.values()],
@@ -219,7 +225,7 @@ export class QueryCoordinator {
         const rows = takeInOrder(followed, request.limit, places)
         if (request.cursor === undefined && rows.length === 0) {
           // The first poll shows the newest records, then goes on from there.
-          const newest = await this.#scatter.ask(scope, request.timeoutMs, signal, (own) =>
+          const newest = await this.#scatter.ask(scope, { ...limits, ownersOnly: false }, (own) =>
             findRows(own, 'desc', request.limit, undefined),
           )
           // What has come since the places were taken is for the next poll.
@@ -277,7 +283,7 @@ export class QueryCoordinator {
   patterns(request: QueryBase, limit: number, signal: AbortSignal): Promise<PatternsAnswer> {
     return this.#scatter.timed('patterns', async (startedMs) => {
       const scope = this.#scopeOf(request)
-      const answers = await this.#scatter.ask(scope, request.timeoutMs, signal, (own) => ({
+      const answers = await this.#scatter.ask(scope, { timeoutMs: request.timeoutMs, signal }, (own) => ({
         kind: 'minePatterns',
         scope: own,
       }))
@@ -289,7 +295,7 @@ export class QueryCoordinator {
   fields(request: QueryBase, signal: AbortSignal): Promise<FieldsAnswer> {
     return this.#scatter.timed('fields', async (startedMs) => {
       const scope = this.#scopeOf(request)
-      const answers = await this.#scatter.ask(scope, request.timeoutMs, signal, (own) => ({
+      const answers = await this.#scatter.ask(scope, { timeoutMs: request.timeoutMs, signal }, (own) => ({
         kind: 'listFields',
         scope: own,
       }))
@@ -326,14 +332,14 @@ export class QueryCoordinator {
     return this.#scatter.timed('explain', async (startedMs) => {
       const query = parseQuery(request.query, { nowMs: this.#options.clock.nowMs() })
       const scope = { tenant: request.tenant, filter: narrowed(query.filter, request), range: request.range }
-      const answers = await this.#scatter.ask(scope, request.timeoutMs, signal, (own) => ({
+      const answers = await this.#scatter.ask(scope, { timeoutMs: request.timeoutMs, signal }, (own) => ({
         kind: 'explainPlan' as const,
         scope: own,
       }))
       const { coverage, stats } = this.#scatter.closing(answers, startedMs)
       return {
         query: { ...explainQuery({ ...query, filter: scope.filter }), ...rangeTexts(withinBounds(scope).range) },
-        shards: answers.ok.flatMap((answer) => answer.shards).sort((a, b) => a.shard - b.shard),
+        shards: mergeExplained(answers.ok.map((answer) => answer.shards)),
         totals: stats,
         coverage,
       }
@@ -345,7 +351,7 @@ export class QueryCoordinator {
       const cursor = request.cursor === undefined ? undefined : decodeSearchCursor(request.cursor)
       const range = cursor?.range ?? request.range
       const scope = { tenant: deadLetterTenant(request.tenant), filter: { kind: 'all' } as const, range }
-      const answers = await this.#scatter.ask(scope, request.timeoutMs, signal, (own) =>
+      const answers = await this.#scatter.ask(scope, { timeoutMs: request.timeoutMs, signal }, (own) =>
         findRows(own, 'desc', request.limit + 1, cursor?.after),
       )
       const rows = mergedRows(answers.ok, 'desc')
@@ -372,30 +378,43 @@ export class QueryCoordinator {
   }
 
   /** What a request asks for: its query with the narrowing parameters ANDed to it. */
-  #scopeOf(request: QueryBase): Omit<LeafScope, 'shards'> {
+  #scopeOf(request: QueryBase): QueryScope {
     const { filter } = parseQuery(request.query, { nowMs: this.#options.clock.nowMs() })
     return { tenant: request.tenant, filter: narrowed(filter, request), range: request.range }
   }
 
   #aggregate(request: QueryBase, spec: AggregationSpec, signal: AbortSignal): Promise<Answers<LeafAggregate>> {
     const scope = this.#scopeOf(request)
-    return this.#scatter.ask(scope, request.timeoutMs, signal, (own) => ({ kind: 'aggregate', scope: own, spec }))
+    return this.#scatter.ask(scope, { timeoutMs: request.timeoutMs, signal }, (own) => ({
+      kind: 'aggregate',
+      scope: own,
+      spec,
+    }))
   }
 
   async #find(tenant: TenantId, key: RecordKey, signal: AbortSignal) {
-    const leaf = this.#options.leaves[this.#options.workerOf(key.shard)]
-    const found =
-      key.shard < this.#options.shardCount
-        ? await leaf?.ask({ kind: 'findRecord', tenant, key }, { deadlineMs: RECORD_DEADLINE_MS, signal })
-        : undefined
-    if (found?.row === undefined) throw new WeirError('not_found', 'no record has this id')
-    return { ...found, row: found.row }
+    const notFound = new WeirError('not_found', 'no record has this id')
+    if (key.shard >= this.#options.shardCount) throw notFound
+    const range = { fromMs: key.timeMs, toMs: key.timeMs + 1 }
+    const scope = { tenant, filter: { kind: 'all' } as const, range }
+    const limits = { timeoutMs: RECORD_DEADLINE_MS, signal, shards: [key.shard], ownersOnly: true }
+    const { ok, missing } = await this.#scatter.ask(scope, limits, (own) => ({
+      kind: 'findRecord' as const,
+      scope: own,
+      key,
+    }))
+    for (const found of ok) if (found.row !== undefined) return { ...found, row: found.row }
+    const [gap] = missing
+    if (gap !== undefined) throw new WeirError('shard_unavailable', gap.reason, { shard: gap.shard })
+    throw notFound
   }
 }
 
 /** By ValueType; absent has none. */
 const TYPE_NAMES = ['', 'string', 'number', 'boolean', 'null', 'json']
 const TAIL_POLL_MS = 100
+/** A shard that cannot be followed now is named; the next poll goes on where it was. */
+const TAIL_PATIENCE_MS = 500
 const RECORD_DEADLINE_MS = 10_000
 /** Neighbours further away than this are no context. */
 const CONTEXT_RANGE_MS = 24 * 3600 * 1000
@@ -409,7 +428,7 @@ function mergedRows(answers: readonly { readonly rows: readonly LeafRow[] }[], o
   return answers.flatMap((answer) => answer.rows).sort((a, b) => sign * compareRecordKeys(a.key, b.key))
 }
 
-function rangeTexts({ fromMs, toMs }: LeafScope['range']): { readonly from: string; readonly to: string } {
+function rangeTexts({ fromMs, toMs }: QueryScope['range']): { readonly from: string; readonly to: string } {
   return { from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() }
 }
 

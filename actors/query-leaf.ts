@@ -1,14 +1,13 @@
-import type { Clock } from '../base/clock.ts'
+import { approximateBytes } from '../base/approximate-bytes.ts'
+import { present } from '../base/assert.ts'
 import { valueText } from '../base/columns.ts'
 import { WeirError } from '../base/errors.ts'
 import type { Position, ShardId } from '../base/ids.ts'
 import { comparePositions } from '../base/ids.ts'
 import { QUERIES_WAITING_MAX, QUERY_RESULT_BYTES_MAX } from '../base/limits.ts'
-import type { Logger } from '../base/logger.ts'
 import type { CompiledFilter } from '../query/filter.ts'
 import { compileFilter } from '../query/filter.ts'
 import { columnsNeededBy } from '../query/needed-columns.ts'
-import { pruneOf } from '../query/prune.ts'
 import { originalJson, recordJson } from '../query/record-json.ts'
 import type { ActivePlans } from '../storage/active-plans.ts'
 import type { FoundRow, UnitMatches } from '../storage/block-search.ts'
@@ -17,12 +16,11 @@ import type { RecordKey } from '../storage/record-id.ts'
 import { compareRecordKeys, encodeRecordId } from '../storage/record-id.ts'
 import type { RowSource } from '../storage/row-source.ts'
 import type { SearchPlan } from '../storage/search-plan.ts'
-import { planSearch } from '../storage/search-plan.ts'
 import type { ColumnDirectory, SearchUnit } from '../storage/search-unit.ts'
-import type { SegmentCache } from '../storage/segment-reader.ts'
-import type { HostedShard } from './hosted-shard.ts'
 import type { UnitFold } from './leaf-folds.ts'
 import { aggregationFold, fieldsFold, patternsFold, pipesFold } from './leaf-folds.ts'
+import type { LeafPlannerOptions } from './leaf-planner.ts'
+import { LeafPlanner, TIME_IS_UP } from './leaf-planner.ts'
 import type {
   ExplainPlan,
   FindRecord,
@@ -30,23 +28,21 @@ import type {
   FollowRows,
   LeafExplained,
   LeafFollowed,
+  LeafRecord,
   LeafReport,
   LeafRow,
   LeafRows,
   LeafScope,
+  MissingShare,
   QueryLeafMessage,
 } from './messages/leaf.ts'
 import type { SortOrder } from './messages/search.ts'
-import type { Actor, MessageContext } from './runtime/actor.ts'
+import type { Actor, AnswerOf, MessageContext } from './runtime/actor.ts'
 import type { TailPlace } from './search-cursor.ts'
 import { TAIL_ROW_LAST } from './search-cursor.ts'
 
-export interface QueryLeafOptions {
-  readonly shards: ReadonlyMap<ShardId, HostedShard>
-  readonly cache: SegmentCache
+export interface QueryLeafOptions extends LeafPlannerOptions {
   readonly plans: ActivePlans
-  readonly clock: Clock
-  readonly logger: Logger
   /** Queries that run at once on this worker; the rest wait their turn. */
   readonly concurrencyMax: number
 }
@@ -58,52 +54,54 @@ interface Search {
   readonly pace: SearchPace
   readonly plans: readonly { readonly shard: ShardId; readonly plan: SearchPlan }[]
   readonly units: readonly SearchUnit[]
-  readonly missing: { readonly shard: ShardId; readonly reason: string }[]
+  readonly missing: MissingShare[]
 }
 
 /**
- * Searches the shards of one worker: plans which blocks may match, opens them newest first, verifies on their columns. It
+ * Searches the shards of one worker, and published segments of others that its node is given to read: plans which blocks may match, opens them newest first, verifies on their columns. It
  * gives way to the worker's other jobs between blocks and stops when time is up or the asker has gone.
  */
 export class QueryLeaf implements Actor<QueryLeafMessage> {
   readonly #options: QueryLeafOptions
+  readonly #planner: LeafPlanner
   #running = 0
   /** Longest waiting first. */
   readonly #waiting = new Set<() => void>()
 
   constructor(options: QueryLeafOptions) {
     this.#options = options
+    this.#planner = new LeafPlanner(options)
   }
 
   handle(message: QueryLeafMessage, context: MessageContext): void {
     switch (message.kind) {
       case 'findRows':
-        this.#run(context.defer(message), (signal, ms) => this.#findRows(message, signal, ms))
+        this.#run(message, context, (signal, ms) => this.#findRows(message, signal, ms))
         return
       case 'runPipes':
-        this.#run(context.defer(message), (signal, ms) =>
+        this.#run(message, context, (signal, ms) =>
           this.#fold(message.scope, signal, ms, pipesFold(message), message.order),
         )
         return
       case 'aggregate':
-        this.#run(context.defer(message), (signal, ms) =>
+        this.#run(message, context, (signal, ms) =>
           this.#fold(message.scope, signal, ms, aggregationFold(message.spec)),
         )
         return
       case 'minePatterns':
-        this.#run(context.defer(message), (signal, ms) => this.#fold(message.scope, signal, ms, patternsFold()))
+        this.#run(message, context, (signal, ms) => this.#fold(message.scope, signal, ms, patternsFold()))
         return
       case 'listFields':
-        this.#run(context.defer(message), (signal, ms) => this.#fold(message.scope, signal, ms, fieldsFold()))
+        this.#run(message, context, (signal, ms) => this.#fold(message.scope, signal, ms, fieldsFold()))
         return
       case 'followRows':
-        this.#run(context.defer(message), (signal, ms) => this.#followRows(message, signal, ms))
+        this.#run(message, context, (signal, ms) => this.#followRows(message, signal, ms))
         return
       case 'findRecord':
-        this.#run(context.defer(message), (signal, ms) => this.#findRecord(message, signal, ms))
+        this.#run(message, context, (signal, ms) => this.#findRecord(message, signal, ms))
         return
       case 'explainPlan':
-        this.#run(context.defer(message), (signal, ms) => this.#explain(message, signal, ms))
+        this.#run(message, context, (signal, ms) => this.#explain(message, signal, ms))
         return
     }
   }
@@ -112,18 +110,18 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
     return { running: this.#running, waiting: this.#waiting.size }
   }
 
-  #run<R>(
-    reply: {
-      readonly remainingMs: number
-      settleWith(work: (signal: AbortSignal) => Promise<R>): void
-    },
-    work: (signal: AbortSignal, remainingMs: number) => Promise<R>,
+  #run<Q extends QueryLeafMessage>(
+    question: Q,
+    context: MessageContext,
+    work: (signal: AbortSignal, remainingMs: number) => Promise<AnswerOf<Q>>,
   ): void {
-    const { clock } = this.#options
+    const { clock, plans } = this.#options
+    const reply = context.defer(question)
     const endsMs = clock.monotonicMs() + reply.remainingMs
     reply.settleWith(async (signal) => {
+      await this.#planner.caughtUp(question.scope, reply.remainingMs, signal)
       await this.#turn(signal)
-      const ended = this.#options.plans.begin(clock.monotonicMs())
+      const ended = plans.begin(clock.monotonicMs())
       try {
         return await work(signal, answerBudgetMs(endsMs - clock.monotonicMs()))
       } finally {
@@ -169,33 +167,16 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
   }
 
   async #begin(scope: LeafScope, signal: AbortSignal, remainingMs: number): Promise<Search> {
-    const { shards, cache, clock } = this.#options
+    const { cache, clock } = this.#options
     cache.blocks.beginQuery()
-    const compiled = compileFilter(scope.filter)
-    const expr = pruneOf(scope.filter)
-    const missing: { shard: ShardId; reason: string }[] = []
-    const plans = await Promise.all(
-      scope.shards.map(async (shard) => {
-        const store = shards.get(shard)?.store
-        if (store === undefined) {
-          missing.push({ shard, reason: 'not owned by this worker' })
-          return []
-        }
-        try {
-          return [{ shard, plan: await planSearch(store, scope.tenant, scope.range, expr, cache) }]
-        } catch (error) {
-          missing.push({ shard, reason: error instanceof Error ? error.message : String(error) })
-          return []
-        }
-      }),
-    )
-    const flat = plans.flat()
+    const pace = new SearchPace(clock, signal, remainingMs)
+    const { plans, missing } = await this.#planner.plan(scope, remainingMs)
     return {
       scope,
-      compiled,
-      pace: new SearchPace(clock, signal, remainingMs),
-      plans: flat,
-      units: flat.flatMap(({ plan }) => plan.units),
+      compiled: compileFilter(scope.filter),
+      pace,
+      plans,
+      units: plans.flatMap(({ plan }) => plan.units),
       missing,
     }
   }
@@ -219,7 +200,7 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
     if (!found.isComplete) allMissing(search, TIME_IS_UP)
     const rows = await printRows(found.rows, message.fields, message.original, search.pace)
     return {
-      report: reportOf(search),
+      report: reportOf(search, bytesOfRows(rows)),
       rows,
       count: found.count,
       countIsLowerBound: found.countIsLowerBound,
@@ -249,28 +230,33 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
       const found = await matchUnit(unit, search.compiled, columns, scope.range, search.pace)
       if (found !== undefined) fold.add(found)
     }
-    return { ...(await fold.result()), report: reportOf(search) }
+    const result = await fold.result()
+    return { ...result, report: reportOf(search, approximateBytes(result)) }
   }
 
   async #followRows(message: FollowRows, signal: AbortSignal, remainingMs: number): Promise<LeafFollowed> {
     const { scope, behind, limit } = message
     const places = new Map(behind.map((place) => [place.shard, place]))
     const shards: LeafFollowed['shards'][number][] = []
+    const { answerable, missing } = this.#planner.examine(scope.shares)
     // What has been applied is taken before the plans are made, so that these name all of it.
     const applied = new Map<ShardId, Position>()
-    for (const shard of scope.shards) {
-      const now = this.#options.shards.get(shard)?.store.applied
+    for (const { shard } of answerable) {
+      const now = present(this.#options.shards.get(shard), 'a shard that is here').store.applied
       const place = places.get(shard)
-      if (now === undefined) continue
       // The first poll begins here.
       if (place === undefined) shards.push({ shard, applied: now, rows: [] })
       // Most polls of most shards find nothing new. After a restart a shard may even have to catch up with the place.
       else if (!isUpToDate(place, now)) applied.set(shard, now)
     }
-    const worthALook = scope.shards.filter((shard) => applied.has(shard) || !this.#options.shards.has(shard))
-    const search = await this.#begin({ ...scope, shards: worthALook }, signal, remainingMs)
+    const worthALook = answerable.filter(({ shard }) => applied.has(shard))
+    const search = await this.#begin({ ...scope, shares: worthALook }, signal, remainingMs)
+    const gaps = new Set(search.missing.filter(({ part }) => part === 'segments').map(({ shard }) => shard))
+    search.missing.push(...missing)
     const columns = { filter: columnsNeededBy(scope.filter) }
     for (const { shard, plan } of search.plans) {
+      // Its place must not pass rows that could not be looked at.
+      if (gaps.has(shard)) continue
       const place = places.get(shard)!
       const through = applied.get(shard)!
       const rows: FoundRow[] = []
@@ -285,20 +271,19 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
         if (found !== undefined) rows.push(...rowsOf(found).filter(({ key }) => isBetween(key, place, through)))
       }
       if (!isWhole) {
-        search.missing.push({ shard, reason: TIME_IS_UP })
+        search.missing.push({ shard, part: 'hot', reason: TIME_IS_UP, retry: false })
         continue
       }
       rows.sort((a, b) => comparePositions(a.key, b.key) || a.key.row - b.key.row)
       const printed = await printRows(rows.slice(0, limit + 1), undefined, false, search.pace)
       shards.push({ shard, applied: through, rows: printed })
     }
-    return { report: reportOf(search), shards }
+    return { report: reportOf(search, bytesOfRows(shards.flatMap(({ rows }) => rows))), shards }
   }
 
-  async #findRecord(message: FindRecord, signal: AbortSignal, remainingMs: number) {
-    const { tenant, key } = message
-    const range = { fromMs: key.timeMs, toMs: key.timeMs + 1 }
-    const scope: LeafScope = { tenant, filter: { kind: 'all' }, range, shards: [key.shard] }
+  async #findRecord(message: FindRecord, signal: AbortSignal, remainingMs: number): Promise<LeafRecord> {
+    const { scope, key } = message
+    const { range } = scope
     const search = await this.#begin(scope, signal, remainingMs)
     for (const unit of search.units) {
       if (await search.pace.isOver()) throw new WeirError('deadline_exceeded', TIME_IS_UP)
@@ -312,11 +297,9 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
         const column = open.rows.columns.column(name)
         return column === undefined ? '' : (valueText(column, rows[0]!.unitRow) ?? '')
       }
-      return { row, service: text('service'), host: text('host') }
+      return { report: reportOf(search, bytesOfRows([row])), row, service: text('service'), host: text('host') }
     }
-    const [gap] = search.missing
-    if (gap !== undefined) throw new WeirError('shard_unavailable', gap.reason, { shard: gap.shard })
-    return { row: undefined, service: '', host: '' }
+    return { report: reportOf(search, 0), row: undefined, service: '', host: '' }
   }
 
   async #explain(message: ExplainPlan, signal: AbortSignal, remainingMs: number): Promise<LeafExplained> {
@@ -330,12 +313,11 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
       candidates: plan.localBlocks + plan.segmentBlocks - plan.blocksSkipped,
       pruned: plan.filters.map(({ filter, asked, kept }) => ({ clause: JSON.stringify(filter), blocks: asked - kept })),
     }))
-    return { report: reportOf(search), shards }
+    return { report: reportOf(search, approximateBytes(shards)), shards }
   }
 }
 
 const NO_COLUMNS = { filter: () => [] }
-const TIME_IS_UP = 'the time allowed was up'
 
 /** An answer needs a moment to be made and sent: the work must end before the asker gives up. */
 function answerBudgetMs(remainingMs: number): number {
@@ -344,10 +326,14 @@ function answerBudgetMs(remainingMs: number): number {
 
 /** Which shards had not been looked at is not told apart: none of them is known to be complete. */
 function allMissing(search: Search, reason: string): void {
-  for (const { shard } of search.plans) search.missing.push({ shard, reason })
+  for (const { shard } of search.plans) search.missing.push({ shard, part: 'hot', reason, retry: false })
 }
 
-function reportOf(search: Search): LeafReport {
+function bytesOfRows(rows: readonly LeafRow[]): number {
+  return rows.reduce((bytes, { json }) => bytes + json.length, 0)
+}
+
+function reportOf(search: Search, bytes: number): LeafReport {
   const { pace, plans } = search
   const sum = (of: (plan: SearchPlan) => number) => plans.reduce((total, { plan }) => total + of(plan), 0)
   const warm = search.units.filter(({ tier }) => tier === 'segment')
@@ -363,6 +349,7 @@ function reportOf(search: Search): LeafReport {
     },
     hot: { blocks: sum((plan) => plan.localBlocks), rows: rows(hot) },
     warm: { blocks: sum((plan) => plan.segmentBlocks), rows: rows(warm) },
+    bytes,
   }
 }
 

@@ -4,7 +4,7 @@ import type { ShardId, TenantId } from '../base/ids.ts'
 import type { Filter } from '../query/ast.ts'
 import { FIELD_TIMESTAMP, normalisedLevel } from '../query/fields.ts'
 import { timeBoundsOf } from '../query/prune.ts'
-import type { LeafScope } from './messages/leaf.ts'
+import type { QueryScope } from './messages/leaf.ts'
 import type { QueryBase } from './messages/search.ts'
 
 /** ANDs the narrowing parameters of a request to its filter. */
@@ -27,7 +27,7 @@ export function fieldIs(field: string, text: string): Filter {
  * The scope with its range cut down to the times that its filter lets pass; half-open, as ranges are. Its bounds are whole milliseconds, as those
  * of blocks are: what a fraction leaves out, a condition does.
  */
-export function withinBounds(scope: Omit<LeafScope, 'shards'>): Omit<LeafScope, 'shards'> {
+export function withinBounds(scope: QueryScope): QueryScope {
   const filter = withFractions(scope.filter, scope.range)
   const bounds = timeBoundsOf(filter)
   const fromMs = Math.max(Math.floor(scope.range.fromMs), bounds.fromMs)
@@ -36,7 +36,7 @@ export function withinBounds(scope: Omit<LeafScope, 'shards'>): Omit<LeafScope, 
 }
 
 /** ANDs a range that does not begin and end at whole milliseconds to the filter. */
-function withFractions(filter: Filter, { fromMs, toMs }: LeafScope['range']): Filter {
+function withFractions(filter: Filter, { fromMs, toMs }: QueryScope['range']): Filter {
   if (Number.isInteger(fromMs) && Number.isInteger(toMs)) return filter
   const from = { fromMs: Math.floor(fromMs), fromNs: nanosecondsOf(fromMs), fromInclusive: true }
   const to = { toMs: Math.floor(toMs), toNs: nanosecondsOf(toMs), toInclusive: false }

@@ -1,46 +1,45 @@
-import type { Clock } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'
 import type { ShardId } from '../base/ids.ts'
-import type { LeafReport, LeafScope, QueryLeafMessage } from './messages/leaf.ts'
+import type { LeafReport, LeafScope, QueryLeafMessage, QueryScope } from './messages/leaf.ts'
 import type { Coverage, QueryStats } from './messages/search.ts'
 import { shardsOf, withinBounds } from './query-scope.ts'
 import type { AnswerOf } from './runtime/actor.ts'
-import type { ActorRef, AskOptions } from './runtime/actor-ref.ts'
+import type { AskOptions } from './runtime/actor-ref.ts'
+import type { Answers, ScatterRunParts } from './scatter-run.ts'
+import { ScatterRun } from './scatter-run.ts'
 
-export interface ScatterOptions {
-  /** One a worker. */
-  readonly leaves: readonly ActorRef<QueryLeafMessage>[]
-  readonly workerOf: (shard: ShardId) => number
+export interface ScatterOptions extends ScatterRunParts {
   readonly shardCount: number
-  readonly clock: Clock
-  /** For how long the index has been behind the journal, ms. */
-  readonly behindMs: () => number
   readonly onAnswered?: (kind: string, outcome: string, tookMs: number, stats: QueryStats | undefined) => void
 }
 
-/** Q2: an answer that may lack what was received longer ago than this is not complete. */
-const LAG_COMPLETE_MAX_MS = 5000
 /** Time for the answer to come back from a leaf that used all of its own. */
 const LEAF_GRACE_MS = 250
+/** Kept of the time for an answer when shards are waited for: what they then have to do. */
+const ANSWER_SHARE = 0.1
+const ANSWER_RESERVE_MAX_MS = 1000
 
-/** Questions about a scope; each is answered with a report beside its result. */
-type ScopedKind = Exclude<QueryLeafMessage['kind'], 'findRecord'>
-type LeafAnswer<K extends ScopedKind> = AnswerOf<Extract<QueryLeafMessage, { readonly kind: K }>> & {
-  readonly report: LeafReport
+type Kind = QueryLeafMessage['kind']
+type QuestionOfKind<K extends Kind> = Extract<QueryLeafMessage, { readonly kind: K }>
+type LeafAnswer<K extends Kind> = AnswerOf<QuestionOfKind<K>> & { readonly report: LeafReport }
+
+interface LeafOf<K extends Kind> {
+  ask(question: QuestionOfKind<K>, options: AskOptions): Promise<LeafAnswer<K>>
 }
 
-interface ScopedLeaf<K extends ScopedKind> {
-  ask(question: Extract<QueryLeafMessage, { readonly kind: K }>, options: AskOptions): Promise<LeafAnswer<K>>
+export interface ScatterLimits {
+  /** Until the leaves have to answer, ms. */
+  readonly timeoutMs: number
+  readonly signal: AbortSignal
+  /** For how long shards that cannot be answered yet are waited for, ms; default: as long as the timeout allows. */
+  readonly patienceMs?: number
+  /** These shards and no others; default: those that the scope needs. */
+  readonly shards?: readonly ShardId[]
+  /** The owner of each shard answers all of it: for questions of which published segments answer little. */
+  readonly ownersOnly?: boolean
 }
 
-export interface Answers<R> {
-  readonly ok: readonly R[]
-  readonly failed: readonly { readonly shard: ShardId; readonly reason: string }[]
-  /** All that were asked. */
-  readonly shards: readonly ShardId[]
-}
-
-/** Asks the leaves that own a query's shards, and says which of them answered. */
+/** Asks the leaves of all nodes for what a query needs, and says what of it they answered. */
 export class Scatter {
   readonly #options: ScatterOptions
 
@@ -48,35 +47,29 @@ export class Scatter {
     this.#options = options
   }
 
-  /** Asks every leaf that owns shards of the scope, at once. */
-  async ask<K extends ScopedKind>(
-    scope: Omit<LeafScope, 'shards'>,
-    timeoutMs: number,
-    signal: AbortSignal,
-    questionFor: (scope: LeafScope) => Extract<QueryLeafMessage, { readonly kind: K }>,
+  /** `questionFor` makes the question to one leaf; `isLocal`: of this process. */
+  ask<K extends Kind>(
+    scope: QueryScope,
+    limits: ScatterLimits,
+    questionFor: (scope: LeafScope, isLocal: boolean) => QuestionOfKind<K>,
   ): Promise<Answers<LeafAnswer<K>>> {
-    const { leaves, workerOf, shardCount } = this.#options
-    const perLeaf = leaves.map((): ShardId[] => [])
+    const { topology, shardCount, clock } = this.#options
+    const { timeoutMs, signal } = limits
     const bounded = withinBounds(scope)
-    const shards = shardsOf(scope.tenant, scope.filter, shardCount)
-    for (const shard of shards) perLeaf[workerOf(shard)]!.push(shard)
-    const ok: LeafAnswer<K>[] = []
-    const failed: { shard: ShardId; reason: string }[] = []
-    await Promise.all(
-      perLeaf.map(async (own, worker) => {
-        if (own.length === 0) return
-        const leaf = leaves[worker] as unknown as ScopedLeaf<K>
-        try {
-          const options = { deadlineMs: timeoutMs + LEAF_GRACE_MS, signal }
-          ok.push(await leaf.ask(questionFor({ ...bounded, shards: own }), options))
-        } catch (error) {
-          if (signal.aborted || (error instanceof WeirError && !error.retryable)) throw error
-          const reason = error instanceof Error ? error.message : String(error)
-          failed.push(...own.map((shard) => ({ shard, reason })))
-        }
-      }),
-    )
-    return { ok, failed, shards }
+    const endsMs = clock.monotonicMs() + timeoutMs
+    const run = new ScatterRun<LeafAnswer<K>>(this.#options, {
+      shards: limits.shards ?? shardsOf(scope.tenant, scope.filter, shardCount),
+      dealsSegments: limits.ownersOnly !== true,
+      patienceMs: limits.patienceMs ?? timeoutMs - Math.min(ANSWER_RESERVE_MAX_MS, timeoutMs * ANSWER_SHARE),
+      signal,
+      send: ({ node, worker, shares, deal }, stop) => {
+        const leaf = topology.leaf(node, worker) as unknown as LeafOf<K>
+        const own = { ...bounded, shares, ...(deal === undefined ? {} : { deal }) }
+        const deadlineMs = Math.max(1, endsMs - clock.monotonicMs()) + LEAF_GRACE_MS
+        return leaf.ask(questionFor(own, node === topology.self), { deadlineMs, signal: stop })
+      },
+    })
+    return run.run()
   }
 
   /** What is said at the end of every answer: which shards it covers, what it cost. */
@@ -85,12 +78,7 @@ export class Scatter {
     startedMs: number,
   ): { readonly coverage: Coverage; readonly stats: QueryStats; readonly tookMs: number } {
     const reports = answers.ok.map((answer) => answer.report)
-    const missing = [...answers.failed, ...reports.flatMap((report) => report.missing)]
-    const behindMs = this.#options.behindMs()
-    if (behindMs > LAG_COMPLETE_MAX_MS) {
-      const reason = `the index is ${Math.round(behindMs / 1000)} s behind the journal`
-      missing.push(...answers.shards.map((shard) => ({ shard, reason })))
-    }
+    const missing = distinct(answers.missing)
     const sum = (of: (report: LeafReport) => number) => reports.reduce((total, report) => total + of(report), 0)
     return {
       coverage: {
@@ -129,4 +117,15 @@ export class Scatter {
       throw error
     }
   }
+}
+
+/** Several leaves may say the same of one shard. */
+function distinct(missing: Answers<unknown>['missing']): Coverage['missing'] {
+  const known = new Set<string>()
+  return missing.filter(({ shard, reason }) => {
+    const key = `${shard} ${reason}`
+    if (known.has(key)) return false
+    known.add(key)
+    return true
+  })
 }

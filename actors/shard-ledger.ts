@@ -39,7 +39,7 @@ export async function publishedOf(
 ): Promise<PublishedState> {
   const page =
     manifestObject === '' ? MANIFEST_EMPTY : decodeManifest(manifestObject, await objects.get(manifestObject))
-  return new PublishedState(floor, page)
+  return new PublishedState(floor, page, manifestObject)
 }
 
 /**
@@ -135,7 +135,7 @@ export class ShardLedger {
       entry,
       bytes: encodeShardEntry(entry),
       replaced: store.published,
-      published: new PublishedState(change.floor, page),
+      published: new PublishedState(change.floor, page, manifestObject),
       change,
     }
     this.#unsettled = attempt

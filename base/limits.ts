@@ -176,6 +176,14 @@ export const REGEX_STEPS_MAX = 50_000_000
 export const QUERIES_WAITING_MAX = 1000
 /** Records of one answer, as JSON, from one worker. */
 export const QUERY_RESULT_BYTES_MAX = 64 * MIB
+/** What all leaves together hand to the coordinator of one query, about: rows as JSON, groups, templates. */
+export const QUERY_MERGE_BYTES_MAX = 128 * MIB
+/** Manifest pages of one worker that plans are pinned to; about 64,000 segments. */
+export const MANIFEST_CACHE_BYTES_MAX = 32 * MIB
+/** Q2: an answer that may lack what was received longer ago than this is not complete. */
+export const INDEX_LAG_MAX_MS = 5000
+/** C3: an owner that has not reached the registry for longer may have been replaced without knowing. */
+export const REGISTRY_SILENCE_MAX_MS = 5000
 /** Fields that a worker counts for one list of fields, those of the newest records first. */
 export const FIELDS_COUNTED_MAX = 10_000
 /** Groups of one aggregation; more is an error that names the field. */

@@ -15,6 +15,7 @@ import type {
 } from '../actors/messages/shard.ts'
 import { QueryCoordinator } from '../actors/query-coordinator.ts'
 import { QueryLeaf } from '../actors/query-leaf.ts'
+import type { QueryTopology } from '../actors/query-topology.ts'
 import { watchActors } from '../actors/runtime/actor-metrics.ts'
 import { ActorSystem } from '../actors/runtime/actor-system.ts'
 import { RESTART_DEFAULT } from '../actors/runtime/supervisor.ts'
@@ -26,6 +27,7 @@ import { laneOf, workerOf } from '../actors/shard-places.ts'
 import { ThreadKeeper } from '../actors/thread-keeper.ts'
 import type { Backend } from '../api/backend.ts'
 import { createServer } from '../api/server.ts'
+import { present } from '../base/assert.ts'
 import { systemClock } from '../base/clock.ts'
 import type { LaneId, NodeId, ShardId } from '../base/ids.ts'
 import { createLogger } from '../base/logger.ts'
@@ -40,6 +42,7 @@ import { ActivePlans } from '../storage/active-plans.ts'
 import { BlockCache } from '../storage/block-cache.ts'
 import { HeadBudget } from '../storage/head-budget.ts'
 import { lmdbEngine } from '../storage/lmdb-kv.ts'
+import { ManifestCache } from '../storage/manifest-cache.ts'
 import { SegmentCache } from '../storage/segment-reader.ts'
 import type { ShardStore } from '../storage/shard-store.ts'
 import { Admission } from './admission.ts'
@@ -237,15 +240,18 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   )
 
   // Queries.
+  const pages = new ManifestCache(objects)
   system.spawn<QueryLeafMessage>(
     'query-leaf',
-    (context) =>
+    () =>
       new QueryLeaf({
         shards,
         plans,
         cache,
+        pages,
         clock,
-        logger: context.logger,
+        behindMs: () => status.behindMs(),
+        registrySilentMs: () => shardMap.silentMs,
         concurrencyMax: settings['limits.searchConcurrency'],
       }),
     { mailboxMax: 1024, overflow: 'reject' },
@@ -253,13 +259,20 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   const leaves = Array.from({ length: workers }, (_, worker) =>
     system.ref<QueryLeafMessage>(`${workerName(worker)}/query-leaf`),
   )
+  const topology: QueryTopology = {
+    self: nodeId,
+    nodes: () => [{ nodeId, workers }],
+    leaf: (_, worker) => present(leaves[worker], 'the leaf of a worker'),
+    standbyOf: () => undefined,
+    onChange: () => () => undefined,
+  }
   const search = new QueryCoordinator({
-    leaves,
-    workerOf: (shard) => workerOf(shard, workers),
+    topology,
+    shardMap,
+    workerOf,
     shardCount,
     clock,
     groupsMax: settings['limits.aggregateGroups'],
-    behindMs: () => status.behindMs(),
     onAnswered: hooks.answered,
   })
 

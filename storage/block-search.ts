@@ -91,17 +91,27 @@ export async function matchUnit(
     return choose(columns, directory, known !== undefined)
   })
   pace.opened(unit, open)
-  if (known !== undefined) return known.isEmpty() ? undefined : { unit, rows: open.rows, matches: known }
+  if (known !== undefined) return matchesOf(unit, open, known)
   const source = open.rows.columns
   if (inRange) {
     const matches = filter.evaluate(source)
     if (!filter.matchesAll) open.keepMatches?.(filter.key, matches)
-    return matches.isEmpty() ? undefined : { unit, rows: open.rows, matches }
+    return matchesOf(unit, open, matches)
   }
   const within = timeMask(source, range.fromMs, range.toMs)
   if (within.isEmpty()) return undefined
-  const matches = filter.evaluate(source, within).and(within)
-  return matches.isEmpty() ? undefined : { unit, rows: open.rows, matches }
+  return matchesOf(unit, open, filter.evaluate(source, within).and(within))
+}
+
+/** `found` may be shared: it is left as it is. */
+function matchesOf(unit: SearchUnit, { rows }: OpenUnit, found: Bitmap): UnitMatches | undefined {
+  let matches = found
+  const { afterSequence } = unit
+  if (afterSequence !== undefined) {
+    matches = found.clone()
+    for (const row of found.toArray()) if (rows.sequenceOf(row) <= afterSequence) matches.delete(row)
+  }
+  return matches.isEmpty() ? undefined : { unit, rows, matches }
 }
 
 export interface RowsQuery {
@@ -172,7 +182,7 @@ export async function searchRows(
       continue
     }
     if (await pace.isOver()) return { rows: best.inOrder(), count, countIsLowerBound: true, isComplete: false }
-    const isWhole = isWhollyIn(unit, query.range)
+    const isWhole = isWhollyIn(unit, query.range) && unit.afterSequence === undefined
     if (!mayAddRows && query.filter.kind === 'all' && isWhole) {
       add(unit.rowCount)
       continue

@@ -12,11 +12,14 @@ export class PublishedState {
   /** Everything at or below it is in published segments. */
   readonly floor: Position
   readonly page: ManifestPage
+  /** Key of the page in the object store; empty before the first publish. Two states with one key list the same segments. */
+  readonly key: string
   readonly #through: ReadonlyMap<string, Position>
 
-  constructor(floor: Position, page: ManifestPage) {
+  constructor(floor: Position, page: ManifestPage, key: string) {
     this.floor = floor
     this.page = page
+    this.key = key
     this.#through = new Map(
       page.publishedThrough.map(({ day, tenant, generation, sequence }) => [
         dayTenantKey(day, tenant),
@@ -26,7 +29,7 @@ export class PublishedState {
   }
 
   static empty(): PublishedState {
-    return new PublishedState(POSITION_ZERO, MANIFEST_EMPTY)
+    return new PublishedState(POSITION_ZERO, MANIFEST_EMPTY, '')
   }
 
   get segments(): readonly SegmentMeta[] {

@@ -1,5 +1,5 @@
-import type { ShardId, TenantId } from '../base/ids.ts'
-import { dayOf } from '../base/ids.ts'
+import type { DayNumber, Position, ShardId, TenantId } from '../base/ids.ts'
+import { comparePositions, dayOf } from '../base/ids.ts'
 import type { PruneExpr } from '../query/prune.ts'
 import type { BlockSummary } from './block.ts'
 import { COLUMN_SEQUENCE } from './block.ts'
@@ -12,6 +12,7 @@ import type { DayPartition } from './day-partition.ts'
 import type { HeadPart } from './head.ts'
 import { headSource } from './head-source.ts'
 import { openLocalBlock } from './local-block.ts'
+import type { PublishedState } from './published-state.ts'
 import { sectionRows, storedRows } from './row-source.ts'
 import type { OpenUnit, SearchUnit } from './search-unit.ts'
 import type { SegmentMeta } from './segment.ts'
@@ -21,6 +22,14 @@ import type { ShardStore } from './shard-store.ts'
 
 /** Segments of a shard opened side by side; each takes a read or two when the cache does not have it. */
 const SEGMENTS_AT_ONCE = 16
+
+/** Whose rows are asked for, and how they are found. */
+export interface PlanScope {
+  readonly tenant: TenantId
+  readonly range: SearchRange
+  readonly expr: PruneExpr
+  readonly cache: SegmentCache
+}
 
 /** What a query must look at in one shard, after pruning. */
 export interface SearchPlan {
@@ -36,83 +45,124 @@ export interface SearchPlan {
 }
 
 /**
- * Everything of the shard that may hold rows of `tenant` in `range` that `expr` lets pass. Heads, local blocks and the list of segments are
- * taken in one synchronous step, so that the plan names every row exactly once whatever cuts, publishes and merges follow (C5).
+ * Everything of the shard that may hold rows of the scope. Heads, local blocks and the list of segments are taken in one synchronous step, so that
+ * the plan names every row exactly once whatever cuts, publishes and merges follow (C5).
  */
-export async function planSearch(
-  store: ShardStore,
-  tenant: TenantId,
-  range: SearchRange,
-  expr: PruneExpr,
-  cache: SegmentCache,
-): Promise<SearchPlan> {
+export async function planSearch(store: ShardStore, scope: PlanScope): Promise<SearchPlan> {
+  const { segments } = store.published
+  const plans = await Promise.all([planLocal(store, scope), planSegments(store.shard, segments, scope)])
+  return joinPlans(plans)
+}
+
+/**
+ * Everything of the shard that `pinned`, a state that was published of it, does not list. Together with the segments of `pinned` that
+ * is every row once, whatever state the store itself is at (C5): where it is further, rows beyond `pinned` are taken from its segments; where it is
+ * behind, rows of its own that `pinned` lists are passed over.
+ */
+export async function planBeyond(store: ShardStore, pinned: PublishedState, scope: PlanScope): Promise<SearchPlan> {
+  const { published } = store
+  if (published.key === pinned.key) return planLocal(store, scope)
+  const through = (day: DayNumber) => pinned.publishedThrough(scope.tenant, day)
+  const plans = await Promise.all([
+    planLocal(store, scope, through),
+    planSegments(store.shard, published.segments, scope, through),
+  ])
+  return joinPlans(plans)
+}
+
+/** One plan of several that share no row. */
+export function joinPlans(plans: readonly SearchPlan[]): SearchPlan {
+  const sum = (of: (plan: SearchPlan) => number) => plans.reduce((total, plan) => total + of(plan), 0)
+  return {
+    units: plans.flatMap(({ units }) => units),
+    headRows: sum(({ headRows }) => headRows),
+    localBlocks: sum(({ localBlocks }) => localBlocks),
+    segments: sum(({ segments }) => segments),
+    segmentBlocks: sum(({ segmentBlocks }) => segmentBlocks),
+    blocksSkipped: sum(({ blocksSkipped }) => blocksSkipped),
+    filters: plans.flatMap(({ filters }) => filters),
+  }
+}
+
+/** For each day, the position at or below which rows do not belong to a plan. */
+type Beyond = (day: DayNumber) => Position
+
+/** Heads and blocks of this node's disk. What it needs of the store it takes before it first waits. */
+export async function planLocal(store: ShardStore, scope: PlanScope, beyond?: Beyond): Promise<SearchPlan> {
+  const { tenant, range, expr, cache } = scope
   const units: SearchUnit[] = []
   const filters: PruneFilterStats[] = []
   let headRows = 0
   let localBlocks = 0
-  let segmentBlocks = 0
   let candidates = 0
-
-  const segments = store.published.segments.filter(
-    (meta) => mayHoldTenant(meta, tenant) && meetsRange(meta, range.fromMs, range.toMs),
-  )
   const local = []
   for (const partition of store.openDays()) {
     if (partition.day < dayOf(range.fromMs) || partition.day > dayOf(range.toMs)) continue
     const state = partition.find(tenant)
     if (state === undefined) continue
+    const after = beyond?.(partition.day)
     for (const head of [...state.frozen, ...(state.head === undefined ? [] : [state.head])]) {
       headRows += head.rowCount
-      for (const part of head.parts()) units.push(headUnit(store.shard, tenant, head.generation, part))
+      for (const part of head.parts()) {
+        const span = { generation: head.generation, firstSequence: part.sequence, lastSequence: part.lastSequence }
+        if (isBeyond(span, after)) units.push(headUnit(store.shard, tenant, head.generation, part, after))
+      }
     }
     const within = state.blocks.within(tenant, range.fromMs, range.toMs)
-    local.push({ partition, within, pruned: pruneBlocks(expr, state.blocks, within) })
+    local.push({ partition, within, after, pruned: pruneBlocks(expr, state.blocks, within) })
   }
-  // From here on the plan may wait: what it needs of this moment it has.
   const localResults = await Promise.all(local.map(({ pruned }) => pruned))
-  for (const [i, { partition, within }] of local.entries()) {
+  for (const [i, { partition, within, after }] of local.entries()) {
     const result = localResults[i]!
     localBlocks += within.count()
     filters.push(...result.filters)
     for (const number of result.candidates) {
+      const summary = result.summaries[number]!
+      if (!isBeyond(summary, after)) continue
       candidates++
-      units.push(localUnit(store.shard, partition, result.summaries[number]!, cache.blocks))
+      units.push(localUnit(store.shard, partition, summary, cache.blocks, after))
     }
   }
-  for (let from = 0; from < segments.length; from += SEGMENTS_AT_ONCE) {
-    const some = segments.slice(from, from + SEGMENTS_AT_ONCE)
-    const opened = await Promise.all(some.map((meta) => planSegment(store.shard, meta, tenant, range, expr, cache)))
+  const blocksSkipped = localBlocks - candidates
+  return { units, headRows, localBlocks, segments: 0, segmentBlocks: 0, blocksSkipped, filters }
+}
+
+/** What `segments` of the shard may hold of the scope; with `beyond` only rows behind it. */
+export async function planSegments(
+  shard: ShardId,
+  segments: readonly SegmentMeta[],
+  scope: PlanScope,
+  beyond?: Beyond,
+): Promise<SearchPlan> {
+  const { tenant, range } = scope
+  const units: SearchUnit[] = []
+  const filters: PruneFilterStats[] = []
+  let segmentBlocks = 0
+  const wanted = segments.filter(
+    (meta) =>
+      mayHoldTenant(meta, tenant) && meetsRange(meta, range.fromMs, range.toMs) && isBeyond(meta, beyond?.(meta.day)),
+  )
+  for (let from = 0; from < wanted.length; from += SEGMENTS_AT_ONCE) {
+    const some = wanted.slice(from, from + SEGMENTS_AT_ONCE)
+    const opened = await Promise.all(some.map((meta) => planSegment(shard, meta, scope, beyond?.(meta.day))))
     for (const plan of opened) {
       segmentBlocks += plan.blocks
-      candidates += plan.units.length
       units.push(...plan.units)
       filters.push(...plan.filters)
     }
   }
-  return {
-    units,
-    headRows,
-    localBlocks,
-    segments: segments.length,
-    segmentBlocks,
-    blocksSkipped: localBlocks + segmentBlocks - candidates,
-    filters,
-  }
+  const blocksSkipped = segmentBlocks - units.length
+  return { units, headRows: 0, localBlocks: 0, segments: wanted.length, segmentBlocks, blocksSkipped, filters }
 }
 
-async function planSegment(
-  shard: ShardId,
-  meta: SegmentMeta,
-  tenant: TenantId,
-  range: SearchRange,
-  expr: PruneExpr,
-  cache: SegmentCache,
-) {
+async function planSegment(shard: ShardId, meta: SegmentMeta, scope: PlanScope, after: Position | undefined) {
+  const { tenant, range, expr, cache } = scope
   const segment = await cache.open(meta)
   const within = segment.index.within(tenant, range.fromMs, range.toMs)
   const { candidates, summaries, filters } = await pruneBlocks(expr, segment.index, within)
-  const units: SearchUnit[] = [...candidates].map((number) => ({
-    ...ofBlock('segment', shard, summaries[number]!),
+  const numbers = [...candidates].filter((number) => isBeyond(summaries[number]!, after))
+  const units: SearchUnit[] = numbers.map((number) => ({
+    ...ofBlock('segment', shard, summaries[number]!, after),
     async open(columns) {
       const { block, bytesRead } = await segment.loadBlock(number, columns, cache.blocks)
       return openedBlock(block, meta.generation, bytesRead)
@@ -121,7 +171,31 @@ async function planSegment(
   return { blocks: within.count(), units, filters }
 }
 
-function headUnit(shard: ShardId, tenant: TenantId, generation: number, part: HeadPart): SearchUnit {
+/** Rows of one generation that stand together in the journal. */
+interface Span {
+  readonly generation: number
+  readonly firstSequence: number
+  readonly lastSequence: number
+}
+
+/** False when no row of the span stands behind `after`. */
+function isBeyond({ generation, lastSequence }: Span, after: Position | undefined): boolean {
+  return after === undefined || comparePositions({ generation, sequence: lastSequence }, after) > 0
+}
+
+/** Where `after` cuts through a span that reaches beyond it; undefined when all of the span stands behind it. */
+function cutOf({ generation, firstSequence }: Span, after: Position | undefined): number | undefined {
+  if (after === undefined || comparePositions({ generation, sequence: firstSequence }, after) > 0) return undefined
+  return after.sequence
+}
+
+function headUnit(
+  shard: ShardId,
+  tenant: TenantId,
+  generation: number,
+  part: HeadPart,
+  after: Position | undefined,
+): SearchUnit {
   const { sequence, rowBase, receivedMs } = part
   const source = headSource(part.source)
   const rows = source.columnNames.includes(COLUMN_SEQUENCE)
@@ -135,6 +209,7 @@ function headUnit(shard: ShardId, tenant: TenantId, generation: number, part: He
     minMs: part.minMs,
     maxMs: part.maxMs,
     lastSequence: part.lastSequence,
+    afterSequence: cutOf({ generation, firstSequence: sequence, lastSequence: part.lastSequence }, after),
     columnNames: source.columnNames,
     summary: undefined,
     async open(columns) {
@@ -145,9 +220,15 @@ function headUnit(shard: ShardId, tenant: TenantId, generation: number, part: He
   }
 }
 
-function localUnit(shard: ShardId, partition: DayPartition, summary: BlockSummary, blocks: BlockCache): SearchUnit {
+function localUnit(
+  shard: ShardId,
+  partition: DayPartition,
+  summary: BlockSummary,
+  blocks: BlockCache,
+  after: Position | undefined,
+): SearchUnit {
   return {
-    ...ofBlock('local', shard, summary),
+    ...ofBlock('local', shard, summary, after),
     async open(columns) {
       const { block, bytesRead } = openLocalBlock(shard, partition, summary, columns, blocks)
       return openedBlock(block, summary.generation, bytesRead)
@@ -163,7 +244,13 @@ function openedBlock(block: LoadedBlock, generation: number, bytesRead: number):
   }
 }
 
-function ofBlock(tier: 'local' | 'segment', shard: ShardId, summary: BlockSummary): Omit<SearchUnit, 'open'> {
+function ofBlock(
+  tier: 'local' | 'segment',
+  shard: ShardId,
+  summary: BlockSummary,
+  after: Position | undefined,
+): Omit<SearchUnit, 'open'> {
   const { tenant, rowCount, minMs, maxMs, lastSequence, columnNames } = summary
-  return { tier, shard, tenant, rowCount, minMs, maxMs, lastSequence, columnNames, summary }
+  const afterSequence = cutOf(summary, after)
+  return { tier, shard, tenant, rowCount, minMs, maxMs, lastSequence, afterSequence, columnNames, summary }
 }

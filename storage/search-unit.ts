@@ -39,6 +39,8 @@ export interface SearchUnit {
   readonly maxMs: number
   /** Highest journal sequence among the rows. */
   readonly lastSequence: number
+  /** Only rows of later frames than this one belong to the plan; undefined: all do. */
+  readonly afterSequence: number | undefined
   readonly columnNames: readonly string[]
   /** Undefined for a part of a head. */
   readonly summary: BlockSummary | undefined

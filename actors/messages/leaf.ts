@@ -1,4 +1,4 @@
-import type { Position, ShardId, TenantId } from '../../base/ids.ts'
+import type { NodeId, Position, ShardId, TenantId } from '../../base/ids.ts'
 import type { AggregationPartial, AggregationSpec } from '../../query/aggregate.ts'
 import type { Filter, Pipe } from '../../query/ast.ts'
 import type { LeafPattern } from '../../query/patterns.ts'
@@ -8,21 +8,73 @@ import type { RecordKey } from '../../storage/record-id.ts'
 import type { Question } from '../runtime/actor.ts'
 import type { QueryStats, RecordJson, SortOrder, TierCoverage, TimeRange } from './search.ts'
 
-/** What every question to a QueryLeaf says: whose rows, which of them, in which shards of the leaf's worker. */
-export interface LeafScope {
+/** Whose rows a query is about, and which of them. */
+export interface QueryScope {
   readonly tenant: TenantId
   readonly filter: Filter
   readonly range: TimeRange
-  readonly shards: readonly ShardId[]
+}
+
+/** What every question to a QueryLeaf says: the rows that it is about, and what of them the leaf is to answer. */
+export interface LeafScope extends QueryScope {
+  readonly shares: readonly ShardShare[]
+  /** Which of the pinned segments are the leaf's to answer, for shares with `segments`. */
+  readonly deal?: SegmentDeal
+}
+
+/** What a leaf is to answer of one shard: of a question all leaves together are given every row once. */
+export interface ShardShare {
+  readonly shard: ShardId
+  /** C5: what of the shard counts as published. Absent: the leaf goes by what its own store says, and answers all of the shard. */
+  readonly pin?: PublishedPin
+  /** Rows that are not in the pinned page are the leaf's to answer. */
+  readonly hot?: HotShare
+  /** Segments of the pinned page that the deal gives to the leaf's node are its to answer. */
+  readonly segments: boolean
+}
+
+/** In what capacity a leaf is asked for rows that are not published. */
+export interface HotShare {
+  readonly as: 'owner' | 'standby'
+  /** Of the owner whom the asker knows of. A leaf that owns the shard under another one refuses (C3). */
+  readonly epoch: number
+}
+
+/** A state of what a shard has published, as its registry entry named it. */
+export interface PublishedPin {
+  /** Key of the manifest page; empty before the first publish. */
+  readonly page: string
+  readonly floor: Position
+}
+
+/** Deals the segments of a page out: to each node those whose rendezvous hash chooses it, so that nodes keep reading the same ones. */
+export interface SegmentDeal {
+  /** Segments are chosen from among these nodes. */
+  readonly among: readonly NodeId[]
+  /** The node that is asked. */
+  readonly to: NodeId
+  /** Earlier deals of the same segments, to nodes that did not answer: only what went to `to` each time is dealt out again. */
+  readonly after: readonly { readonly among: readonly NodeId[]; readonly to: NodeId }[]
+}
+
+/** A share, or a part of one, that was not answered in full. */
+export interface MissingShare {
+  readonly shard: ShardId
+  readonly part: 'hot' | 'segments'
+  readonly reason: string
+  /** Nothing of this part is in the answer, and another leaf, or the same one later, may answer it. */
+  readonly retry: boolean
 }
 
 /** What every answer of a leaf says of how it came about. */
 export interface LeafReport {
-  /** Shards that did not answer in full, and why; all others of the scope did. */
-  readonly missing: readonly { readonly shard: ShardId; readonly reason: string }[]
+  /** All else of the scope was answered in full. */
+  readonly missing: readonly MissingShare[]
   readonly stats: QueryStats
   readonly hot: TierCoverage
   readonly warm: TierCoverage
+  /** What the answer weighs in memory, about. */
+  readonly bytes: number
 }
 
 export interface LeafRow {
@@ -39,7 +91,7 @@ export interface FindRows extends Question<LeafRows> {
   readonly after: RecordKey | undefined
   /** Matches are counted up to here; 0: not at all; Infinity: all of them. */
   readonly countMax: number
-  /** What all leaves of this process that answer the question have counted; they stop once that is `countMax`. Absent: each counts alone. */
+  /** What all leaves of the asker's process have counted for the question; they stop once that is `countMax`. Absent, as for other nodes: each counts alone. */
   readonly counted?: SharedArrayBuffer
   readonly fields: readonly string[] | undefined
   /** Rows as they were sent, for exports; else in the shape of the API. */
@@ -119,12 +171,18 @@ export interface LeafFollowed {
   }[]
 }
 
-/** One record by its key. */
-export interface FindRecord
-  extends Question<{ readonly row: LeafRow | undefined; readonly service: string; readonly host: string }> {
+/** One record by its key, in the shard that the scope names. */
+export interface FindRecord extends Question<LeafRecord> {
   readonly kind: 'findRecord'
-  readonly tenant: TenantId
+  readonly scope: LeafScope
   readonly key: RecordKey
+}
+
+export interface LeafRecord {
+  readonly report: LeafReport
+  readonly row: LeafRow | undefined
+  readonly service: string
+  readonly host: string
 }
 
 export interface ListFields extends Question<LeafFields> {

@@ -328,7 +328,7 @@ export class SimulatedNode {
     const range = { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER }
     const stores = [...this.shards.values()].map(({ store }) => store)
     const plans = await Promise.all(
-      stores.map((store) => planSearch(store, tenant, range, pruneOf(filter), this.cache)),
+      stores.map((store) => planSearch(store, { tenant, range, expr: pruneOf(filter), cache: this.cache })),
     )
     const units = plans.flatMap((plan) => plan.units)
     const pace = new SearchPace(this.clock, new AbortController().signal, Number.POSITIVE_INFINITY)

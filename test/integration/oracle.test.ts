@@ -7,7 +7,9 @@ import type { SearchRequest } from '../../actors/messages/search.ts'
 import type { ShardControllerMessage } from '../../actors/messages/shard.ts'
 import { QueryCoordinator } from '../../actors/query-coordinator.ts'
 import { QueryLeaf } from '../../actors/query-leaf.ts'
+import type { ActorRef } from '../../actors/runtime/actor-ref.ts'
 import { ActorSystem } from '../../actors/runtime/actor-system.ts'
+import { ShardMap } from '../../actors/shard-map.ts'
 import { systemClock } from '../../base/clock.ts'
 import { shardOf } from '../../base/hash.ts'
 import type { LaneId, NodeId, ShardId, TenantId } from '../../base/ids.ts'
@@ -18,6 +20,7 @@ import type { Filter } from '../../query/ast.ts'
 import { printFilter } from '../../query/print.ts'
 import { ActivePlans } from '../../storage/active-plans.ts'
 import { HeadBudget } from '../../storage/head-budget.ts'
+import { ManifestCache } from '../../storage/manifest-cache.ts'
 import type { RecordKey } from '../../storage/record-id.ts'
 import { compareRecordKeys, encodeRecordId } from '../../storage/record-id.ts'
 import { decodeSection, encodeSection } from '../../storage/section-codec.ts'
@@ -53,11 +56,12 @@ interface Known {
 /** Shards on two leaves, filled frame by frame; the real parts but for the ports below them. */
 class World {
   readonly known: Known[] = []
-  readonly search: QueryCoordinator
+  search!: QueryCoordinator
   readonly #random: Prng
   readonly #system: ActorSystem
   readonly #stores: ShardStore[] = []
   readonly #hosted = Array.from({ length: WORKERS }, () => new Map<ShardId, HostedShard>())
+  #shardMap: ShardMap | undefined
   #sequence = 0
   #isTidying = true
   segmentsMade = 0
@@ -78,26 +82,29 @@ class World {
     this.#plans = plans
     this.#cache = cache
     this.#system.spawn<ShardControllerMessage>('controller', () => ({ handle: () => undefined }), { mailboxMax: 1000 })
-    const leaves = this.#hosted.map((shards, worker) =>
+    this.#leaves = this.#hosted.map((shards, worker) =>
       this.#system.spawn<QueryLeafMessage>(
         `leaf-${worker}`,
-        () => new QueryLeaf({ shards, cache, clock: systemClock, logger: silentLogger, concurrencyMax: 4, plans }),
+        () =>
+          new QueryLeaf({
+            shards,
+            cache,
+            pages: new ManifestCache(this.#objects),
+            clock: systemClock,
+            behindMs: () => 0,
+            registrySilentMs: () => 0,
+            concurrencyMax: 4,
+            plans,
+          }),
         { mailboxMax: 1000 },
       ),
     )
-    this.search = new QueryCoordinator({
-      leaves,
-      workerOf: (shard) => shard % WORKERS,
-      shardCount: SHARDS,
-      clock: systemClock,
-      behindMs: () => 0,
-      groupsMax: AGGREGATE_GROUPS_MAX,
-    })
   }
 
   readonly #objects = new MemoryObjectStore()
   readonly #cache: SegmentCache
   readonly #plans: ActivePlans
+  readonly #leaves: readonly ActorRef<QueryLeafMessage>[]
 
   async open(): Promise<void> {
     const registry = new SimulatedRegistry().connect()
@@ -105,9 +112,26 @@ class World {
     const objects = this.#objects
     const budget = new HeadBudget(64 * 1024 * 1024)
     const clock = systemClock
+    const self = 'n1' as NodeId
+    const shardMap = await ShardMap.open({ registry, shardCount: SHARDS, clock, logger: silentLogger })
+    this.#shardMap = shardMap
+    this.search = new QueryCoordinator({
+      topology: {
+        self,
+        nodes: () => [{ nodeId: self, workers: WORKERS }],
+        leaf: (_, worker) => this.#leaves[worker]!,
+        standbyOf: () => undefined,
+        onChange: () => () => undefined,
+      },
+      shardMap,
+      workerOf: (shard) => shard % WORKERS,
+      shardCount: SHARDS,
+      clock,
+      groupsMax: AGGREGATE_GROUPS_MAX,
+    })
     const parts: ShardParts = {
       system: this.#system,
-      nodeId: 'n1' as NodeId,
+      nodeId: self,
       directory: 'shards',
       engine,
       registry,
@@ -202,6 +226,7 @@ class World {
 
   async close(): Promise<void> {
     await this.#system.stop(5000)
+    this.#shardMap?.close()
     for (const store of this.#stores) await store.close()
   }
 }

@@ -3,18 +3,25 @@ import { describe, it } from 'node:test'
 import { valueText } from '../../../base/columns.ts'
 import { WeirError } from '../../../base/errors.ts'
 import type { ShardId } from '../../../base/ids.ts'
-import { planSearch } from '../../../storage/search-plan.ts'
+import type { PublishedState } from '../../../storage/published-state.ts'
+import type { PlanScope, SearchPlan } from '../../../storage/search-plan.ts'
+import { planBeyond, planSearch, planSegments } from '../../../storage/search-plan.ts'
 import { ACME, DurableNode } from '../../harness/durable-node.ts'
 
 const SHARD = 0 as ShardId
 const ALL = { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER }
 
-async function uidsOf(plan: Awaited<ReturnType<typeof planSearch>>): Promise<string[]> {
+function scopeOf(durable: DurableNode, changes: Partial<PlanScope> = {}): PlanScope {
+  return { tenant: ACME, range: ALL, expr: { kind: 'any' }, cache: durable.node.cache, ...changes }
+}
+
+async function uidsOf(plan: SearchPlan): Promise<string[]> {
   const uids: string[] = []
   for (const unit of plan.units) {
     const { rows } = await unit.open(['uid'])
     const column = rows.columns.column('uid')
     for (let row = 0; row < unit.rowCount; row++) {
+      if (unit.afterSequence !== undefined && rows.sequenceOf(row) <= unit.afterSequence) continue
       uids.push(column === undefined ? '' : (valueText(column, row) ?? ''))
     }
   }
@@ -31,7 +38,7 @@ describe('C5: a plan', () => {
     await durable.machine.clock.run(store.cut('all'))
     await durable.send(['head'])
     await durable.pass(100)
-    const plan = await planSearch(store, ACME, ALL, { kind: 'any' }, durable.node.cache)
+    const plan = await planSearch(store, scopeOf(durable))
     assert.deepEqual(plan.units.map(({ tier }) => tier).sort(), ['head', 'local', 'segment'])
     assert.deepEqual(await uidsOf(plan), ['head', 'local', 'segment'])
     assert.equal(plan.headRows, 1)
@@ -50,13 +57,47 @@ describe('C5: a plan', () => {
     }
     const ended = durable.node.plans.begin(clock.monotonicMs())
     await durable.pass(100)
-    const plan = await planSearch(store, ACME, ALL, { kind: 'any' }, durable.node.cache)
+    const plan = await planSearch(store, scopeOf(durable))
     await durable.publish()
     await durable.tidyUp()
     assert.equal(store.published.segments.length, 1)
     assert.deepEqual(await uidsOf(plan), uids)
     ended()
     assert.deepEqual(await durable.found(), uids)
+  })
+
+  it('pinned to any state that was published names every row once, whatever came after', async () => {
+    const durable = await DurableNode.start({ shardCount: 1 })
+    const { store } = durable.node.shards.get(SHARD)!
+    const states: PublishedState[] = []
+    const uids: string[] = []
+    const send = async (uid: string) => {
+      uids.push(uid)
+      await durable.send([uid])
+    }
+    states.push(store.published)
+    for (let i = 0; i < 20; i++) {
+      await send(`r${String(i).padStart(2, '0')}`)
+      // So some blocks hold rows of two frames.
+      if (i % 3 === 0) continue
+      await durable.publish()
+      states.push(store.published)
+      if (i % 7 === 0) await durable.tidyUp()
+      states.push(store.published)
+    }
+    await send('local')
+    await durable.machine.clock.run(store.cut('all'))
+    await send('head')
+    await durable.pass(100)
+    assert.ok(durable.segments().length > store.published.segments.length, 'segments were merged')
+    const wanted = uids.toSorted()
+    for (const pinned of states) {
+      const listed = await planSegments(SHARD, pinned.segments, scopeOf(durable))
+      const beyond = await planBeyond(store, pinned, scopeOf(durable))
+      const [old, fresh] = [await uidsOf(listed), await uidsOf(beyond)]
+      assert.deepEqual([...old, ...fresh].sort(), wanted)
+      assert.deepEqual(old, uids.slice(0, old.length), 'what is published are the first rows')
+    }
   })
 
   it('leaves out tenants, days and segments that cannot hold a match (S1)', async () => {
@@ -66,11 +107,11 @@ describe('C5: a plan', () => {
     await durable.publish()
     await durable.send(['b'])
     await durable.pass(100)
-    const none = await planSearch(store, 'other' as typeof ACME, ALL, { kind: 'any' }, durable.node.cache)
+    const none = await planSearch(store, scopeOf(durable, { tenant: 'other' as typeof ACME }))
     assert.equal(none.units.length, 0)
-    const past = await planSearch(store, ACME, { fromMs: 0, toMs: 1 }, { kind: 'any' }, durable.node.cache)
+    const past = await planSearch(store, scopeOf(durable, { range: { fromMs: 0, toMs: 1 } }))
     assert.equal(past.segments, 0)
-    const pruned = await planSearch(store, ACME, ALL, { kind: 'token', token: 'nowhere' }, durable.node.cache)
+    const pruned = await planSearch(store, scopeOf(durable, { expr: { kind: 'token', token: 'nowhere' } }))
     assert.deepEqual([pruned.segmentBlocks, pruned.blocksSkipped], [1, 1])
   })
 
@@ -81,7 +122,7 @@ describe('C5: a plan', () => {
     await durable.publish()
     const error = new WeirError('storage_unavailable', 'the bucket does not answer')
     durable.machine.objects.fault = (operation) => (operation === 'get' ? { kind: 'before', error } : undefined)
-    const plan = planSearch(store, ACME, ALL, { kind: 'any' }, durable.node.cache)
+    const plan = planSearch(store, scopeOf(durable))
     await assert.rejects(plan, { code: 'storage_unavailable' })
   })
 })

@@ -21,13 +21,14 @@ import {
 
 const NOTHING: ReadonlySet<BlockSummary> = new Set()
 const full = () => new WeirError('storage_unavailable', 'no space is left on the device', { errno: 'ENOSPC' })
-const upTo = (floor: Position) => new PublishedState(floor, MANIFEST_EMPTY)
+const upTo = (floor: Position) => new PublishedState(floor, MANIFEST_EMPTY, `page-${floor.sequence}`)
 /** Acme's rows of the day of noon are published further than the floor. */
 const acmeUpTo = (floor: Position, through: Position) =>
-  new PublishedState(floor, {
-    ...MANIFEST_EMPTY,
-    publishedThrough: [{ day: dayOf(NOON_MS), tenant: ACME, ...through }],
-  })
+  new PublishedState(
+    floor,
+    { ...MANIFEST_EMPTY, publishedThrough: [{ day: dayOf(NOON_MS), tenant: ACME, ...through }] },
+    `page-${floor.sequence}-${through.sequence}`,
+  )
 
 async function applyFrames(store: ShardStore, from: number, to: number, generation = 1): Promise<void> {
   for (let sequence = from; sequence <= to; sequence++) {

@@ -186,13 +186,13 @@ describe('the floor (S3)', () => {
   })
 
   it('never goes back', async () => {
-    const store = await new ShardFixture().open(new PublishedState(at(7), MANIFEST_EMPTY))
+    const store = await new ShardFixture().open(new PublishedState(at(7), MANIFEST_EMPTY, 'page'))
     assert.deepEqual(store.floorNow(NOTHING), at(7))
-    assert.throws(() => store.setPublished(new PublishedState(at(6), MANIFEST_EMPTY)), /never goes back/)
+    assert.throws(() => store.setPublished(new PublishedState(at(6), MANIFEST_EMPTY, 'page')), /never goes back/)
   })
 
   it('lies in the generation of what was applied last (J3)', async () => {
-    const store = await new ShardFixture().open(new PublishedState(at(7), MANIFEST_EMPTY))
+    const store = await new ShardFixture().open(new PublishedState(at(7), MANIFEST_EMPTY, 'page'))
     await store.applyFrame(at(1, 2), NOON_MS, [sectionOf(['a'])])
     assert.deepEqual(store.floorNow(NOTHING), at(0, 2))
   })
@@ -206,7 +206,7 @@ describe('days', () => {
     await store.cut('all')
     const blocks = new Set([...store.openDays()].flatMap((partition) => partition.find(ACME)!.unpublished))
     await fixture.clock.advance(10)
-    store.setPublished(new PublishedState(at(1), MANIFEST_EMPTY), blocks)
+    store.setPublished(new PublishedState(at(1), MANIFEST_EMPTY, 'page'), blocks)
     await store.sweep(fixture.clock.monotonicMs())
     assert.equal([...store.openDays()].length, 1, 'a plan of this moment may name its block')
     await fixture.clock.advance(1)
@@ -247,7 +247,7 @@ describe('days', () => {
     await store.cut('all')
     fixture.engine.kill()
     fixture.engine.fault = (call) => (call === 'transact' ? { when: 'before', error: full() } : undefined)
-    const again = await fixture.open(new PublishedState(at(1), MANIFEST_EMPTY))
+    const again = await fixture.open(new PublishedState(at(1), MANIFEST_EMPTY, 'page'))
     assert.deepEqual(localUids(again), [])
     await assert.rejects(again.sweep(0), { code: 'storage_unavailable' })
     fixture.engine.fault = () => undefined

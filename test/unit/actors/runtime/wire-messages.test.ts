@@ -15,7 +15,7 @@ import type { CheckKey } from '../../../../actors/messages/shard.ts'
 import type { AnswerOf } from '../../../../actors/runtime/actor.ts'
 import { decodeWire, encodeWire } from '../../../../actors/runtime/wire-codec.ts'
 import { Bitmap } from '../../../../base/bitmap.ts'
-import type { ShardId, TenantId } from '../../../../base/ids.ts'
+import type { NodeId, ShardId, TenantId } from '../../../../base/ids.ts'
 import { Prng } from '../../../../base/prng.ts'
 import { parseQuery } from '../../../../query/parser.ts'
 import { createPatternMiner } from '../../../../query/patterns.ts'
@@ -29,12 +29,15 @@ const arrived = <T>(value: T): T => decodeWire(encodeWire(value)) as T
 const arrives = (value: unknown): void => assert.deepStrictEqual(arrived(value), value)
 
 const shard = 3 as ShardId
+const A = 'node-a' as NodeId
+const B = 'node-b' as NodeId
 const key = { timeMs: 1.7e12 + 1, timeNs: 999_999, shard, generation: 1, sequence: 2 ** 40, row: 7 }
 const report: LeafReport = {
-  missing: [{ shard, reason: 'not owned by this worker' }],
+  missing: [{ shard, part: 'hot', reason: 'the node that was asked does not own the shard', retry: true }],
   stats: { blocks: 1, blocksSkipped: 2, rowsScanned: 3, bytesRead: 2 ** 35 },
   hot: { blocks: 1, rows: 2 },
   warm: { blocks: 0, rows: 0 },
+  bytes: 100,
 }
 const row = { key, json: '{"message":"größe 日本 😀","n":1}' }
 const findRows: FindRows = {
@@ -43,7 +46,11 @@ const findRows: FindRows = {
     tenant: 'default' as TenantId,
     filter: { kind: 'all' },
     range: { fromMs: 0, toMs: Number.POSITIVE_INFINITY },
-    shards: [shard],
+    shares: [
+      { shard, hot: { as: 'owner', epoch: 3 }, segments: false },
+      { shard, pin: { page: 'key', floor: { generation: 1, sequence: 2 ** 40 } }, segments: true },
+    ],
+    deal: { among: [A, B], to: B, after: [{ among: [A, B], to: A }] },
   },
   order: 'desc',
   limit: 100,
@@ -104,7 +111,7 @@ describe('messages of queries between nodes', () => {
       { kind: 'runPipes', scope, pipes, order: 'asc', limit: 10, fields: undefined, groupsMax: 100_000 },
       { kind: 'minePatterns', scope },
       { kind: 'followRows', scope, behind: [{ shard, generation: 1, sequence: 5, row: 2 ** 32 }], limit: 10 },
-      { kind: 'findRecord', tenant: scope.tenant, key },
+      { kind: 'findRecord', scope, key },
       { kind: 'listFields', scope },
       { kind: 'explainPlan', scope },
     ]
