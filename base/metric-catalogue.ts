@@ -321,6 +321,13 @@ export const METRIC_CATALOGUE = {
     unit: 'lookups',
     labels: ['cache'],
   },
+  cacheFailures: {
+    name: 'weir_cache_failures_total',
+    help: 'What a cache could not keep, by cache and error code; it is read from its source again.',
+    type: 'counter',
+    unit: 'entries',
+    labels: ['cache', 'code'],
+  },
   cacheBytes: {
     name: 'weir_cache_bytes',
     help: 'Bytes held, by cache.',

@@ -292,6 +292,14 @@ export const SETTINGS = {
     unit: 'file',
     description: 'Certificates (PEM) to trust for s3.endpoint beside those of the system.',
   },
+  'cache.bytesMax': {
+    kind: 'bytes',
+    default: 10 * GIB,
+    min: 0,
+    max: 1024 * 1024 * GIB,
+    unit: 'bytes',
+    description: 'Disk below data.dir for what was read from or put into the bucket; 0 for no cache.',
+  },
   'syslog.port': {
     ...PORT,
     default: 5514,

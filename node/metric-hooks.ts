@@ -31,6 +31,8 @@ export function metricHooks(metrics: Metrics) {
   const segmentIndexBytes = metrics.gauge('cacheBytes', { cache: 'segments' })
   const blockHits = metrics.counter('cacheHits', { cache: 'blocks' })
   const blockMisses = metrics.counter('cacheMisses', { cache: 'blocks' })
+  const objectHits = metrics.counter('cacheHits', { cache: 'objects' })
+  const objectMisses = metrics.counter('cacheMisses', { cache: 'objects' })
   const blocksSkipped = metrics.counter('searchBlocks', { fate: 'skipped' })
 
   return {
@@ -80,8 +82,18 @@ export function metricHooks(metrics: Metrics) {
       metrics.counter('objectStoreAttempts', { operation, outcome }).add(1)
       metrics.histogram('objectStoreSeconds', { operation }).observe(tookMs / 1000)
     },
+    objectLookup(isHit: boolean) {
+      ;(isHit ? objectHits : objectMisses).add(1)
+    },
+    objectCacheFailed(code: string) {
+      metrics.counter('cacheFailures', { cache: 'objects', code }).add(1)
+    },
     blockLookup(isHit: boolean) {
       ;(isHit ? blockHits : blockMisses).add(1)
+    },
+    onObjectCache(bytes: () => number) {
+      const gauge = metrics.gauge('cacheBytes', { cache: 'objects' })
+      metrics.onSnapshot(() => gauge.set(bytes()))
     },
     storage(bytesOfHeads: number, bytesOfBlocks: number, bytesOfSegments: number) {
       headBytes.set(bytesOfHeads)

@@ -114,7 +114,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
 
   const journal = openLmdbJournal(seed.journal, clock)
   const registry = openLmdbRegistry(seed.registry)
-  const objects = await openObjectStore(settings, clock, hooks)
+  const objects = await openObjectStore(settings, clock, hooks, index)
   const blocks = new BlockCache(settings['limits.blockCacheBytes'], hooks.blockLookup)
   const cache = new SegmentCache(objects, undefined, blocks)
   const keys = await KeyStore.open(registry, clock)
@@ -334,7 +334,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
       shardMap.close()
       await journal.close()
       await registry.close()
-      objects.close()
+      await objects.close()
       stopWatching()
     },
   }

@@ -11,12 +11,17 @@ export function rangeHeader(range: ByteRange | undefined): string | undefined {
   return `bytes=${range.offset}-${range.length === undefined ? '' : range.offset + range.length - 1}`
 }
 
+/** Where the range begins and ends in an object of `objectBytes`, cut at both. */
+export function resolveRange(range: ByteRange | undefined, objectBytes: number): { start: number; end: number } {
+  const { offset = 0, length = objectBytes } = range ?? {}
+  const start = Math.min(Math.max(0, offset < 0 ? objectBytes + offset : offset), objectBytes)
+  return { start, end: Math.min(start + length, objectBytes) }
+}
+
 /** The range of a whole object, in memory of its own. */
 export function cutRange(object: Uint8Array, range: ByteRange | undefined): Uint8Array {
-  if (range === undefined) return object
-  const start = Math.max(0, range.offset < 0 ? object.length + range.offset : range.offset)
-  const end = range.length === undefined ? object.length : start + range.length
-  return start === 0 && end >= object.length ? object : object.slice(start, end)
+  const { start, end } = resolveRange(range, object.length)
+  return start === 0 && end === object.length ? object : object.slice(start, end)
 }
 
 /** What `range` wants of what `rangeHeader` asked for. */

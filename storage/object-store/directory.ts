@@ -33,24 +33,35 @@ export interface DirectoryObjectStore extends ObjectStore {
  * Opens the store in `root`, making the directory when absent and sweeping temporary files that a crash left behind.
  * Every call may throw storage_unavailable (the disk is full, read-only or refuses) or invalid_parameter (not a key).
  */
-export async function openDirectoryObjectStore(root: string, clock: Clock): Promise<DirectoryObjectStore> {
+export async function openDirectoryObjectStore(
+  root: string,
+  clock: Clock,
+  { isDurable = true }: DirectoryOptions = {},
+): Promise<DirectoryObjectStore> {
   const temporary = join(root, TEMPORARY)
   await onDisk(TEMPORARY, 'write', () => fs.promises.mkdir(temporary, { recursive: true }))
   await sweepTemporary(temporary, clock)
-  return new DirectoryStore(root, temporary, clock)
+  return new DirectoryStore(root, temporary, clock, isDurable)
+}
+
+export interface DirectoryOptions {
+  /** False for what may be lost in a crash, such as a cache: nothing waits for the disk, and after a crash an object may be damaged. */
+  readonly isDurable?: boolean
 }
 
 class DirectoryStore implements DirectoryObjectStore {
   readonly #root: string
   readonly #temporary: string
   readonly #clock: Clock
+  readonly #isDurable: boolean
   readonly #files: OpenFiles
   readonly #idleTimer: Timer
   /** Directories known to be on the disk with all their parents. */
   readonly #syncedDirectories = new Set<string>()
   #asyncReadsLeft = 0
 
-  constructor(root: string, temporary: string, clock: Clock) {
+  constructor(root: string, temporary: string, clock: Clock, isDurable: boolean) {
+    this.#isDurable = isDurable
     this.#root = root
     this.#temporary = temporary
     this.#clock = clock
@@ -67,7 +78,7 @@ class DirectoryStore implements DirectoryObjectStore {
     await onDisk(key, 'write', async () => {
       try {
         await this.#makeDirectory(parts)
-        await writeDurably(temporary, bytes)
+        await write(temporary, bytes, this.#isDurable)
         await fs.promises.rename(temporary, join(directory, name))
       } catch (error) {
         await fs.promises.rm(temporary, { force: true }).catch(() => {
@@ -75,7 +86,7 @@ class DirectoryStore implements DirectoryObjectStore {
         })
         throw error
       }
-      await syncDirectory(directory)
+      if (this.#isDurable) await syncDirectory(directory)
     })
   }
 
@@ -159,7 +170,9 @@ class DirectoryStore implements DirectoryObjectStore {
     const directory = join(this.#root, ...parts)
     if (this.#syncedDirectories.has(directory)) return
     await fs.promises.mkdir(directory, { recursive: true })
-    for (let depth = 0; depth < parts.length; depth++) await syncDirectory(join(this.#root, ...parts.slice(0, depth)))
+    if (this.#isDurable) {
+      for (let depth = 0; depth < parts.length; depth++) await syncDirectory(join(this.#root, ...parts.slice(0, depth)))
+    }
     if (this.#syncedDirectories.size >= SYNCED_DIRECTORIES_MAX) this.#syncedDirectories.clear()
     this.#syncedDirectories.add(directory)
   }
@@ -182,11 +195,11 @@ class DirectoryStore implements DirectoryObjectStore {
   }
 }
 
-async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
+async function write(path: string, bytes: Uint8Array, isDurable: boolean): Promise<void> {
   const file = await fs.promises.open(path, 'wx')
   try {
     for (let done = 0; done < bytes.length; ) done += (await file.write(bytes, done, bytes.length - done)).bytesWritten
-    await file.sync()
+    if (isDurable) await file.sync()
   } finally {
     await file.close()
   }

@@ -106,6 +106,11 @@ export function epochOfKey(key: string): number | undefined {
   return match ? Number(match[1]) : undefined
 }
 
+/** The content hash that a key ends in; undefined when it is of no kind that is named so. */
+export function contentHashOfKey(key: string): string | undefined {
+  return /-([0-9a-f]{16})\.(?:seg|msgpack)$/.exec(key)?.[1]
+}
+
 function padded(value: number): string {
   return String(value).padStart(10, '0')
 }

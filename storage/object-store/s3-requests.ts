@@ -12,8 +12,8 @@ export interface S3Limits {
   readonly partBytes: number
   /** Parts of one object on their way at once. */
   readonly partsAtOnce: number
-  /** Connections of one client; further requests wait. */
-  readonly socketsMax: number
+  /** Requests on their way at once, each on a connection of its own; further ones wait, and their time does not run yet. */
+  readonly requestsMax: number
   readonly connectTimeoutMs: number
   /** An attempt fails when nothing has been heard for so long … */
   readonly silenceMs: number
@@ -31,7 +31,7 @@ export interface S3Limits {
 export const S3_LIMITS: S3Limits = {
   partBytes: 8 * MIB,
   partsAtOnce: 3,
-  socketsMax: 32,
+  requestsMax: 32,
   connectTimeoutMs: 3000,
   silenceMs: 10_000,
   bytesPerSecondMin: 256 * 1024,
@@ -54,6 +54,9 @@ export class S3Requests {
   readonly #clock: Clock
   readonly #limits: S3Limits
   readonly #onAttempt: ((attempt: S3Attempt) => void) | undefined
+  #underWay = 0
+  /** Callers whose turn has not come, in order. */
+  readonly #waiting: (() => void)[] = []
 
   constructor(clock: Clock, limits: S3Limits, onAttempt?: (attempt: S3Attempt) => void) {
     this.#clock = clock
@@ -97,6 +100,7 @@ export class S3Requests {
 
   /** One attempt; throws the error of the client as it is. */
   async askOnce<T>(operation: string, sentBytes: number, run: Run<T>): Promise<T> {
+    await this.#turn()
     const { silenceMs, bytesPerSecondMin } = this.#limits
     const startedMs = this.#clock.monotonicMs()
     const patience = new Patience(this.#clock, silenceMs + (sentBytes / bytesPerSecondMin) * 1000, operation)
@@ -109,8 +113,21 @@ export class S3Requests {
       throw cause
     } finally {
       patience.end()
+      this.#endTurn()
       this.#onAttempt?.({ operation, outcome, tookMs: this.#clock.monotonicMs() - startedMs })
     }
+  }
+
+  async #turn(): Promise<void> {
+    if (this.#underWay < this.#limits.requestsMax) this.#underWay++
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  }
+
+  /** Whose turn comes next takes the place over. */
+  #endTurn(): void {
+    const next = this.#waiting.shift()
+    if (next === undefined) this.#underWay--
+    else next()
   }
 }
 

@@ -27,8 +27,6 @@ import { readBody, S3_LIMITS, type S3Attempt, type S3Limits, S3Requests } from '
 const MIB = 1024 * 1024
 /** A connection that nobody uses is closed before the store or a proxy does so in the middle of a request. */
 const IDLE_SOCKET_MS = 4000
-/** Requests that wait for a connection are no news. */
-const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} }
 /** S3 takes no smaller part, but for the last. */
 const PART_BYTES_MIN = 5 * MIB
 
@@ -339,7 +337,7 @@ class S3Store implements S3ObjectStore {
 
 function newClient(options: S3Options, limits: S3Limits): S3Client {
   const { endpoint, region, forcePathStyle, credentials, ca } = options
-  const agent = { keepAlive: true, maxSockets: limits.socketsMax, timeout: IDLE_SOCKET_MS }
+  const agent = { keepAlive: true, maxSockets: limits.requestsMax, timeout: IDLE_SOCKET_MS }
   return new S3Client({
     forcePathStyle,
     // Its own retries would be retries within ours, by a clock that is not ours.
@@ -348,7 +346,6 @@ function newClient(options: S3Options, limits: S3Limits): S3Client {
       httpAgent: agent,
       httpsAgent: ca === undefined ? agent : { ...agent, ca: [...getCACertificates('default'), ca] },
       connectionTimeout: limits.connectTimeoutMs,
-      logger: SILENT,
     },
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(region === undefined ? {} : { region }),

@@ -88,6 +88,21 @@ test('what a node published to S3 is found after a kill, by a node that has noth
   )
 })
 
+test('what is in the local cache is found while the bucket is away, also what was read before a restart', async (t) => {
+  const data = join(directory, 'away')
+  const settings = { ...s3Settings('away'), 'data.dir': data }
+  const first = await start(t, settings)
+  await first.client.ingest(records(0, 1000))
+  equal(await first.node.stop(), 0, first.node.stderr)
+  const { client } = await start(t, settings)
+  await server.kill()
+  t.after(() => server.restart())
+  equal((await client.found(1000, { limit: 1000 })).length, 1000)
+  const metrics = (await client.get('/metrics')).text
+  match(metrics, /weir_cache_hits_total\{.*cache="objects".*\} [1-9]/)
+  match(metrics, /weir_cache_bytes\{.*cache="objects".*\} [1-9]/)
+})
+
 test('a node that cannot reach its bucket ends, and says why', async () => {
   const settings = { ...s3Settings('absent'), 's3.createBucket': false, 'data.dir': join(directory, 'absent') }
   const { status, stderr } = await runNodeToEnd({ ...settings, 'http.port': 0 })

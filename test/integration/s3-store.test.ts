@@ -15,7 +15,7 @@ import { waitUntil } from '../harness/weir-client.ts'
 
 const MIB = 1024 * 1024
 /** Patient enough for this machine under load, short enough for a test. */
-const LIMITS = { partBytes: 5 * MIB, silenceMs: 1500, retryFirstMs: 20, retryMaxMs: 400, openMs: 1000 }
+const LIMITS = { partBytes: 5 * MIB, silenceMs: 5000, retryFirstMs: 20, retryMaxMs: 400, openMs: 1000 }
 
 let server: S3Server
 let buckets = 0
@@ -91,7 +91,7 @@ describe('large objects', () => {
 
   test('a store that goes away in the middle of a multipart put, for less than the attempts last, costs nothing', async (t) => {
     const { proxy, endpoint } = await tcpProxy(t)
-    const { store, attempts } = await openAt(t, endpoint)
+    const { store, attempts } = await openAt(t, endpoint, { limits: { ...LIMITS, attemptsMax: 20 } })
     const bytes = object(16 * MIB, 'outage')
     const threshold = proxy.bytesSent + 7 * MIB
     proxy.onBytes = () => {
@@ -230,9 +230,18 @@ describe('a store in trouble', () => {
     deepEqual(outcomes(attempts, 'get'), ['transient', 'ok'])
   })
 
+  test('who waits for a connection is not given up for that', async (t) => {
+    const { proxy, endpoint } = await tcpProxy(t)
+    const { store, attempts } = await openAt(t, endpoint, { limits: { ...LIMITS, silenceMs: 1000, requestsMax: 2 } })
+    await store.put('k', new Uint8Array([1]))
+    proxy.weather = { kind: 'delay', delayMs: 100 }
+    await Promise.all(Array.from({ length: 20 }, () => store.get('k')))
+    deepEqual(new Set(outcomes(attempts, 'get')), new Set(['ok']))
+  })
+
   test('connections are bounded and used again', async (t) => {
     const { proxy, endpoint } = await tcpProxy(t)
-    const { store } = await openAt(t, endpoint, { limits: { ...LIMITS, socketsMax: 4 } })
+    const { store } = await openAt(t, endpoint, { limits: { ...LIMITS, requestsMax: 4 } })
     await store.put('k', object(1000, 'bounded'))
     await Promise.all(Array.from({ length: 100 }, () => store.get('k')))
     ok(proxy.connectionsAtOnce <= 4, `${proxy.connectionsAtOnce} connections at once`)
