@@ -18,7 +18,7 @@ import type { ObjectStore } from '../storage/object-store/object-store.ts'
 import { PublishedState } from '../storage/published-state.ts'
 import type { ShardStore } from '../storage/shard-store.ts'
 
-const FEATURE_LEVEL = 1
+export const FEATURE_LEVEL = 1
 
 /** The registry's entry of a shard. */
 export interface KnownEntry {

@@ -1,3 +1,4 @@
+import type { ClusterStatus } from '../actors/messages/cluster.ts'
 import type { IngestReceipt, IngestRequest } from '../actors/messages/ingest.ts'
 import type {
   AggregateRequest,
@@ -31,6 +32,7 @@ export interface Backend {
   readonly search: SearchBackend
   readonly keys: KeyBackend
   readonly status: StatusBackend
+  readonly cluster: ClusterBackend
 }
 
 export interface IngestBackend {
@@ -88,4 +90,13 @@ export interface StatusBackend {
   notReadyReasons(): readonly string[]
   /** Text in the Prometheus exposition format, of every thread of the node. */
   metrics(): Promise<string>
+}
+
+export interface ClusterBackend {
+  status(signal: AbortSignal): Promise<ClusterStatus>
+  /**
+   * Has the node give its shards to others and end; resolves when it has begun to. Throws not_found, no_other_node, and shard_unavailable or
+   * deadline_exceeded when the node does not answer.
+   */
+  drain(nodeId: string, signal: AbortSignal): Promise<void>
 }

@@ -5,6 +5,7 @@ import { authenticate, authorize, authorizeCluster } from './auth.ts'
 import type { Endpoint } from './contract/endpoint.ts'
 import { ENDPOINTS } from './contract/endpoints.ts'
 import type { Route } from './route.ts'
+import { clusterRoutes } from './routes/cluster.ts'
 import { ingestRoutes } from './routes/ingest.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { operationRoutes } from './routes/operations.ts'
@@ -29,6 +30,7 @@ export function addRoutes(app: FastifyInstance, context: ServerContext): void {
     ...recordRoutes(context),
     ...tailRoutes(context),
     ...keyRoutes(context),
+    ...clusterRoutes(context),
     ...operationRoutes(context),
   ]
   assert(

@@ -373,6 +373,29 @@ export const METRIC_CATALOGUE = {
     labels: ['actor'],
   },
 
+  // --- cluster ------------------------------------------------------------------------------------------------
+  clusterMembers: {
+    name: 'weir_cluster_members',
+    help: 'Nodes that this node takes for alive, itself included.',
+    type: 'gauge',
+    unit: 'nodes',
+    labels: [],
+  },
+  clusterHeartbeatsMalformed: {
+    name: 'weir_cluster_heartbeats_malformed_total',
+    help: 'Heartbeats that could not be read.',
+    type: 'counter',
+    unit: 'heartbeats',
+    labels: [],
+  },
+  clusterDisturbances: {
+    name: 'weir_cluster_disturbances_total',
+    help: 'Times that the messaging was disturbed, so that silence did not count for a while.',
+    type: 'counter',
+    unit: 'disturbances',
+    labels: [],
+  },
+
   // --- process ------------------------------------------------------------------------------------------------
   eventLoopDelaySeconds: {
     name: 'weir_event_loop_delay_seconds',

@@ -50,6 +50,8 @@ export interface Heartbeat {
 }
 
 const FORMAT = 1
+/** The latest time that a Date can hold. */
+const TIME_MAX_MS = 8.64e15
 export const NO_LOAD: NodeLoad = { recordsPerSecond: 0, bytesPerSecond: 0, cpuCores: 0 }
 
 /** MessagePack of one map; docs/formats.md. Later versions may add keys, not change what these mean. */
@@ -76,7 +78,7 @@ export function decodeHeartbeat(bytes: Uint8Array): Heartbeat {
       url: isName(from.url) ? from.url : null,
       workers: isWithin(workers, 0, WORKERS_MAX) ? Math.floor(workers) : 0,
       state: from.state === 'joining' || from.state === 'draining' ? from.state : 'active',
-      startedMs: isCount(from.startedMs) ? from.startedMs : 0,
+      startedMs: isWithin(from.startedMs, 0, TIME_MAX_MS) ? Math.floor(from.startedMs) : 0,
       load: loadOf(from.load),
       natsServer: isName(from.natsServer) ? from.natsServer : null,
       stuck: Array.isArray(from.stuck) ? from.stuck.filter(isName).slice(0, WORKERS_MAX) : [],

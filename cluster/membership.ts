@@ -43,7 +43,7 @@ export interface MembershipOptions {
   readonly natsServer?: () => string | null
   readonly progress?: () => readonly WorkerProgress[]
   /** Default those of base/limits.ts. A node that is alone has nobody to wait for: all 0. */
-  readonly times?: MemberTableTimes
+  readonly times?: Partial<MemberTableTimes>
   /** A newer process bears this node's id: this one must stop, and has no shard any more. Called once. */
   readonly onDisplaced: (boot: number) => void
   readonly onMalformed?: () => void
@@ -84,7 +84,7 @@ export class Membership {
     const { clock, logger, self } = options
     this.#options = options
     this.#subject = heartbeatSubject(options.cluster)
-    this.#table = new MemberTable(self, options.times ?? TIMES, clock.monotonicMs())
+    this.#table = new MemberTable(self, { ...TIMES, ...options.times }, clock.monotonicMs())
     this.#workers = new WorkerWatch(clock, logger)
     this.#self = {
       ...self,

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { systemClock } from '../base/clock.ts'
 import { runCli } from './cli/run.ts'
 
 // Before anything uses the thread pool: compression, file system and LMDB share it (T2).
@@ -13,6 +14,7 @@ process.exitCode = await runCli({
   env: process.env,
   cwd: process.cwd(),
   version,
+  clock: systemClock,
   writeOut: (text) => process.stdout.write(text),
   writeError: (text) => process.stderr.write(text),
   start: async (config) => {

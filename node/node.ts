@@ -1,9 +1,13 @@
 import { LaneTrimmer } from '../actors/lane-trimmer.ts'
+import { MembershipKeeper } from '../actors/membership-keeper.ts'
+import type { MembershipKeeperMessage } from '../actors/messages/cluster.ts'
 import type { ThreadMessage } from '../actors/messages/control.ts'
 import type { LaneReaderMessage, ShardControllerMessage, ShardHostMessage } from '../actors/messages/shard.ts'
 import { ActorSystem } from '../actors/runtime/actor-system.ts'
+import { RESTART_DEFAULT } from '../actors/runtime/supervisor.ts'
 import { WorkerMesh } from '../actors/runtime/worker-host.ts'
 import { ShardController } from '../actors/shard-controller.ts'
+import { FEATURE_LEVEL } from '../actors/shard-ledger.ts'
 import { ShardMap } from '../actors/shard-map.ts'
 import { ThreadKeeper } from '../actors/thread-keeper.ts'
 import { systemClock } from '../base/clock.ts'
@@ -12,9 +16,12 @@ import { asWeirError } from '../base/errors.ts'
 import { createLogger } from '../base/logger.ts'
 import { Metrics } from '../base/metrics.ts'
 import { makeDurableDirectory } from '../base/sync-directory.ts'
+import { nextBoot } from '../cluster/boot-number.ts'
 import { settleLaneGenerations } from '../cluster/lane-generation.ts'
 import { createLmdbJournal, openLmdbJournal } from '../cluster/lmdb-journal.ts'
 import { createLmdbRegistry } from '../cluster/lmdb-registry.ts'
+import { localTransport } from '../cluster/local-transport.ts'
+import { Membership } from '../cluster/membership.ts'
 import { ShardRing } from '../cluster/ring.ts'
 import { adminKey } from './admin-key.ts'
 import { bannerText } from './banner.ts'
@@ -22,12 +29,15 @@ import { agreeOnCluster, floorsOf } from './cluster-settings.ts'
 import type { LoadedConfig } from './config-load.ts'
 import { lockDataDirectory } from './data-lock.ts'
 import { startDemo } from './demo/demo.ts'
-import { EXIT_FAILED } from './exit-status.ts'
+import { EXIT_FAILED, EXIT_OK } from './exit-status.ts'
 import { KeyStore } from './key-store.ts'
 import { Lifecycle } from './lifecycle.ts'
+import { LoadMeter } from './load-meter.ts'
 import { NodeStatus } from './node-status.ts'
-import { watchProcess } from './process-metrics.ts'
+import { processCpuMs, watchProcess } from './process-metrics.ts'
 import type { WorkerReady, WorkerSeedData } from './worker.ts'
+import { workerName } from './worker-name.ts'
+import { WorkerPulse } from './worker-pulse.ts'
 
 const WORKER_START_TIMEOUT_MS = 60_000
 /** Kept of the drain for closing what is below the shards. */
@@ -92,6 +102,51 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     lifecycle.onStop('actors of the main thread', (deadline) => system.stop(deadline.remainingMs))
     system.spawn<ThreadMessage>('thread', () => new ThreadKeeper(metrics, () => undefined), { mailboxMax: 64 })
 
+    // Membership.
+    const pulse = WorkerPulse.create(settings.workers)
+    const meter = new LoadMeter(clock, () => ({ ...pulse.totals(), cpuMs: processCpuMs() }))
+    const transport = localTransport(clock)
+    lifecycle.onStop('transport', () => transport.close())
+    const membership = new Membership({
+      cluster: settings['cluster.name'],
+      transport,
+      clock,
+      logger: logger.child('membership'),
+      self: {
+        nodeId,
+        boot: await nextBoot(registry),
+        version,
+        featureLevels: { min: FEATURE_LEVEL, max: FEATURE_LEVEL },
+        weight: 1,
+        workers: settings.workers,
+      },
+      // There is nobody else to wait for.
+      times: { silenceMs: 0, graceMs: 0, settleMs: 0 },
+      load: () => meter.sample(),
+      progress: () => pulse.progress(),
+      onMalformed: () => metrics.counter('clusterHeartbeatsMalformed').add(1),
+      onDisturbed: () => metrics.counter('clusterDisturbances').add(1),
+      onDisplaced: () => void lifecycle.stop(EXIT_FAILED, 'another process is this node'),
+    })
+    system.spawn<MembershipKeeperMessage>(
+      'membership',
+      (context) =>
+        new MembershipKeeper({
+          cluster: settings['cluster.name'],
+          nodeId,
+          membership,
+          transport,
+          clock,
+          logger: context.logger,
+          ref: (address) => context.ref(address),
+          drain: () => void lifecycle.stop(EXIT_OK, 'it was asked to drain'),
+        }),
+      { mailboxMax: 1024, restart: { ...RESTART_DEFAULT, budget: 0 } },
+    )
+    metrics.onSnapshot(() => metrics.gauge('clusterMembers').set(membership.members().length))
+    membership.start()
+    lifecycle.onStop('membership', async () => membership.leave())
+
     // Workers: the first one picks the port, the others share it.
     const mesh = new WorkerMesh(system, clock)
     const boot = Buffer.from(clock.randomBytes(6)).toString('hex')
@@ -108,9 +163,10 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
         journal: journalShare,
         registry: registryShare,
         status: status.shared,
+        pulse: pulse.shared,
       }
       const worker = await mesh.start({
-        name: `worker-${index}`,
+        name: workerName(index),
         url: new URL('./worker.ts', import.meta.url),
         data,
         transfer: [journalShare.port, registryShare.port],
@@ -130,8 +186,10 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     const first = await start(0, settings['http.port'])
     await Promise.all(Array.from({ length: settings.workers - 1 }, (_, i) => start(i + 1, first.port)))
 
+    membership.announce({ state: 'active', url: first.url })
+
     // Shards.
-    const workers = Array.from({ length: settings.workers }, (_, i) => `worker-${i}`)
+    const workers = Array.from({ length: settings.workers }, (_, i) => workerName(i))
     const laneCount = settings['journal.lanes']
     const shardMap = await ShardMap.open({
       registry,
@@ -179,6 +237,7 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     lifecycle.onStop('shards', (deadline) => controller.drain(Math.max(0, deadline.remainingMs - CLOSE_RESERVE_MS)))
     lifecycle.onStop('admission', async () => {
       status.beginDraining()
+      membership.announce({ state: 'draining' })
       const threads = workers.map((name) => system.ref<ThreadMessage>(`${name}/thread`))
       await Promise.allSettled(threads.map((thread) => thread.ask({ kind: 'stopAdmitting' }, { deadlineMs: 1000 })))
     })

@@ -29,8 +29,13 @@ function watchWholeProcess(metrics: Metrics): void {
   const residentBytes = metrics.gauge('processResidentBytes')
   metrics.gauge('processStartTime').set(performance.timeOrigin / 1000)
   metrics.onSnapshot(() => {
-    const { user, system } = process.cpuUsage()
-    cpuSeconds.setTotal((user + system) / 1e6)
+    cpuSeconds.setTotal(processCpuMs() / 1000)
     residentBytes.set(process.memoryUsage.rss())
   })
+}
+
+/** CPU time of all threads of the process so far. */
+export function processCpuMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
 }

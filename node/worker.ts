@@ -1,3 +1,4 @@
+import { ClusterReporter } from '../actors/cluster-reporter.ts'
 import { FrameGatherer } from '../actors/frame-gatherer.ts'
 import type { ShardParts } from '../actors/hosted-shard.ts'
 import { HostedShard } from '../actors/hosted-shard.ts'
@@ -5,6 +6,7 @@ import type { IngestRouterMessage } from '../actors/ingest-router.ts'
 import { IngestRouter } from '../actors/ingest-router.ts'
 import { KeyKeeper } from '../actors/key-keeper.ts'
 import { LaneReader } from '../actors/lane-reader.ts'
+import type { MembershipKeeperMessage } from '../actors/messages/cluster.ts'
 import type { ThreadMessage } from '../actors/messages/control.ts'
 import type { QueryLeafMessage } from '../actors/messages/leaf.ts'
 import type {
@@ -30,12 +32,14 @@ import { createServer } from '../api/server.ts'
 import { present } from '../base/assert.ts'
 import { systemClock } from '../base/clock.ts'
 import type { LaneId, NodeId, ShardId } from '../base/ids.ts'
+import { HEARTBEAT_EVERY_MS } from '../base/limits.ts'
 import { createLogger } from '../base/logger.ts'
 import { Metrics, renderPrometheus } from '../base/metrics.ts'
 import type { LmdbJournalShared } from '../cluster/lmdb-journal.ts'
 import { openLmdbJournal } from '../cluster/lmdb-journal.ts'
 import type { LmdbRegistryShared } from '../cluster/lmdb-registry.ts'
 import { openLmdbRegistry } from '../cluster/lmdb-registry-remote.ts'
+import { ShardRing } from '../cluster/ring.ts'
 import { PathTable } from '../ingest/path-table.ts'
 import { Scanner } from '../ingest/scanner.ts'
 import { ActivePlans } from '../storage/active-plans.ts'
@@ -53,6 +57,8 @@ import { metricHooks } from './metric-hooks.ts'
 import { NodeStatus } from './node-status.ts'
 import { openObjectStore } from './object-store.ts'
 import { watchProcess } from './process-metrics.ts'
+import { workerName } from './worker-name.ts'
+import { WorkerPulse } from './worker-pulse.ts'
 
 /** What a worker thread is started with. */
 export interface WorkerSeedData {
@@ -68,6 +74,7 @@ export interface WorkerSeedData {
   readonly journal: LmdbJournalShared
   readonly registry: LmdbRegistryShared
   readonly status: SharedArrayBuffer
+  readonly pulse: SharedArrayBuffer
 }
 
 export interface WorkerReady {
@@ -82,10 +89,6 @@ const MERGE_ZSTD_LEVEL = 3
 /** A failure of what writes must not be repaired in place: the node ends, and the journal brings back what memory held. */
 const FAIL_FAST = { ...RESTART_DEFAULT, budget: 0 }
 
-export function workerName(index: number): string {
-  return `worker-${index}`
-}
-
 /** A whole data plane on one thread (T1): listens, parses, appends, owns shards, searches them. */
 async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   const seed = side.data as WorkerSeedData
@@ -96,6 +99,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   const hooks = metricHooks(metrics)
   const stopWatching = watchProcess(metrics, side.name, false)
   const status = NodeStatus.share(seed.status)
+  const pulse = WorkerPulse.share(seed.pulse)
   const workers = settings.workers
   const laneCount = settings['journal.lanes']
   const shardCount = settings.shards
@@ -279,6 +283,15 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   // The HTTP side.
   const keepers = ['main', ...Array.from({ length: workers }, (_, worker) => workerName(worker))]
   const backend: Backend = {
+    cluster: new ClusterReporter({
+      name: settings['cluster.name'],
+      nodeId,
+      shardCount,
+      ring: new ShardRing({ shardCount, standbyCount: 0 }),
+      shardMap,
+      keeper: system.ref<MembershipKeeperMessage>('main/membership'),
+      lagOf: () => ({ records: null, ms: status.behindMs() }),
+    }),
     ingest: {
       admit: (bytes) => admission.admit(bytes),
       release: (bytes) => admission.release(bytes),
@@ -287,6 +300,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
         try {
           const receipt = await router.ask({ kind: 'ingest', request }, { deadlineMs: INGEST_DEADLINE_MS, signal })
           hooks.received(request, receipt, clock.monotonicMs() - startedMs)
+          pulse.received(index, receipt.accepted, request.body.length)
           return receipt
         } catch (error) {
           hooks.refused(error)
@@ -324,11 +338,13 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   })
   system.spawn<ThreadMessage>('thread', () => new ThreadKeeper(metrics, () => server.drain()), { mailboxMax: 64 })
   const { url, port } = await server.listen()
+  const beating = clock.every(HEARTBEAT_EVERY_MS, () => pulse.turn(index))
 
   const ready: WorkerReady = { url, port }
   return {
     ready,
     async stop(drainMs) {
+      beating.cancel()
       await server.close()
       await system.stop(drainMs)
       shardMap.close()

@@ -1,4 +1,5 @@
-import type { NodeId } from '../../base/ids.ts'
+import type { NodeId, Position, ShardId } from '../../base/ids.ts'
+import type { MemberState, NodeLoad } from '../../cluster/heartbeat.ts'
 import type { MembersView } from '../../cluster/membership.ts'
 import type { Question } from '../runtime/actor.ts'
 
@@ -36,3 +37,55 @@ export interface DrainNode extends Question<void> {
 }
 
 export type MembershipKeeperMessage = FollowMembers | UnfollowMembers | SnapshotMembers | DrainNode
+
+/** The cluster as one node sees it. */
+export interface ClusterStatus {
+  readonly name: string
+  /** The node that answers. */
+  readonly nodeId: NodeId
+  /** False while that node has not listened for long enough to have heard every other. */
+  readonly settled: boolean
+  /** In the order of their ids. */
+  readonly nodes: readonly ClusterNode[]
+  /** Every shard, by its number. */
+  readonly shards: readonly ClusterShard[]
+  readonly moves: readonly ShardMove[]
+}
+
+export interface ClusterNode {
+  readonly id: NodeId
+  /** `silent`: it owns shards and is not heard. What it would say of itself is null or empty then. */
+  readonly state: MemberState | 'silent'
+  readonly url: string | null
+  readonly version: string | null
+  /** By its own wall clock. */
+  readonly startedMs: number | null
+  readonly workers: number
+  /** Shards that it owns, and that it follows. */
+  readonly shards: number
+  readonly standbys: number
+  readonly load: NodeLoad
+  readonly natsServer: string | null
+  /** Workers that make no progress. */
+  readonly stuck: readonly string[]
+}
+
+export interface ClusterShard {
+  readonly shard: ShardId
+  /** Null while nobody has taken it. */
+  readonly owner: NodeId | null
+  readonly standby: NodeId | null
+  readonly epoch: number
+  /** What the owner has still to apply; null where it is not known here. */
+  readonly lagRecords: number | null
+  readonly lagMs: number | null
+  /** Everything at or below it is published; null while nobody has taken the shard. */
+  readonly floor: Position | null
+}
+
+/** A shard that is to have another owner. */
+export interface ShardMove {
+  readonly shard: ShardId
+  readonly from: NodeId | null
+  readonly to: NodeId
+}

@@ -1,4 +1,5 @@
 import { aggregateLogs, histogramLogs, listFields, listFieldValues, patternsOfLogs } from './analytics.ts'
+import { drainNode, getCluster } from './cluster.ts'
 import type { Endpoint } from './endpoint.ts'
 import { ingestLogs } from './ingest.ts'
 import { createKey, listKeys, revokeKey } from './keys.ts'
@@ -25,6 +26,8 @@ export const ENDPOINTS: readonly Endpoint[] = [
   createKey,
   listKeys,
   revokeKey,
+  getCluster,
+  drainNode,
   getHealth,
   getReadiness,
   getMetrics,

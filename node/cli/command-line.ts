@@ -2,11 +2,17 @@ import { flagName, SETTING_KEYS, settingSpec } from '../config.ts'
 import type { GivenFlag } from '../config-load.ts'
 import { didYouMean } from '../did-you-mean.ts'
 
-const COMMANDS = ['start', 'config'] as const
-type Command = (typeof COMMANDS)[number]
+const COMMANDS = ['start', 'config', 'cluster'] as const
+/** What a command that asks a running node is given. */
+export interface NodeAccess {
+  /** Of the node's HTTP side; undefined: this machine, the default port. */
+  readonly url?: string
+  readonly key?: string
+}
 
 export type CommandLine =
-  | { readonly command: Command; readonly flags: readonly GivenFlag[] }
+  | { readonly command: 'start' | 'config'; readonly flags: readonly GivenFlag[] }
+  | ({ readonly command: 'clusterStatus' } & NodeAccess)
   | { readonly command: 'help' | 'version' }
   | { readonly command: 'mistake'; readonly message: string }
 
@@ -38,9 +44,26 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
     const near = didYouMean(first, COMMANDS)
     return { command: 'mistake', message: `unknown command ${first}${near ? `; did you mean ${near}?` : ''}` }
   }
+  if (command === 'cluster') return clusterCommand(rest, flags)
   if (rest.length > 0) return { command: 'mistake', message: `weir ${command} takes no ${rest[0]}` }
   const isExplain = ({ name }: GivenFlag) => command === 'config' && name === 'explain'
   return { command, flags: flags.filter((flag) => !isExplain(flag)) }
+}
+
+/** `weir cluster status` */
+function clusterCommand([word, ...rest]: readonly string[], flags: readonly GivenFlag[]): CommandLine {
+  if (word !== 'status' || rest.length > 0) {
+    return { command: 'mistake', message: 'weir cluster is followed by status' }
+  }
+  const access: { url?: string; key?: string } = {}
+  for (const { name, value } of flags) {
+    if (name !== 'url' && name !== 'key') {
+      return { command: 'mistake', message: `weir cluster status takes --url and --key, not --${name}` }
+    }
+    if (value === true) return { command: 'mistake', message: `--${name} is followed by a value` }
+    access[name] = value
+  }
+  return { command: 'clusterStatus', ...access }
 }
 
 /** Flags that stand alone: a word behind them is a command, not their value. */

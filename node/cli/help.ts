@@ -8,6 +8,9 @@ export function helpText(): string {
 usage
   weir [flags]                     start a node
   weir config --explain [flags]    print every setting: value, unit, default, where the value comes from
+  weir cluster status              print the nodes and shards of a running cluster
+    --url <url>      of any of its nodes; default http://127.0.0.1:9347
+    --key <key>      that may read the whole cluster; default WEIR_AUTH_ADMIN_KEY
   weir --help, weir --version
 
 flags

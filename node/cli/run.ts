@@ -1,6 +1,8 @@
+import type { Clock } from '../../base/clock.ts'
 import { WeirError } from '../../base/errors.ts'
 import { type LoadedConfig, loadConfig } from '../config-load.ts'
 import { EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from '../exit-status.ts'
+import { clusterStatus } from './cluster-status.ts'
 import { parseCommandLine } from './command-line.ts'
 import { explainConfig } from './explain-config.ts'
 import { helpText } from './help.ts'
@@ -11,6 +13,7 @@ export interface CliParts {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
   readonly version: string
+  readonly clock: Clock
   readonly writeOut: (text: string) => void
   readonly writeError: (text: string) => void
   /** Starts the node; resolves with the exit status when it has ended. */
@@ -32,6 +35,12 @@ export async function runCli(parts: CliParts): Promise<number> {
       return EXIT_USAGE
   }
   try {
+    if (line.command === 'clusterStatus') {
+      // The variable keeps the key out of the list of processes.
+      const key = line.key ?? parts.env.WEIR_AUTH_ADMIN_KEY
+      parts.writeOut(await clusterStatus({ ...line, ...(key === undefined ? {} : { key }) }, parts.clock))
+      return EXIT_OK
+    }
     const config = loadConfig({ flags: line.flags, env: parts.env, cwd: parts.cwd })
     if (line.command === 'start') return await parts.start(config)
     parts.writeOut(explainConfig(config))

@@ -1,3 +1,4 @@
+import type { ClusterStatus } from '../../actors/messages/cluster.ts'
 import type { IngestReceipt, IngestRequest, RecordReject } from '../../actors/messages/ingest.ts'
 import type {
   Coverage,
@@ -7,9 +8,17 @@ import type {
   SearchRequest,
   TableAnswer,
 } from '../../actors/messages/search.ts'
-import type { Backend, IngestBackend, KeyBackend, KeyRecord, SearchBackend, StatusBackend } from '../../api/backend.ts'
+import type {
+  Backend,
+  ClusterBackend,
+  IngestBackend,
+  KeyBackend,
+  KeyRecord,
+  SearchBackend,
+  StatusBackend,
+} from '../../api/backend.ts'
 import { WeirError } from '../../base/errors.ts'
-import type { TenantId } from '../../base/ids.ts'
+import type { NodeId, ShardId, TenantId } from '../../base/ids.ts'
 
 interface StoredRecord {
   readonly id: string
@@ -30,6 +39,66 @@ const COVERAGE: Coverage = {
 const STATS: QueryStats = { blocks: 1, blocksSkipped: 0, rowsScanned: 1, bytesRead: 1 }
 const ANSWERED = { coverage: COVERAGE, stats: STATS, tookMs: 0.1234567 }
 
+/** Two nodes, one of them silent, and a shard that moves. */
+const CLUSTER: ClusterStatus = {
+  name: 'test',
+  nodeId: 'n1' as NodeId,
+  settled: true,
+  nodes: [
+    {
+      id: 'n1' as NodeId,
+      state: 'active',
+      url: 'http://127.0.0.1:9347',
+      version: '1.2.3',
+      startedMs: Date.UTC(2026, 0, 1),
+      workers: 2,
+      shards: 1,
+      standbys: 1,
+      load: { recordsPerSecond: 1234.5, bytesPerSecond: 2_500_000, cpuCores: 0.5 },
+      natsServer: '127.0.0.1:4222',
+      stuck: ['worker-1'],
+    },
+    {
+      id: 'node two' as NodeId,
+      state: 'silent',
+      url: null,
+      version: null,
+      startedMs: null,
+      workers: 0,
+      shards: 1,
+      standbys: 0,
+      load: { recordsPerSecond: 0, bytesPerSecond: 0, cpuCores: 0 },
+      natsServer: null,
+      stuck: [],
+    },
+  ],
+  shards: [
+    {
+      shard: 0 as ShardId,
+      owner: 'n1' as NodeId,
+      standby: null,
+      epoch: 4,
+      lagRecords: 12,
+      lagMs: 1500,
+      floor: { generation: 1, sequence: 99 },
+    },
+    {
+      shard: 1 as ShardId,
+      owner: 'node two' as NodeId,
+      standby: 'n1' as NodeId,
+      epoch: 2,
+      lagRecords: null,
+      lagMs: null,
+      floor: { generation: 1, sequence: 5 },
+    },
+    { shard: 2 as ShardId, owner: null, standby: null, epoch: 0, lagRecords: null, lagMs: null, floor: null },
+  ],
+  moves: [
+    { shard: 1 as ShardId, from: 'node two' as NodeId, to: 'n1' as NodeId },
+    { shard: 2 as ShardId, from: null, to: 'n1' as NodeId },
+  ],
+}
+
 /**
  * The node behind the HTTP layer, held in memory: keeps records per tenant and finds them by scanning. Its knobs make the outcomes that
  * a real node has only now and then.
@@ -39,6 +108,7 @@ export class MemoryBackend implements Backend {
   readonly search: SearchBackend
   readonly keys: KeyBackend & { readonly byHash: Map<string, KeyRecord> }
   readonly status: StatusBackend
+  readonly cluster: ClusterBackend
 
   /** Bytes admitted and not released. */
   inFlightBytes = 0
@@ -48,6 +118,8 @@ export class MemoryBackend implements Backend {
   readonly ingested: IngestRequest[] = []
   readonly searched: SearchRequest[] = []
   notReady: string[] = []
+  /** Ids of the nodes that were to drain. */
+  readonly drained: string[] = []
   /** Called before each answer; may throw, or wait until the signal aborts. */
   before: (signal: AbortSignal) => Promise<void> | void = () => {}
   /** The receipt to give instead of the true one. */
@@ -72,6 +144,14 @@ export class MemoryBackend implements Backend {
     this.status = {
       notReadyReasons: () => this.notReady,
       metrics: async () => '# TYPE weir_up gauge\nweir_up 1\n',
+    }
+    this.cluster = {
+      status: async () => CLUSTER,
+      drain: async (nodeId) => {
+        if (!CLUSTER.nodes.some(({ id }) => id === nodeId)) throw new WeirError('not_found', 'There is no such node')
+        if (nodeId === 'n1') throw new WeirError('no_other_node', 'No other node could take over')
+        this.drained.push(nodeId)
+      },
     }
   }
 

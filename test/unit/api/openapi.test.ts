@@ -47,6 +47,7 @@ test('answers have the shape that the document promises', async (t) => {
     listFieldValues: '/v1/fields/service/values',
     listDeadLetters: '/v1/dead-letters',
     listKeys: '/v1/keys',
+    getCluster: '/v1/cluster',
     getHealth: '/healthz',
     getReadiness: '/readyz',
   }

@@ -21,7 +21,7 @@ const member = fc.record(
     url: fc.option(name),
     workers: fc.integer({ min: 0, max: 256 }),
     state: fc.constantFrom('joining' as const, 'active' as const, 'draining' as const),
-    startedMs: count,
+    startedMs: fc.integer({ min: 0, max: 8.64e15 }),
     load: fc.record({ recordsPerSecond: figure, bytesPerSecond: figure, cpuCores: figure }, PLAIN),
     natsServer: fc.option(name),
     stuck: fc.array(name, { maxLength: 10 }),

@@ -1,5 +1,6 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict'
 import { test } from 'node:test'
+import { systemClock } from '../../../../base/clock.ts'
 import { WeirError } from '../../../../base/errors.ts'
 import { parseCommandLine } from '../../../../node/cli/command-line.ts'
 import { runCli } from '../../../../node/cli/run.ts'
@@ -13,6 +14,7 @@ async function run(argv: string[], env: Record<string, string> = {}, failure?: u
     env,
     cwd: '/',
     version: '1.2.3',
+    clock: systemClock,
     writeOut: (text) => {
       out += text
     },

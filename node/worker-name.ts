@@ -1,0 +1,4 @@
+/** Of a worker thread and its actor system; `index` from 0. */
+export function workerName(index: number): string {
+  return `worker-${index}`
+}
