@@ -89,6 +89,14 @@ export const JOURNAL_DEDUPE_FRAMES_MAX = 4096
 /** LMDB keys hold at most 1,978 bytes. */
 export const REGISTRY_KEY_BYTES_MAX = 512
 export const REGISTRY_VALUE_BYTES_MAX = 1 * MIB
+/** A call of the registry of a cluster is tried for this long: the election of a leader takes 4 to 9 s. */
+export const REGISTRY_WAIT_MS = 15_000
+/** Without an answer for this long, a call is repeated: the server that it waits for may be gone. */
+export const REGISTRY_ATTEMPT_MS = 1500
+/** How long NATS knows the id of a write, and so takes its repeats for one. */
+export const REGISTRY_DEDUPE_MS = 120_000
+/** Writes whose outcome is not known; each keeps its value. */
+export const REGISTRY_UNANSWERED_MAX = 64
 
 // --- the cluster ----------------------------------------------------------------------------------------------
 

@@ -177,8 +177,10 @@ class LmdbRegistry implements LmdbRegistryHost {
       this.#revision = revision
       if (value === undefined) this.#entries.delete(key)
       else this.#entries.set(key, { key, value, revision })
-      for (const { prefix, onChange } of [...this.#watches]) {
-        if (key.startsWith(prefix)) onChange({ key, value: value?.slice(), revision })
+      for (const watch of [...this.#watches]) {
+        // One may end another.
+        if (!key.startsWith(watch.prefix) || !this.#watches.has(watch)) continue
+        watch.onChange({ key, value: value?.slice(), revision })
       }
       return revision
     })

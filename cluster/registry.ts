@@ -1,6 +1,8 @@
 /**
  * Port: the small shared store of who owns what (C2), credentials and settings. Linearizable per key by revision.
- * Keys are `/`-separated; values are bytes of at most 1 MiB.
+ * Keys are `/`-separated, of any characters, 1 to REGISTRY_KEY_BYTES_MAX bytes in UTF-8; values are bytes of at most 1 MiB. Every call
+ * throws storage_unavailable where the registry cannot be reached; a write then may or may not have been made, and `get` of its key
+ * through the same Registry tells for good.
  */
 export interface Registry {
   get(key: string): Promise<RegistryEntry | undefined>
@@ -14,7 +16,8 @@ export interface Registry {
   list(prefix: string): Promise<readonly RegistryEntry[]>
   /**
    * Calls `onChange` for every entry under `prefix` as it is now, then for each change (undefined value: deleted), in order of revision
-   * per key. Resolves, once the present entries have been delivered, with the function that ends it.
+   * per key; of changes that follow one another, only the last may be told. Resolves, once the present entries have been delivered, with
+   * the function that ends it: from then on nothing is told any more. Goes on by itself when the registry was out of reach.
    */
   watch(prefix: string, onChange: (change: RegistryChange) => void): Promise<() => void>
   close(): Promise<void>

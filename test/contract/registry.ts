@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import { Prng } from '../../base/prng.ts'
 import type { Registry, RegistryChange } from '../../cluster/registry.ts'
 
 export interface RegistrySubject {
@@ -135,6 +136,84 @@ export function registryContract(open: () => Promise<RegistrySubject>): void {
       assert.equal(seen.length, 4)
       assert.ok(last > start)
     }
+  })
+
+  holds('an entry may be empty, and its key of any characters', async (registry, other) => {
+    const keys = ['tenant!dead/a.b', '.', 'a..b', '=2E', 'x y\tz', '*', '>', 'größe/日本', '$', '#'.repeat(512)]
+    for (const key of keys) await registry.put(key, bytes(''), 0)
+    const seen: string[] = []
+    const end = await other.watch('', ({ key, value }) => seen.push(`${key}${text(value)}`))
+    end()
+    assert.deepEqual(seen.sort(), [...keys].sort())
+    assert.deepEqual(
+      (await other.list('')).map(({ key }) => key),
+      [...keys].sort(),
+    )
+    for (const key of keys) assert.equal(text((await other.get(key))?.value), '')
+  })
+
+  holds('watches end one by one, also in the middle of a change', async (registry, other) => {
+    const seen: string[] = []
+    const ends: (() => void)[] = []
+    for (const name of ['a', 'b', 'c']) {
+      const watch = ({ key }: RegistryChange) => {
+        seen.push(`${name} ${key}`)
+        if (name === 'a' && key === '2') ends[1]!()
+      }
+      ends.push(await registry.watch('', watch))
+    }
+    await other.put('1', bytes('x'), 0)
+    await until(() => seen.length === 3)
+    await other.put('2', bytes('x'), 0)
+    await until(() => seen.length === 5)
+    ends[0]!()
+    await other.put('3', bytes('x'), 0)
+    await until(() => seen.length === 6)
+    assert.deepEqual(seen, ['a 1', 'b 1', 'c 1', 'a 2', 'c 2', 'c 3'])
+  })
+
+  holds('of many writes, deletions among them, the watches hear what is left', async (registry, other) => {
+    const prng = new Prng('registry')
+    const heard = [registry, other].map(() => new Map<string, number>())
+    const revisions = [registry, other].map(() => new Map<string, number>())
+    for (const [i, watcher] of [registry, other].entries()) {
+      await watcher.watch('', ({ key, value, revision }) => {
+        assert.ok(revision > (revisions[i]!.get(key) ?? 0), 'in order')
+        revisions[i]!.set(key, revision)
+        if (value === undefined) heard[i]!.delete(key)
+        else heard[i]!.set(key, revision)
+      })
+    }
+    const left = new Map<string, number>()
+    for (let i = 0; i < 100; i++) {
+      const writer = prng.chance(0.5) ? registry : other
+      const key = `k/${prng.below(5)}`
+      const revision = left.get(key) ?? 0
+      if (revision > 0 && prng.chance(0.3)) {
+        await writer.delete(key, revision)
+        left.delete(key)
+      } else left.set(key, await writer.put(key, bytes(`${i}`), revision))
+    }
+    const sorted = (map: Map<string, number>) => JSON.stringify([...map].sort())
+    await until(() => heard.every((map) => sorted(map) === sorted(left)))
+    assert.deepEqual(
+      (await other.list('')).map(({ key, revision }) => [key, revision]),
+      [...left].sort(),
+    )
+  })
+
+  holds('a registry that is closed refuses', async (registry, other) => {
+    await registry.put('k', bytes('1'), 0)
+    await registry.close()
+    await registry.close()
+    const calls = [
+      () => registry.get('k'),
+      () => registry.put('l', bytes('1'), 0),
+      () => registry.list(''),
+      () => registry.watch('', () => {}),
+    ]
+    for (const call of calls) await assert.rejects(async () => call(), { code: 'storage_unavailable' })
+    void other
   })
 
   holds('what was written is there after a restart, with its revision', async (registry, other, subject) => {

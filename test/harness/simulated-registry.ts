@@ -44,7 +44,8 @@ export class SimulatedRegistry {
     if (value === undefined) this.entries.delete(key)
     else this.entries.set(key, { key, value, revision })
     for (const watch of [...this.watches]) {
-      if (key.startsWith(watch.prefix) && watch.isAlive()) watch.onChange({ key, value: value?.slice(), revision })
+      if (!key.startsWith(watch.prefix) || !watch.isAlive() || !this.watches.has(watch)) continue
+      watch.onChange({ key, value: value?.slice(), revision })
     }
     return revision
   }
