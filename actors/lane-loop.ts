@@ -101,7 +101,7 @@ export class LaneLoop {
     const { generation } = await journal.state(lane)
     const from = this.#applied.generation === generation ? this.#applied : POSITION_ZERO
     if (isDone?.() === true) return
-    const reader = journal.read(lane, from.sequence)
+    const reader = journal.read(lane, from.sequence, generation)
     const failed = new AbortController()
     const isOver = AbortSignal.any([signal, failed.signal])
     let applied = Promise.resolve()

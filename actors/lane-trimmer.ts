@@ -61,7 +61,7 @@ export class LaneTrimmer {
     const trimmed = this.#trimmed.get(lane)
     if (lowest.floor.generation !== generation) return
     if (trimmed !== undefined && comparePositions(lowest.floor, trimmed) <= 0) return
-    await journal.trim(lane, lowest.floor.sequence)
+    await journal.trim(lane, lowest.floor.sequence, generation)
     this.#trimmed.set(lane, lowest.floor)
   }
 

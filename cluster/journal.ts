@@ -13,10 +13,17 @@ export interface Journal {
    * stored; after the other two it has not.
    */
   append(lane: LaneId, frameId: string, frame: Uint8Array): Promise<Position>
-  /** Reads durable frames in order, starting behind `after` (a sequence of the current generation; 0 for the oldest kept). */
-  read(lane: LaneId, after: number): JournalReader
-  /** Removes frames up to and including `upTo` (J5: the caller has read the floors back). */
-  trim(lane: LaneId, upTo: number): Promise<void>
+  /**
+   * Reads durable frames in order, starting behind `after`, a sequence of `generation` (default: the current one); 0 for the oldest kept. Where
+   * a later generation has begun before `after` (J3), its frames are read from their first.
+   */
+  read(lane: LaneId, after: number, generation?: number): JournalReader
+  /**
+   * Removes frames up to and including `upTo`, a sequence of `generation` (default: the current one). J5: the caller has read the
+   * floors back. Throws storage_unavailable, with nothing removed, when the lane is no longer known to be of that generation (one of the
+   * embedded journal keeps its generation while it is open).
+   */
+  trim(lane: LaneId, upTo: number, generation?: number): Promise<void>
   state(lane: LaneId): Promise<LaneState>
   close(): Promise<void>
 }
@@ -44,6 +51,7 @@ export interface LaneState {
   readonly firstSequence: number
   /** Newest durable sequence; 0 when nothing was ever appended. */
   readonly lastSequence: number
+  /** Of the frames that are kept; with what is stored beside each, where the store counts that. */
   readonly bytes: number
   readonly bytesMax: number
 }

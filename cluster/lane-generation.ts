@@ -1,5 +1,5 @@
-import { WeirError } from '../base/errors.ts'
 import type { LaneId } from '../base/ids.ts'
+import { decodeLaneEntry, encodeLaneEntry, laneEntryKey } from './lane-entry.ts'
 import type { LaneBirth } from './lmdb-journal-protocol.ts'
 import type { Registry } from './registry.ts'
 
@@ -21,14 +21,6 @@ export interface GenerationKeeper {
   raiseGeneration(lane: LaneId, generation: number): Promise<void>
 }
 
-interface LaneEntry {
-  readonly creationId: string
-  readonly createdMs: number
-  readonly generation: number
-  /** Highest sequence ever seen at a start. */
-  readonly lastSequence: number
-}
-
 /**
  * Compares each lane with what the registry remembers, raises its generation where J3 demands, and writes down what it found. Call it
  * at start, before anything is read or appended. `reachedOf` names the highest sequence of a generation that is known to be
@@ -42,9 +34,9 @@ export async function settleLaneGenerations(
   const alarms: LaneAlarm[] = []
   for (const [index, birth] of journal.lanes.entries()) {
     const lane = index as LaneId
-    const key = `lane/${lane}`
+    const key = laneEntryKey(lane)
     const stored = await registry.get(key)
-    const before = stored === undefined ? undefined : decode(stored.value, key)
+    const before = stored === undefined ? undefined : decodeLaneEntry(stored)
     let generation = birth.generation
     if (before !== undefined) {
       const expectedSequence = Math.max(before.lastSequence, reachedOf(lane, before.generation))
@@ -68,19 +60,7 @@ export async function settleLaneGenerations(
       generation,
       lastSequence: birth.lastSequence,
     }
-    await registry.put(key, encode(entry), stored?.revision ?? 0)
+    await registry.put(key, encodeLaneEntry(entry), stored?.revision ?? 0)
   }
   return alarms
-}
-
-function encode(entry: LaneEntry): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(entry))
-}
-
-function decode(value: Uint8Array, key: string): LaneEntry {
-  try {
-    return JSON.parse(new TextDecoder().decode(value)) as LaneEntry
-  } catch (cause) {
-    throw new WeirError('corrupt_data', `the registry entry ${key} is not JSON`, { key }, { cause })
-  }
 }

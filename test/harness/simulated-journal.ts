@@ -151,13 +151,20 @@ class SimulatedConnection implements Journal {
     return append
   }
 
-  read(lane: LaneId, after: number): JournalReader {
+  read(lane: LaneId, after: number, generation?: number): JournalReader {
     this.#check()
-    return new SimulatedReader(this.#journal, lane, after, this.#isAlive)
+    const isCurrent = generation === undefined || generation === this.#journal.lane(lane).generation
+    return new SimulatedReader(this.#journal, lane, isCurrent ? after : 0, this.#isAlive)
   }
 
-  async trim(lane: LaneId, upTo: number): Promise<void> {
-    await this.#guard('trim', lane, () => this.#journal.trim(lane, upTo))
+  async trim(lane: LaneId, upTo: number, generation?: number): Promise<void> {
+    await this.#guard('trim', lane, () => {
+      const current = this.#journal.lane(lane).generation
+      if (generation !== undefined && generation !== current) {
+        throw new WeirError('storage_unavailable', `lane ${lane} is of generation ${current}`, { lane, generation })
+      }
+      this.#journal.trim(lane, upTo)
+    })
   }
 
   async state(lane: LaneId): Promise<LaneState> {

@@ -23,8 +23,8 @@ const PARTS: Readonly<Record<string, RegExp>> = {
 /** Package → where it may be imported. One that is not listed may not be imported at all. */
 const VENDOR_HOMES: Readonly<Record<string, RegExp>> = {
   lmdb: /^(?:storage\/lmdb-kv\.ts|cluster\/lmdb-[a-z-]+\.ts)$/,
-  nats: /^cluster\/nats-[a-z-]+\.ts$/,
-  '@nats-io/jetstream': /^cluster\/nats-[a-z-]+\.ts$/,
+  nats: /^(?:cluster|test\/harness)\/nats-[a-z-]+\.ts$/,
+  '@nats-io/jetstream': /^(?:cluster|test\/harness)\/nats-[a-z-]+\.ts$/,
   '@nats-io/kv': /^cluster\/nats-[a-z-]+\.ts$/,
   flexsearch: /^storage\/(?:text-index|vocabulary)\.ts$/,
   msgpackr:

@@ -1,0 +1,52 @@
+import { jetstreamManager, type StreamConfig, type StreamInfo } from '@nats-io/jetstream'
+import { connect } from 'nats'
+import type { NatsServers } from './nats-server.ts'
+
+/** What an operator does to streams, through a connection of its own. */
+export class NatsStreams {
+  readonly #servers: NatsServers
+
+  constructor(servers: NatsServers) {
+    this.#servers = servers
+  }
+
+  info(name: string): Promise<StreamInfo> {
+    return this.#with((manager) => manager.streams.info(name))
+  }
+
+  add(config: Partial<StreamConfig> & { readonly name: string }): Promise<StreamInfo> {
+    return this.#with((manager) => manager.streams.add(config))
+  }
+
+  update(name: string, changes: Partial<StreamConfig>): Promise<StreamInfo> {
+    return this.#with((manager) => manager.streams.update(name, changes))
+  }
+
+  remove(name: string): Promise<boolean> {
+    return this.#with((manager) => manager.streams.delete(name))
+  }
+
+  /** Removes all whose name begins so. */
+  removeAll(prefix: string): Promise<void> {
+    return this.#with(async (manager) => {
+      for (const { config } of await manager.streams.list().next()) {
+        if (config.name.startsWith(prefix)) await manager.streams.delete(config.name)
+      }
+    })
+  }
+
+  /** Number of the server that leads a stream. */
+  async leaderOf(name: string): Promise<number> {
+    const { cluster } = await this.info(name)
+    return this.#servers.names.indexOf(cluster?.leader ?? '')
+  }
+
+  async #with<T>(run: (manager: Awaited<ReturnType<typeof jetstreamManager>>) => Promise<T>): Promise<T> {
+    const client = await connect({ servers: [...this.#servers.urls] })
+    try {
+      return await run(await jetstreamManager(client, { checkAPI: false }))
+    } finally {
+      await client.close()
+    }
+  }
+}
