@@ -15,9 +15,8 @@ import type { Scanner } from '../ingest/scanner.ts'
 import { oldestAcceptedMs } from '../storage/retention.ts'
 import type { FrameGatherer } from './frame-gatherer.ts'
 import type { IngestReceipt, IngestRequest, RecordReject } from './messages/ingest.ts'
-import type { CheckKey, KeyKeeperMessage } from './messages/shard.ts'
+import type { CheckKey } from './messages/shard.ts'
 import type { Actor, MessageContext, Question } from './runtime/actor.ts'
-import type { ActorRef } from './runtime/actor-ref.ts'
 
 /** To the IngestRouter; answered once every accepted record is durable. */
 export interface Ingest extends Question<IngestReceipt> {
@@ -27,7 +26,6 @@ export interface Ingest extends Question<IngestReceipt> {
 
 export type IngestRouterMessage = Ingest
 
-const KEY_CHECK_DEADLINE_MS = 10_000
 /** T2: a hash takes 1 to 2 ms a MiB without hardware for it. */
 const HASH_SLICE_BYTES = 4 * 1024 * 1024
 
@@ -38,8 +36,8 @@ export interface IngestRouterOptions {
   readonly gatherers: readonly FrameGatherer[]
   readonly shardCount: number
   readonly laneOf: (shard: ShardId) => number
-  /** KeyKeeper of the worker that owns the shard. */
-  readonly keyKeeperOf: (shard: ShardId) => ActorRef<KeyKeeperMessage>
+  /** Asks the owner of a key's home whether the key is known with another body (D3). */
+  readonly checkKey: (question: CheckKey) => Promise<{ readonly conflict: boolean }>
   readonly retentionDays: number
   /** Records of a lower level are refused now; 0: none are. */
   readonly levelFloor: () => number
@@ -227,7 +225,7 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
   async #checkKey(tenant: TenantId, { keyHash, bodyHash }: RequestKey): Promise<void> {
     const shard = this.#homeOf(tenant, keyHash)
     const question: CheckKey = { kind: 'checkKey', shard, tenant, keyHash, bodyHash }
-    const { conflict } = await this.#options.keyKeeperOf(shard).ask(question, { deadlineMs: KEY_CHECK_DEADLINE_MS })
+    const { conflict } = await this.#options.checkKey(question)
     if (!conflict) return
     throw new WeirError('idempotency_conflict', 'this idempotency key came with another body within the last 24 hours')
   }

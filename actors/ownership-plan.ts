@@ -14,6 +14,8 @@ export interface LiveNode {
 export interface OwnershipView {
   readonly self: NodeId
   readonly nodes: readonly LiveNode[]
+  /** C1: false while a silence may be that of a NATS server: then nobody is taken for dead. */
+  readonly absentAreDead: boolean
   /** The nodes have been the same for so long that others will see the same: shards of live owners may be moved. */
   readonly isStable: boolean
   /** Who should have each shard; index by shard. */
@@ -66,8 +68,9 @@ export function planOwnership(view: OwnershipView): OwnershipSteps {
   return { open, claim, close }
 }
 
-function isAlive(node: NodeId | undefined, { nodes }: OwnershipView): boolean {
-  return nodes.some(({ nodeId }) => nodeId === node)
+function isAlive(node: NodeId | undefined, { nodes, absentAreDead }: OwnershipView): boolean {
+  if (node === undefined) return false
+  return !absentAreDead || nodes.some(({ nodeId }) => nodeId === node)
 }
 
 /** The owner is alive: it is relieved when this node has caught up. */

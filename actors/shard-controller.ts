@@ -2,11 +2,12 @@ import type { Clock, Timer } from '../base/clock.ts'
 import { asWeirError } from '../base/errors.ts'
 import type { LaneId, NodeId, ShardId } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
+import type { Member } from '../cluster/heartbeat.ts'
 import type { Journal } from '../cluster/journal.ts'
+import type { MembersView } from '../cluster/membership.ts'
 import type { ShardRing } from '../cluster/ring.ts'
 import type { LaneTrimmer } from './lane-trimmer.ts'
 import type {
-  ClusterView,
   FailedShard,
   LaneReaderMessage,
   ShardControllerMessage,
@@ -54,7 +55,7 @@ export interface ShardControllerOptions {
  */
 export class ShardController implements Actor<ShardControllerMessage> {
   readonly #options: ShardControllerOptions
-  #view: ClusterView | undefined
+  #view: MembersView | undefined
   #viewSinceMs = 0
   #timer: Timer | undefined
   #looking: Timer | undefined
@@ -89,8 +90,8 @@ export class ShardController implements Actor<ShardControllerMessage> {
       case 'floorAdvanced':
         await this.#options.trimmer.tryTrim(message.lane)
         return
-      case 'viewChanged':
-        this.#adopt(message.view)
+      case 'membersChanged':
+        this.#adopt(message)
         return
       case 'describeNode':
         context.answer(message, { shards: await this.#describe() })
@@ -138,22 +139,21 @@ export class ShardController implements Actor<ShardControllerMessage> {
 
   observe(): Readonly<Record<string, unknown>> {
     return {
-      nodes: this.#view?.nodes.length ?? 0,
+      nodes: this.#view?.members.length ?? 0,
       shards: this.#states.length,
       owned: this.#states.filter(isOwned).length,
     }
   }
 
-  #adopt(view: ClusterView): void {
-    const nodesOf = (of: ClusterView | undefined) =>
-      of?.nodes.map(({ nodeId, takesShards }) => `${nodeId}/${takesShards}`).join() ?? ''
-    if (nodesOf(view) !== nodesOf(this.#view)) this.#viewSinceMs = this.#options.clock.monotonicMs()
+  #adopt(view: MembersView): void {
+    if (placesOf(view) !== placesOf(this.#view)) this.#viewSinceMs = this.#options.clock.monotonicMs()
+    const isNews = view.revision !== this.#view?.revision
     this.#view = view
-    this.#again(0)
+    if (isNews) this.#again(0)
   }
 
   #hasHeirs(): boolean {
-    return this.#view?.nodes.some(({ nodeId, takesShards }) => takesShards && nodeId !== this.#options.nodeId) === true
+    return this.#view?.members.some((node) => takesShards(node) && node.nodeId !== this.#options.nodeId) === true
   }
 
   #stepped(): Promise<void> {
@@ -167,9 +167,9 @@ export class ShardController implements Actor<ShardControllerMessage> {
   /** Every shard has a living owner, and what this node owns is open. */
   #isOpen(): boolean {
     const { shardMap, nodeId, shardCount } = this.#options
-    if (this.#view?.isSettled !== true) return false
+    if (this.#view?.settled !== true) return false
     const owned = new Set(this.#states.filter(isOwned).map(({ shard }) => shard))
-    const nodes = new Set(this.#view.nodes.map((node) => node.nodeId))
+    const nodes = new Set(this.#view.members.map((node) => node.nodeId))
     for (let shard = 0 as ShardId; shard < shardCount; shard++) {
       const owner = shardMap.get(shard)?.owner
       if (owner === undefined || !nodes.has(owner) || (owner === nodeId && !owned.has(shard))) return false
@@ -207,18 +207,19 @@ export class ShardController implements Actor<ShardControllerMessage> {
 
   async #stepOnce(): Promise<boolean> {
     const view = this.#view
-    if (view?.isSettled !== true) return true
+    if (view?.settled !== true) return true
     const { nodeId, ring, shardMap, laneCount, clock, journal } = this.#options
     const lanes = await Promise.all(Array.from({ length: laneCount }, (_, lane) => journal.state(lane as LaneId)))
     this.#states = await this.#describe()
-    const takers = view.nodes
-      .filter((node) => node.takesShards && (node.nodeId !== nodeId || !this.#isDraining))
+    const takers = view.members
+      .filter((node) => takesShards(node) && (node.nodeId !== nodeId || !this.#isDraining))
       .map((node) => ({ id: node.nodeId, weight: node.weight }))
     // With nobody to take them over, shards stay where they are.
     const wanted = ring.place(takers)
     const steps = planOwnership({
       self: nodeId,
-      nodes: view.nodes,
+      nodes: view.members.map((node) => ({ nodeId: node.nodeId, takesShards: takesShards(node) })),
+      absentAreDead: view.absentAreDead,
       isStable: clock.monotonicMs() - this.#viewSinceMs >= STABLE_AFTER_MS,
       wanted,
       entryOf: (shard) => shardMap.get(shard),
@@ -254,7 +255,8 @@ export class ShardController implements Actor<ShardControllerMessage> {
 
   #isOwnerAlive(shard: ShardId): boolean {
     const owner = this.#options.shardMap.get(shard)?.owner
-    return this.#view?.nodes.some(({ nodeId }) => nodeId === owner) === true
+    if (owner === undefined) return false
+    return this.#view?.absentAreDead !== true || this.#view.members.some(({ nodeId }) => nodeId === owner)
   }
 
   async #describe(): Promise<readonly ShardState[]> {
@@ -338,6 +340,15 @@ export class ShardController implements Actor<ShardControllerMessage> {
     const shards = failed.map(({ shard }) => shard)
     this.#options.logger.warn(`shards could not be ${what}; it will be tried again`, { shards, error: first.error })
   }
+}
+
+function takesShards({ state }: Member): boolean {
+  return state === 'active'
+}
+
+/** What decides where shards belong. */
+function placesOf(view: MembersView | undefined): string {
+  return view?.members.map((node) => `${node.nodeId}/${node.weight}/${takesShards(node)}`).join() ?? ''
 }
 
 function isOwned({ role }: ShardState): boolean {

@@ -18,6 +18,7 @@ import type { ObjectStore } from '../storage/object-store/object-store.ts'
 import { PublishedState } from '../storage/published-state.ts'
 import type { ShardStore } from '../storage/shard-store.ts'
 
+/** C9: what this version writes. */
 export const FEATURE_LEVEL = 1
 
 /** The registry's entry of a shard. */

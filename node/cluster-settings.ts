@@ -1,8 +1,7 @@
 import { laneOf } from '../actors/shard-places.ts'
 import { present } from '../base/assert.ts'
-import type { Clock } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'
-import type { LaneId, NodeId, ShardId } from '../base/ids.ts'
+import type { LaneId, ShardId } from '../base/ids.ts'
 import type { Registry } from '../cluster/registry.ts'
 import { decodeShardEntry } from '../storage/manifest.ts'
 import type { Settings } from './config.ts'
@@ -13,19 +12,14 @@ interface ClusterRecord {
   readonly name: string
   readonly shards: number
   readonly lanes: number
-  readonly nodeId: string
 }
 
-/**
- * J1: the counts of shards and lanes are fixed when the data is first created; throws invalid_config when the settings say otherwise. Returns
- * the name of this node, made at its first start.
- */
-export async function agreeOnCluster(registry: Registry, settings: Settings, clock: Clock): Promise<NodeId> {
+/** J1: the counts of shards and lanes are fixed when the cluster is first created; throws invalid_config when the settings say otherwise. */
+export async function agreeOnCluster(registry: Registry, settings: Settings): Promise<void> {
   const wanted: ClusterRecord = {
     name: settings['cluster.name'],
     shards: settings.shards,
     lanes: settings['journal.lanes'],
-    nodeId: settings['node.id'] ?? `node-${Buffer.from(clock.randomBytes(4)).toString('hex')}`,
   }
   if (wanted.lanes > wanted.shards) {
     throw new WeirError('invalid_config', `journal.lanes is ${wanted.lanes}: there are no more lanes than shards`)
@@ -36,11 +30,9 @@ export async function agreeOnCluster(registry: Registry, settings: Settings, clo
     ['shards', record.shards, wanted.shards],
     ['journal.lanes', record.lanes, wanted.lanes],
   ].filter(([, before, now]) => before !== now)
-  if (differing.length > 0) {
-    const problems = differing.map(([key, before, now]) => `${key} is ${now}, but this data was created with ${before}`)
-    throw new WeirError('invalid_config', problems.join('\n'))
-  }
-  return (settings['node.id'] ?? record.nodeId) as NodeId
+  if (differing.length === 0) return
+  const problems = differing.map(([key, before, now]) => `${key} is ${now}, but the cluster was created with ${before}`)
+  throw new WeirError('invalid_config', problems.join('\n'))
 }
 
 /** What is written, or else `wanted`, which then is; of several nodes that start together one writes. */

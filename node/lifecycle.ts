@@ -3,6 +3,9 @@ import { Deadline } from '../base/deadline.ts'
 import type { Logger } from '../base/logger.ts'
 import { EXIT_FAILED, EXIT_OK, exitStatusOfSignal } from './exit-status.ts'
 
+/** For a part that had not started yet when the stop began. */
+const LATE_START_MS = 2000
+
 export interface LifecycleParts {
   readonly clock: Clock
   readonly logger: Logger
@@ -46,7 +49,9 @@ export class Lifecycle {
 
   /** Say that a part has started, and how it stops. `stop` gets the deadline of the whole drain. */
   onStop(name: string, stop: (deadline: Deadline) => Promise<void>): void {
-    this.#started.push({ name, stop })
+    // What was being started when the stop began is stopped too.
+    if (this.#stopping !== undefined) void this.#stopOne({ name, stop }, new Deadline(this.#parts.clock, LATE_START_MS))
+    else this.#started.push({ name, stop })
   }
 
   /** Obeys SIGTERM and SIGINT of `emitter`, usually the process. Returns the function that lets go of them. */

@@ -1,14 +1,11 @@
-import { LaneTrimmer } from '../actors/lane-trimmer.ts'
+import { hostname } from 'node:os'
 import { MembershipKeeper } from '../actors/membership-keeper.ts'
 import type { MembershipKeeperMessage } from '../actors/messages/cluster.ts'
 import type { ThreadMessage } from '../actors/messages/control.ts'
-import type { LaneReaderMessage, ShardControllerMessage, ShardHostMessage } from '../actors/messages/shard.ts'
 import { ActorSystem } from '../actors/runtime/actor-system.ts'
 import { RESTART_DEFAULT } from '../actors/runtime/supervisor.ts'
 import { WorkerMesh } from '../actors/runtime/worker-host.ts'
-import { ShardController } from '../actors/shard-controller.ts'
 import { FEATURE_LEVEL } from '../actors/shard-ledger.ts'
-import { ShardMap } from '../actors/shard-map.ts'
 import { ThreadKeeper } from '../actors/thread-keeper.ts'
 import { systemClock } from '../base/clock.ts'
 import { diskError } from '../base/disk-error.ts'
@@ -17,15 +14,12 @@ import { createLogger } from '../base/logger.ts'
 import { Metrics } from '../base/metrics.ts'
 import { makeDurableDirectory } from '../base/sync-directory.ts'
 import { nextBoot } from '../cluster/boot-number.ts'
-import { settleLaneGenerations } from '../cluster/lane-generation.ts'
-import { createLmdbJournal, openLmdbJournal } from '../cluster/lmdb-journal.ts'
-import { createLmdbRegistry } from '../cluster/lmdb-registry.ts'
-import { localTransport } from '../cluster/local-transport.ts'
 import { Membership } from '../cluster/membership.ts'
-import { ShardRing } from '../cluster/ring.ts'
 import { adminKey } from './admin-key.ts'
+import { openBackbone } from './backbone.ts'
 import { bannerText } from './banner.ts'
-import { agreeOnCluster, floorsOf } from './cluster-settings.ts'
+import { agreeOnCluster } from './cluster-settings.ts'
+import type { Settings } from './config.ts'
 import type { LoadedConfig } from './config-load.ts'
 import { lockDataDirectory } from './data-lock.ts'
 import { startDemo } from './demo/demo.ts'
@@ -33,12 +27,16 @@ import { EXIT_FAILED, EXIT_OK } from './exit-status.ts'
 import { KeyStore } from './key-store.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { LoadMeter } from './load-meter.ts'
+import { nodeIdentity } from './node-identity.ts'
 import { NodeStatus } from './node-status.ts'
 import { processCpuMs, watchProcess } from './process-metrics.ts'
+import { startShards } from './shard-part.ts'
 import type { WorkerReady, WorkerSeedData } from './worker.ts'
 import { workerName } from './worker-name.ts'
 import { WorkerPulse } from './worker-pulse.ts'
 
+/** Name of the main thread's actor system. */
+const MAIN = 'main'
 const WORKER_START_TIMEOUT_MS = 60_000
 /** Kept of the drain for closing what is below the shards. */
 const CLOSE_RESERVE_MS = 1000
@@ -59,9 +57,7 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     throw diskError(error, `the data directory ${dataDir} cannot be made`)
   }
   const lock = await lockDataDirectory(dataDir)
-
-  const registry = await createLmdbRegistry({ directory: `${dataDir}/registry` })
-  const nodeId = await agreeOnCluster(registry, settings, clock)
+  const nodeId = await nodeIdentity(settings, clock)
   const logger = createLogger({ level: settings['log.level'], fields: { node: nodeId, thread: 'main' } })
   for (const warning of config.warnings) logger.warn(warning)
   const lifecycle = new Lifecycle({
@@ -72,26 +68,20 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
   })
   lifecycle.listen(process)
   lifecycle.onStop('data directory', () => lock.release())
-  lifecycle.onStop('registry', () => registry.close())
   try {
-    const journalHost = await createLmdbJournal({
-      directory: `${dataDir}/journal`,
-      laneCount: settings['journal.lanes'],
-      bytesMax: settings['journal.bytesMax'],
-      clock,
-    })
-    lifecycle.onStop('journal', () => journalHost.close())
-    for (const { reason, ...alarm } of await settleLaneGenerations(journalHost, registry, await floorsOf(registry))) {
+    const backbone = await openBackbone(settings, clock)
+    lifecycle.onStop('journal and registry', () => backbone.close())
+    const { registry } = backbone
+    await agreeOnCluster(registry, settings)
+    for (const { reason, ...alarm } of await backbone.settleGenerations()) {
       logger.error(`a lane of the journal was ${reason}: a new generation begins`, alarm)
     }
-    const journal = openLmdbJournal(journalHost.share(), clock)
-    lifecycle.onStop('journal of the main thread', () => journal.close())
     const metrics = new Metrics()
     const stopWatching = watchProcess(metrics, 'main', true)
     lifecycle.onStop('process metrics', async () => stopWatching())
     const status = NodeStatus.create(settings['journal.lanes'])
     const system = new ActorSystem({
-      name: 'main',
+      name: MAIN,
       clock,
       logger,
       onEscalate: ({ actor, error }) => {
@@ -101,15 +91,11 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     })
     lifecycle.onStop('actors of the main thread', (deadline) => system.stop(deadline.remainingMs))
     system.spawn<ThreadMessage>('thread', () => new ThreadKeeper(metrics, () => undefined), { mailboxMax: 64 })
-
-    // Membership.
     const pulse = WorkerPulse.create(settings.workers)
     const meter = new LoadMeter(clock, () => ({ ...pulse.totals(), cpuMs: processCpuMs() }))
-    const transport = localTransport(clock)
-    lifecycle.onStop('transport', () => transport.close())
     const membership = new Membership({
       cluster: settings['cluster.name'],
-      transport,
+      transport: backbone.transport,
       clock,
       logger: logger.child('membership'),
       self: {
@@ -117,30 +103,35 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
         boot: await nextBoot(registry),
         version,
         featureLevels: { min: FEATURE_LEVEL, max: FEATURE_LEVEL },
-        weight: 1,
+        weight: settings['node.weight'],
         workers: settings.workers,
       },
-      // There is nobody else to wait for.
-      times: { silenceMs: 0, graceMs: 0, settleMs: 0 },
+      times: backbone.memberTimes,
       load: () => meter.sample(),
       progress: () => pulse.progress(),
       onMalformed: () => metrics.counter('clusterHeartbeatsMalformed').add(1),
       onDisturbed: () => metrics.counter('clusterDisturbances').add(1),
-      onDisplaced: () => void lifecycle.stop(EXIT_FAILED, 'another process is this node'),
+      natsServer: () => backbone.natsServer(),
+      ...(backbone.turbulence === undefined ? {} : { turbulence: backbone.turbulence }),
+      onDisplaced: () => {
+        logger.fatal('a newer process bears the id of this node; this one ends')
+        void lifecycle.stop(EXIT_FAILED, 'another process is this node')
+      },
     })
-    system.spawn<MembershipKeeperMessage>(
+    const keeper = system.spawn<MembershipKeeperMessage>(
       'membership',
       (context) =>
         new MembershipKeeper({
           cluster: settings['cluster.name'],
           nodeId,
           membership,
-          transport,
+          transport: backbone.transport,
           clock,
           logger: context.logger,
-          ref: (address) => context.ref(address),
+          ref: (address) => system.ref(address),
           drain: () => void lifecycle.stop(EXIT_OK, 'it was asked to drain'),
         }),
+      // Those that follow it are its state.
       { mailboxMax: 1024, restart: { ...RESTART_DEFAULT, budget: 0 } },
     )
     metrics.onSnapshot(() => metrics.gauge('clusterMembers').set(membership.members().length))
@@ -151,8 +142,7 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     const mesh = new WorkerMesh(system, clock)
     const boot = Buffer.from(clock.randomBytes(6)).toString('hex')
     const start = async (index: number, port: number) => {
-      const journalShare = journalHost.share()
-      const registryShare = registry.share()
+      const { share, transfer } = backbone.share()
       const data: WorkerSeedData = {
         settings,
         version,
@@ -160,8 +150,7 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
         boot,
         index,
         port,
-        journal: journalShare,
-        registry: registryShare,
+        backbone: share,
         status: status.shared,
         pulse: pulse.shared,
       }
@@ -169,7 +158,7 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
         name: workerName(index),
         url: new URL('./worker.ts', import.meta.url),
         data,
-        transfer: [journalShare.port, registryShare.port],
+        transfer,
         resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
         startTimeoutMs: WORKER_START_TIMEOUT_MS,
       })
@@ -186,54 +175,13 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     const first = await start(0, settings['http.port'])
     await Promise.all(Array.from({ length: settings.workers - 1 }, (_, i) => start(i + 1, first.port)))
 
-    membership.announce({ state: 'active', url: first.url })
-
-    // Shards.
     const workers = Array.from({ length: settings.workers }, (_, i) => workerName(i))
-    const laneCount = settings['journal.lanes']
-    const shardMap = await ShardMap.open({
-      registry,
-      shardCount: settings.shards,
-      clock,
-      logger: logger.child('shard-map'),
-    })
+    const { controller, shardMap } = await startShards({ settings, nodeId, backbone, system, workers, clock, logger })
     lifecycle.onStop('shard map', async () => shardMap.close())
-    const hosts = workers.map((name) => system.ref<ShardHostMessage>(`${name}/shard-host`))
-    const controllerLogger = logger.child('controller')
-    const controller = new ShardController({
-      nodeId,
-      shardCount: settings.shards,
-      laneCount,
-      journal,
-      shardMap,
-      ring: new ShardRing({ shardCount: settings.shards, standbyCount: 0 }),
-      trimmer: new LaneTrimmer({
-        nodeId,
-        shardCount: settings.shards,
-        laneCount,
-        journal,
-        shardMap,
-        clock,
-        logger: controllerLogger,
-        relieve: (lane) => {
-          for (const host of hosts) host.tell({ kind: 'publishLane', lane })
-        },
-      }),
-      clock,
-      logger: controllerLogger,
-      hosts,
-      laneReaders: Array.from({ length: laneCount }, (_, lane) =>
-        system.ref<LaneReaderMessage>(`${workers[lane % workers.length]}/lane-reader-${lane}`),
-      ),
-    })
-    const controllerRef = system.spawn<ShardControllerMessage>('controller', () => controller, {
-      mailboxMax: 1024,
-      overflow: 'dropNewest',
-    })
-    controllerRef.tell({
-      kind: 'viewChanged',
-      view: { isSettled: true, nodes: [{ nodeId, takesShards: true, weight: 1, workers: workers.length }] },
-    })
+    for (const address of [`${MAIN}/controller`, ...workers.map((name) => `${name}/topology`)]) {
+      keeper.tell({ kind: 'followMembers', address })
+    }
+    membership.announce({ state: 'active', url: settings['http.advertise'] ?? advertisedUrl(settings, first.port) })
     lifecycle.onStop('shards', (deadline) => controller.drain(Math.max(0, deadline.remainingMs - CLOSE_RESERVE_MS)))
     lifecycle.onStop('admission', async () => {
       status.beginDraining()
@@ -274,4 +222,12 @@ function announce(config: LoadedConfig, version: string, url: string, newAdminKe
       colour: process.stderr.isTTY === true,
     }),
   )
+}
+
+/** Where other nodes and people reach this node: by its address, or by the name of its host when it listens on all addresses. */
+function advertisedUrl(settings: Settings, port: number): string {
+  const host = settings['http.host']
+  const isAny = host === '0.0.0.0' || host === '::'
+  const name = isAny ? hostname() : host
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
 }

@@ -4,22 +4,26 @@ import type { ShardParts } from '../actors/hosted-shard.ts'
 import { HostedShard } from '../actors/hosted-shard.ts'
 import type { IngestRouterMessage } from '../actors/ingest-router.ts'
 import { IngestRouter } from '../actors/ingest-router.ts'
+import { checkKey } from '../actors/key-check.ts'
 import { KeyKeeper } from '../actors/key-keeper.ts'
 import { LaneReader } from '../actors/lane-reader.ts'
-import type { MembershipKeeperMessage } from '../actors/messages/cluster.ts'
+import type { MembersChanged, MembershipKeeperMessage } from '../actors/messages/cluster.ts'
 import type { ThreadMessage } from '../actors/messages/control.ts'
 import type { QueryLeafMessage } from '../actors/messages/leaf.ts'
+import { QUERY_LEAF_KINDS } from '../actors/messages/leaf.ts'
 import type {
   KeyKeeperMessage,
   LaneReaderMessage,
   ShardControllerMessage,
   ShardHostMessage,
 } from '../actors/messages/shard.ts'
+import { NodeTopology } from '../actors/node-topology.ts'
 import { QueryCoordinator } from '../actors/query-coordinator.ts'
 import { QueryLeaf } from '../actors/query-leaf.ts'
-import type { QueryTopology } from '../actors/query-topology.ts'
 import { watchActors } from '../actors/runtime/actor-metrics.ts'
 import { ActorSystem } from '../actors/runtime/actor-system.ts'
+import { NodeLink } from '../actors/runtime/node-link.ts'
+import { serveActors } from '../actors/runtime/node-server.ts'
 import { RESTART_DEFAULT } from '../actors/runtime/supervisor.ts'
 import type { HostedWorker, WorkerSide } from '../actors/runtime/worker-host.ts'
 import { hostWorker } from '../actors/runtime/worker-host.ts'
@@ -29,16 +33,11 @@ import { laneOf, workerOf } from '../actors/shard-places.ts'
 import { ThreadKeeper } from '../actors/thread-keeper.ts'
 import type { Backend } from '../api/backend.ts'
 import { createServer } from '../api/server.ts'
-import { present } from '../base/assert.ts'
 import { systemClock } from '../base/clock.ts'
 import type { LaneId, NodeId, ShardId } from '../base/ids.ts'
 import { HEARTBEAT_EVERY_MS } from '../base/limits.ts'
 import { createLogger } from '../base/logger.ts'
 import { Metrics, renderPrometheus } from '../base/metrics.ts'
-import type { LmdbJournalShared } from '../cluster/lmdb-journal.ts'
-import { openLmdbJournal } from '../cluster/lmdb-journal.ts'
-import type { LmdbRegistryShared } from '../cluster/lmdb-registry.ts'
-import { openLmdbRegistry } from '../cluster/lmdb-registry-remote.ts'
 import { ShardRing } from '../cluster/ring.ts'
 import { PathTable } from '../ingest/path-table.ts'
 import { Scanner } from '../ingest/scanner.ts'
@@ -50,6 +49,8 @@ import { ManifestCache } from '../storage/manifest-cache.ts'
 import { SegmentCache } from '../storage/segment-reader.ts'
 import type { ShardStore } from '../storage/shard-store.ts'
 import { Admission } from './admission.ts'
+import type { BackboneShare } from './backbone.ts'
+import { joinBackbone } from './backbone.ts'
 import type { Settings } from './config.ts'
 import { KeyStore } from './key-store.ts'
 import { watchLane } from './lane-watch.ts'
@@ -71,8 +72,7 @@ export interface WorkerSeedData {
   readonly index: number
   /** The port to listen on: the configured one, or the one that the first worker was given. */
   readonly port: number
-  readonly journal: LmdbJournalShared
-  readonly registry: LmdbRegistryShared
+  readonly backbone: BackboneShare
   readonly status: SharedArrayBuffer
   readonly pulse: SharedArrayBuffer
 }
@@ -116,8 +116,8 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   side.connect(system)
   watchActors(system, metrics)
 
-  const journal = openLmdbJournal(seed.journal, clock)
-  const registry = openLmdbRegistry(seed.registry)
+  const backbone = await joinBackbone(seed.backbone, clock)
+  const { journal, registry, transport } = backbone
   const objects = await openObjectStore(settings, clock, hooks, index)
   const blocks = new BlockCache(settings['limits.blockCacheBytes'], hooks.blockLookup)
   const cache = new SegmentCache(objects, undefined, blocks)
@@ -183,9 +183,19 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   const hosts = Array.from({ length: workers }, (_, worker) =>
     system.ref<ShardHostMessage>(`${workerName(worker)}/shard-host`),
   )
-  const keyKeepers = Array.from({ length: workers }, (_, worker) =>
-    system.ref<KeyKeeperMessage>(`${workerName(worker)}/key-keeper`),
-  )
+  // Other nodes.
+  const cluster = settings['cluster.name']
+  const link = new NodeLink({ transport, cluster })
+  const ring = new ShardRing({ shardCount, standbyCount: settings['replicas.standby'] as 0 | 1 })
+  const topology = new NodeTopology({
+    self: { nodeId, workers },
+    ring,
+    link,
+    local: (worker, actor) => system.ref(`${workerName(worker)}/${actor}`),
+    workerName,
+  })
+  system.spawn<MembersChanged>('topology', () => topology, { mailboxMax: 64, overflow: 'dropOldest' })
+
   for (let lane = 0; lane < laneCount; lane++) {
     if (lane % workers !== index) continue
     const addresses = hosts.map((ref, worker) => ({ ref, isLocal: worker === index }))
@@ -235,7 +245,12 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
         gatherers,
         shardCount,
         laneOf: (shard) => laneOf(shard, laneCount),
-        keyKeeperOf: (shard) => keyKeepers[workerOf(shard, workers)]!,
+        checkKey: (question) =>
+          checkKey(question, {
+            self: nodeId,
+            ownerOf: (shard) => shardMap.get(shard)?.owner,
+            keeperOf: (owner, shard) => topology.ref(owner, workerOf(shard, topology.workersOf(owner)), 'key-keeper'),
+          }),
         retentionDays: settings['retention.days'],
         levelFloor: () => admission.levelFloor(),
         clock,
@@ -260,16 +275,6 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
       }),
     { mailboxMax: 1024, overflow: 'reject' },
   )
-  const leaves = Array.from({ length: workers }, (_, worker) =>
-    system.ref<QueryLeafMessage>(`${workerName(worker)}/query-leaf`),
-  )
-  const topology: QueryTopology = {
-    self: nodeId,
-    nodes: () => [{ nodeId, workers }],
-    leaf: (_, worker) => present(leaves[worker], 'the leaf of a worker'),
-    standbyOf: () => undefined,
-    onChange: () => () => undefined,
-  }
   const search = new QueryCoordinator({
     topology,
     shardMap,
@@ -280,6 +285,13 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     onAnswered: hooks.answered,
   })
 
+  const served = serveActors(system, transport, {
+    cluster,
+    node: nodeId,
+    open: { 'query-leaf': { asked: QUERY_LEAF_KINDS, told: [] }, 'key-keeper': { asked: ['checkKey'], told: [] } },
+    logger: logger.child('node-server'),
+  })
+
   // The HTTP side.
   const keepers = ['main', ...Array.from({ length: workers }, (_, worker) => workerName(worker))]
   const backend: Backend = {
@@ -287,7 +299,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
       name: settings['cluster.name'],
       nodeId,
       shardCount,
-      ring: new ShardRing({ shardCount, standbyCount: 0 }),
+      ring,
       shardMap,
       keeper: system.ref<MembershipKeeperMessage>('main/membership'),
       lagOf: () => ({ records: null, ms: status.behindMs() }),
@@ -348,8 +360,8 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
       await server.close()
       await system.stop(drainMs)
       shardMap.close()
-      await journal.close()
-      await registry.close()
+      served.close()
+      await backbone.close()
       await objects.close()
       stopWatching()
     },

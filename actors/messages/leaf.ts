@@ -230,3 +230,15 @@ export type QueryLeafMessage =
   | FindRecord
   | ListFields
   | ExplainPlan
+
+/** Every kind of question that a leaf of another node may be asked. */
+export const QUERY_LEAF_KINDS = [
+  'findRows',
+  'runPipes',
+  'aggregate',
+  'minePatterns',
+  'followRows',
+  'findRecord',
+  'listFields',
+  'explainPlan',
+] as const satisfies readonly QueryLeafMessage['kind'][]

@@ -1,6 +1,7 @@
 import type { WeirError } from '../../base/errors.ts'
-import type { LaneId, NodeId, Position, ShardId, TenantId } from '../../base/ids.ts'
+import type { LaneId, Position, ShardId, TenantId } from '../../base/ids.ts'
 import type { Question } from '../runtime/actor.ts'
+import type { MembersChanged } from './cluster.ts'
 
 /** A section of one frame on its way to its shard's writer. */
 export interface JournalledSection {
@@ -176,29 +177,9 @@ export interface FloorAdvanced {
   readonly floor: Position
 }
 
-/** The live nodes, as this node sees them. */
-export interface ClusterView {
-  /** False while a node that has just started may not have heard of all others yet. */
-  readonly isSettled: boolean
-  readonly nodes: readonly {
-    readonly nodeId: NodeId
-    /** False for one that drains. */
-    readonly takesShards: boolean
-    /** Share of the shards relative to the other nodes. */
-    readonly weight: number
-    readonly workers: number
-  }[]
-}
-
-/** To the ShardController: nodes have come or gone. */
-export interface ViewChanged {
-  readonly kind: 'viewChanged'
-  readonly view: ClusterView
-}
-
 /** To the ShardController: what this node holds. */
 export interface DescribeNode extends Question<{ readonly shards: readonly ShardState[] }> {
   readonly kind: 'describeNode'
 }
 
-export type ShardControllerMessage = FloorAdvanced | ViewChanged | DescribeNode
+export type ShardControllerMessage = FloorAdvanced | MembersChanged | DescribeNode

@@ -27,6 +27,8 @@ import { asWeirError, type WeirError } from '../../base/errors.ts'
 import type { LaneId, NodeId, ShardId, TenantId } from '../../base/ids.ts'
 import type { Logger } from '../../base/logger.ts'
 import { Prng } from '../../base/prng.ts'
+import type { Member } from '../../cluster/heartbeat.ts'
+import { NO_LOAD } from '../../cluster/heartbeat.ts'
 import type { Journal } from '../../cluster/journal.ts'
 import { ShardRing } from '../../cluster/ring.ts'
 import { PathTable } from '../../ingest/path-table.ts'
@@ -266,8 +268,11 @@ export class SimulatedNode {
     })
     system.spawn<ShardControllerMessage>('controller', () => this.#controller, { mailboxMax: 64 })
     controllerRef.tell({
-      kind: 'viewChanged',
-      view: { isSettled: true, nodes: [{ nodeId: this.nodeId, takesShards: true, weight: 1, workers: 1 }] },
+      kind: 'membersChanged',
+      revision: 1,
+      members: [memberOf(this.nodeId)],
+      settled: true,
+      absentAreDead: true,
     })
     await this.#controller.opened()
   }
@@ -303,7 +308,7 @@ export class SimulatedNode {
           gatherers,
           shardCount,
           laneOf: (shard) => laneOf(shard, laneCount),
-          keyKeeperOf: () => keyKeeper,
+          checkKey: (question) => keyKeeper.ask(question, { deadlineMs: 10_000 }),
           retentionDays,
           levelFloor: () => 0,
           clock,
@@ -424,4 +429,21 @@ function loggerOf(log: NonNullable<MachineOptions['log']>): Logger {
     child: () => logger,
   }
   return logger
+}
+
+function memberOf(nodeId: NodeId): Member {
+  return {
+    nodeId,
+    boot: 1,
+    version: '0',
+    featureLevels: { min: 1, max: 1 },
+    weight: 1,
+    url: null,
+    workers: 1,
+    state: 'active',
+    startedMs: 0,
+    load: NO_LOAD,
+    natsServer: null,
+    stuck: [],
+  }
 }

@@ -1,0 +1,51 @@
+import { LaneTrimmer } from '../actors/lane-trimmer.ts'
+import type { LaneReaderMessage, ShardControllerMessage, ShardHostMessage } from '../actors/messages/shard.ts'
+import type { ActorSystem } from '../actors/runtime/actor-system.ts'
+import { ShardController } from '../actors/shard-controller.ts'
+import { ShardMap } from '../actors/shard-map.ts'
+import type { Clock } from '../base/clock.ts'
+import type { NodeId } from '../base/ids.ts'
+import type { Logger } from '../base/logger.ts'
+import { ShardRing } from '../cluster/ring.ts'
+import type { Backbone } from './backbone.ts'
+import type { Settings } from './config.ts'
+
+export interface ShardPartOptions {
+  readonly settings: Settings
+  readonly nodeId: NodeId
+  readonly backbone: Backbone
+  /** Of the main thread. */
+  readonly system: ActorSystem
+  /** Names of the workers' actor systems, by their number. */
+  readonly workers: readonly string[]
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** Starts what sees to the shards of this node; it opens none before it is told who the members are. */
+export async function startShards(options: ShardPartOptions) {
+  const { settings, nodeId, backbone, system, workers, clock, logger } = options
+  const { journal, registry } = backbone
+  const shardCount = settings.shards
+  const laneCount = settings['journal.lanes']
+  const shardMap = await ShardMap.open({ registry, shardCount, clock, logger: logger.child('shard-map') })
+  const hosts = workers.map((name) => system.ref<ShardHostMessage>(`${name}/shard-host`))
+  const controllerLogger = logger.child('controller')
+  const places = { nodeId, shardCount, laneCount, journal, shardMap, clock, logger: controllerLogger }
+  const controller = new ShardController({
+    ...places,
+    ring: new ShardRing({ shardCount, standbyCount: settings['replicas.standby'] as 0 | 1 }),
+    trimmer: new LaneTrimmer({
+      ...places,
+      relieve: (lane) => {
+        for (const host of hosts) host.tell({ kind: 'publishLane', lane })
+      },
+    }),
+    hosts,
+    laneReaders: Array.from({ length: laneCount }, (_, lane) =>
+      system.ref<LaneReaderMessage>(`${workers[lane % workers.length]}/lane-reader-${lane}`),
+    ),
+  })
+  system.spawn<ShardControllerMessage>('controller', () => controller, { mailboxMax: 1024, overflow: 'dropNewest' })
+  return { controller, shardMap }
+}
