@@ -1,8 +1,8 @@
 import { present } from '../base/assert.ts'
 import type { Clock, Timer } from '../base/clock.ts'
+import { freeBytes } from '../base/free-bytes.ts'
 import type { LaneId, ShardId, TenantId } from '../base/ids.ts'
 import { CHUNK_BYTES_MAX, FRAME_BYTES_MAX, FRAME_BYTES_TARGET, FRAME_LINGER_MS } from '../base/limits.ts'
-import { noteShortLived } from '../base/young-collection.ts'
 import type { FrameSectionInput } from '../cluster/frame.ts'
 import { encodeFrame } from '../cluster/frame.ts'
 import type { Journal } from '../cluster/journal.ts'
@@ -184,10 +184,10 @@ export class FrameGatherer {
         // Columns that few of the rows have take many times the bytes that were sent, nearly all of them zero.
         encoded = gathered.map((section) => encodeGathered(section, 'zstd'))
       }
-      // Sections and frame, and what the thread of the journal makes of it.
-      noteShortLived(2 * bytesOf(encoded))
       const rows = gathered.reduce((sum, { writer }) => sum + writer.rowCount, 0)
-      return { frame: encodeFrame(encoded), rows, sections: encoded.length }
+      const frame = encodeFrame(encoded)
+      for (const { bytes } of encoded) freeBytes(bytes)
+      return { frame, rows, sections: encoded.length }
     } finally {
       for (const { writer } of gathering.sections.values()) writer.reset()
       this.#wakeRoom()

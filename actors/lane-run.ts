@@ -1,6 +1,6 @@
+import { freeBytes, ownCopy } from '../base/free-bytes.ts'
 import type { LaneId, Position, ShardId } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
-import { noteShortLived } from '../base/young-collection.ts'
 import type { FrameSection } from '../cluster/frame.ts'
 import { readFrame } from '../cluster/frame.ts'
 import type { JournalMessage } from '../cluster/journal.ts'
@@ -11,7 +11,7 @@ const APPLY_DEADLINE_MS = 120_000
 
 export interface HostAddress {
   readonly ref: ActorRef<ShardHostMessage>
-  /** True when the host runs on this thread: then sections are views, nothing is copied. */
+  /** True when the host runs on this thread: then sections are handed over as they are, not transferred. */
   readonly isLocal: boolean
 }
 
@@ -45,7 +45,6 @@ export async function handOnRun(
   let bytes = 0
   for (const message of run.messages) {
     bytes += message.frame.byteLength
-    noteShortLived(message.frame.byteLength)
     for (const section of sectionsOf(message, lane, logger)) {
       if (!run.members.has(section.shard)) continue
       const host = hostOf(section.shard)
@@ -54,22 +53,24 @@ export async function handOnRun(
       const sections = shards.get(section.shard) ?? []
       shards.set(section.shard, sections)
       const { position, appendedMs } = message
-      sections.push({ position, appendedMs, rowBase: section.rowBase, bytes: section.bytes })
+      // Each in a buffer of its own: the rows stay there until they are cut, and the frame goes now.
+      sections.push({ position, appendedMs, rowBase: section.rowBase, bytes: ownCopy(section.bytes) })
     }
+    freeBytes(message.frame)
   }
   await Promise.all(
     hosts.map(async (host) => {
       const own = members.get(host)
       if (own === undefined) return
       const shards = perHost.get(host) ?? new Map<ShardId, JournalledSection[]>()
-      const [sendable, transfer] = host.isLocal ? [shards, []] : inOneBuffer(shards)
+      const transfer = host.isLocal ? [] : buffersOf(shards)
       const message: ApplyFrames = {
         kind: 'applyFrames',
         lane,
         after,
         through,
         members: own,
-        shards: [...sendable].map(([shard, sections]) => ({ shard, sections })),
+        shards: [...shards].map(([shard, sections]) => ({ shard, sections })),
       }
       await host.ref.ask(message, { deadlineMs: APPLY_DEADLINE_MS, signal, transfer })
     }),
@@ -87,28 +88,7 @@ function sectionsOf(message: JournalMessage, lane: LaneId, logger: Logger): read
   }
 }
 
-/** Copies the sections into one buffer that can be moved to another thread (S9: only buffers that we allocated whole). */
-function inOneBuffer(
-  shards: ReadonlyMap<ShardId, readonly JournalledSection[]>,
-): [Map<ShardId, JournalledSection[]>, ArrayBuffer[]] {
-  let length = 0
-  for (const sections of shards.values()) for (const { bytes } of sections) length += aligned(bytes.byteLength)
-  const all = new Uint8Array(length)
-  const moved = new Map<ShardId, JournalledSection[]>()
-  let offset = 0
-  for (const [shard, sections] of shards) {
-    const copies: JournalledSection[] = []
-    for (const section of sections) {
-      all.set(section.bytes, offset)
-      copies.push({ ...section, bytes: all.subarray(offset, offset + section.bytes.byteLength) })
-      offset += aligned(section.bytes.byteLength)
-    }
-    moved.set(shard, copies)
-  }
-  return [moved, [all.buffer]]
-}
-
-/** Sections begin at multiples of eight, so that their arrays can be read in place. */
-function aligned(length: number): number {
-  return (length + 7) & ~7
+/** What is moved to another thread with the sections (S9: only buffers that we allocated whole). */
+function buffersOf(shards: ReadonlyMap<ShardId, readonly JournalledSection[]>): ArrayBuffer[] {
+  return [...shards.values()].flatMap((sections) => sections.map(({ bytes }) => bytes.buffer as ArrayBuffer))
 }

@@ -1,4 +1,5 @@
 import { assert } from '../base/assert.ts'
+import { freeBytes } from '../base/free-bytes.ts'
 import { BODY_POOL_BYTES_MAX, BODY_POOLED_BYTES_MAX } from '../base/limits.ts'
 import { noteShortLived } from '../base/young-collection.ts'
 
@@ -37,7 +38,7 @@ export class BodyPool {
   }
 }
 
-/** Bytes that arrive in chunks. A single chunk is kept as it is; more are gathered in one buffer of the pool. */
+/** Bytes that arrive in chunks, which are taken. A single chunk is kept as it is; more are gathered in one buffer of the pool. */
 export class BodyBuffer {
   readonly #pool: BodyPool
   readonly #expectedBytes: number
@@ -55,8 +56,8 @@ export class BodyBuffer {
     return this.#length
   }
 
+  /** The chunk is void afterwards. */
   append(chunk: Buffer): void {
-    noteShortLived(chunk.length)
     if (this.#length === 0) {
       this.#only = chunk
       this.#length = chunk.length
@@ -66,8 +67,10 @@ export class BodyBuffer {
     let buffer = this.#buffer
     if (buffer === undefined || buffer.length < needed) {
       const larger = this.#pool.acquire(Math.max(needed, this.#expectedBytes))
-      if (buffer === undefined) this.#only!.copy(larger)
-      else {
+      if (this.#only !== undefined) {
+        this.#only.copy(larger)
+        letGo(this.#only)
+      } else if (buffer !== undefined) {
         buffer.copy(larger, 0, 0, this.#length)
         this.#pool.release(buffer)
       }
@@ -76,6 +79,7 @@ export class BodyBuffer {
     }
     chunk.copy(buffer, this.#length)
     this.#length = needed
+    letGo(chunk)
   }
 
   /** What has been appended; a view that is good until `release`. */
@@ -86,8 +90,13 @@ export class BodyBuffer {
   /** Gives the buffer back. Only when nobody reads the bytes any more; else leave it to the garbage collector. */
   release(): void {
     if (this.#buffer !== undefined) this.#pool.release(this.#buffer)
+    if (this.#only !== undefined) letGo(this.#only)
     this.#buffer = undefined
     this.#only = undefined
     this.#length = 0
   }
+}
+
+function letGo(chunk: Buffer): void {
+  if (!freeBytes(chunk)) noteShortLived(chunk.length)
 }

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { setFlagsFromString } from 'node:v8'
 import { MembershipKeeper } from '../actors/membership-keeper.ts'
 import type { MembershipKeeperMessage } from '../actors/messages/cluster.ts'
 import type { ThreadMessage } from '../actors/messages/control.ts'
@@ -42,6 +43,11 @@ const WORKER_START_TIMEOUT_MS = 60_000
 const CLOSE_RESERVE_MS = 1000
 /** Objects that live for one frame or query stay out of the old generation. */
 const YOUNG_GENERATION_MB = 24
+/**
+ * Collections of a whole heap begin when it has grown to this many MB, and afterwards when it has grown by this share of what was left. V8 begins
+ * far lower, and a worker, of whose 30 MB nearly all stays, collected them ten times a second under load, half of all CPU.
+ */
+const HEAP_FLAGS = ['--initial-old-space-size=96', '--heap-growing-percent=200']
 
 /**
  * Builds the node, in order: what is durable, then the workers, then the shards on them; closes it in the reverse order. Resolves with the
@@ -49,6 +55,7 @@ const YOUNG_GENERATION_MB = 24
  */
 export async function runNode(config: LoadedConfig, version: string): Promise<number> {
   const { settings } = config
+  for (const flag of HEAP_FLAGS) setFlagsFromString(flag)
   const clock = systemClock
   const dataDir = settings['data.dir']
   try {

@@ -10,7 +10,7 @@ export interface JournalledSection {
   readonly appendedMs: number
   /** Rows of the shard in earlier sections of the frame. */
   readonly rowBase: number
-  /** The encoded section. On its own thread a view of the frame; across threads a view of a transferred buffer. */
+  /** The encoded section, the whole of its buffer; transferred when it goes to another thread. */
   readonly bytes: Uint8Array
 }
 

@@ -165,7 +165,7 @@ export class MemoryBackend implements Backend {
 
   async #ingest(request: IngestRequest, signal: AbortSignal): Promise<IngestReceipt> {
     await this.before(signal)
-    this.ingested.push({ ...request, body: request.body.slice() })
+    this.ingested.push({ ...request, body: new Uint8Array(request.body) })
     if (this.receipt !== undefined) return this.receipt
     const errors: RecordReject[] = []
     let accepted = 0
