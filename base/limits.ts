@@ -136,6 +136,26 @@ export const NODE_ASKS_MAX = 4096
 export const NODE_ASKED_BYTES_MAX = 128 * MIB
 /** Questions of all other nodes that one thread may be answering. */
 export const NODE_ANSWERING_MAX = 4096
+/** A question or an answer of the transport. */
+export const TRANSPORT_PAYLOAD_BYTES_MAX = 96 * MIB
+/** What goes to several subscribers at once: a publication, or a question to many. It is one message. */
+export const TRANSPORT_MESSAGE_BYTES_MAX = 1 * MIB
+/** Larger questions and answers are announced, and go in pieces of this size: 250 that come at once fit what a server keeps for a client, 64 MB. */
+export const TRANSPORT_PIECE_BYTES = 256 * KIB
+/** Bytes of one transfer that its receiver lets be under way, and transfers that it lets run; more wait their turn. */
+export const TRANSPORT_WINDOW_BYTES = 2 * MIB
+export const TRANSPORT_TRANSFERS_MAX = 16
+export const TRANSPORT_TRANSFERS_WAITING_MAX = 4096
+/** What the transfers that one thread receives may come to, from all and from one peer. */
+export const TRANSPORT_RECEIVING_BYTES_MAX = 256 * MIB
+export const TRANSPORT_PEER_BYTES_MAX = 128 * MIB
+/** Large answers of one thread that wait to be taken. */
+export const TRANSPORT_HELD_BYTES_MAX = 256 * MIB
+/** A question that is older asks this often whether it is still worked on; after this many without a sign it fails. */
+export const TRANSPORT_CHECK_MS = 1000
+export const TRANSPORT_SILENT_CHECKS_MAX = 3
+/** A question waits so long for the connection to come back. */
+export const TRANSPORT_CONNECT_MS = 2000
 
 // --- storage --------------------------------------------------------------------------------------------------
 
@@ -221,6 +241,11 @@ assert(FRAME_BYTES_TARGET + 2 * CHUNK_BYTES_MAX < FRAME_BYTES_MAX, 'a chunk fits
 assert(FRAME_BYTES_MAX + JOURNAL_HEADER_BYTES_MAX < JOURNAL_MESSAGE_BYTES_MAX, 'a frame fits a journal message')
 assert(QUERY_RESULT_BYTES_MAX < NODE_MESSAGE_BYTES_MAX, 'the answer of a leaf fits a message')
 assert(NODE_MESSAGE_BYTES_MAX < NODE_ASKED_BYTES_MAX, 'a message fits what may be asked of a node')
+assert(NODE_MESSAGE_BYTES_MAX <= TRANSPORT_PAYLOAD_BYTES_MAX, 'a message between actors fits one of the transport')
+assert(TRANSPORT_PAYLOAD_BYTES_MAX <= TRANSPORT_PEER_BYTES_MAX, 'any answer can be received')
+assert(TRANSPORT_PEER_BYTES_MAX <= TRANSPORT_RECEIVING_BYTES_MAX, 'one peer cannot ask for all')
+assert(TRANSPORT_PAYLOAD_BYTES_MAX <= TRANSPORT_HELD_BYTES_MAX, 'any answer can be held')
+assert(HEARTBEAT_BYTES_MAX <= TRANSPORT_MESSAGE_BYTES_MAX, 'a heartbeat can be published')
 assert(RECORD_BYTES_MAX * 2 <= JOURNAL_MESSAGE_BYTES_MAX, 'J4')
 assert(HEARTBEAT_EVERY_MS * 2 < SETTLE_MS && HEARTBEAT_EVERY_MS * 2 < DEAF_AFTER_MS, 'a lost heartbeat is not noticed')
 assert(

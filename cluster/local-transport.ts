@@ -1,13 +1,12 @@
 import type { Clock } from '../base/clock.ts'
 import { errorFromWire, errorToWire, WeirError } from '../base/errors.ts'
-import type { RequestOptions, Transport } from './transport.ts'
+import type { Handle, RequestOptions, Transport } from './transport.ts'
+import { checkAnswer, checkMessage, checkQuestion, checkSubject } from './transport-rules.ts'
 
 /** The transport of a node that is alone: subscribers are in this thread. Payloads are copied, as a network would. */
 export function localTransport(clock: Clock): Transport {
   return new LocalTransport(clock)
 }
-
-type Handle = (payload: Uint8Array, signal: AbortSignal) => Promise<Uint8Array | undefined>
 
 class LocalTransport implements Transport {
   readonly #clock: Clock
@@ -20,6 +19,8 @@ class LocalTransport implements Transport {
 
   publish(subject: string, payload: Uint8Array): void {
     this.#checkOpen()
+    checkSubject(subject)
+    checkMessage(subject, payload)
     for (const handle of this.#subscribers(subject)) {
       // Nobody waits for the outcome: a handler answers for its own errors.
       void deliver(handle, payload, this.#closing.signal).catch(() => {})
@@ -28,11 +29,13 @@ class LocalTransport implements Transport {
 
   async request(subject: string, payload: Uint8Array, options: RequestOptions): Promise<Uint8Array> {
     this.#checkOpen()
+    checkSubject(subject)
+    checkQuestion(subject, payload)
     const [handle] = this.#subscribers(subject)
     if (handle === undefined) throw new WeirError('shard_unavailable', `nobody answers to ${subject}`, { subject })
     const limit = this.#limit(subject, options)
     try {
-      return await Promise.race([firstAnswer(handle, payload, limit.signal), limit.passed])
+      return await Promise.race([firstAnswer(subject, handle, payload, limit.signal), limit.passed])
     } finally {
       limit.end()
     }
@@ -44,6 +47,8 @@ class LocalTransport implements Transport {
     options: RequestOptions & { expected: number },
   ): AsyncGenerator<Uint8Array> {
     this.#checkOpen()
+    checkSubject(subject)
+    checkMessage(subject, payload)
     const limit = this.#limit(subject, options)
     try {
       const waiting = new Set<Promise<void>>()
@@ -71,6 +76,7 @@ class LocalTransport implements Transport {
 
   subscribe(subject: string, handle: Handle): () => void {
     this.#checkOpen()
+    checkSubject(subject)
     this.#handlers.set(subject, [...this.#subscribers(subject), handle])
     return () => {
       const left = this.#subscribers(subject).filter((other) => other !== handle)
@@ -138,7 +144,13 @@ async function deliver(handle: Handle, payload: Uint8Array, signal: AbortSignal)
 }
 
 /** The answer; never settles when the handler gives none, since another node's silence looks the same. */
-async function firstAnswer(handle: Handle, payload: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+async function firstAnswer(
+  subject: string,
+  handle: Handle,
+  payload: Uint8Array,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
   const answer = await deliver(handle, payload, signal)
+  if (answer !== undefined) checkAnswer(subject, answer)
   return answer ?? new Promise<never>(() => {})
 }

@@ -46,7 +46,7 @@ export type NatsEvent =
 
 const CONNECT_MS_MAX = 20_000
 /** A server that answers no ping for PING_MS × (PINGS_OUT + 1) is left: under the 3 s of C1. */
-const PING_MS = 800
+const PING_MS = 500
 const PINGS_OUT = 2
 /** Longest handshake with one server before the next is tried. */
 const HANDSHAKE_MS_MAX = 2000

@@ -1,14 +1,14 @@
 import type { Clock } from '../../base/clock.ts'
 import { errorFromWire, errorToWire, WeirError, type WireError } from '../../base/errors.ts'
 import { Prng } from '../../base/prng.ts'
-import type { RequestOptions, Transport } from '../../cluster/transport.ts'
+import type { Handle, RequestOptions, Transport } from '../../cluster/transport.ts'
+import { checkAnswer, checkMessage, checkQuestion, checkSubject } from '../../cluster/transport-rules.ts'
 
 export interface SimulatedNetworkOptions {
   readonly clock: Clock
   readonly seed?: string | number
 }
 
-type Handle = (payload: Uint8Array, signal: AbortSignal) => Promise<Uint8Array | undefined>
 type Answer = { readonly payload: Uint8Array } | { readonly error: WireError }
 
 interface Subscription {
@@ -90,12 +90,16 @@ class SimulatedTransport implements Transport {
 
   publish(subject: string, payload: Uint8Array): void {
     this.#closing.signal.throwIfAborted()
+    checkSubject(subject)
+    checkMessage(subject, payload)
     const { signal } = this.#closing
     for (const subscription of this.#network.subscribers(subject)) this.#ask(subscription, payload, signal, () => {})
   }
 
   async request(subject: string, payload: Uint8Array, options: RequestOptions): Promise<Uint8Array> {
     this.#closing.signal.throwIfAborted()
+    checkSubject(subject)
+    checkQuestion(subject, payload)
     const subscription = this.#network.subscribers(subject)[0]
     if (subscription === undefined) throw new WeirError('shard_unavailable', `nobody answers to ${subject}`)
     const { answers, failure } = await this.#gather(subject, [subscription], payload, { ...options, expected: 1 })
@@ -111,6 +115,8 @@ class SimulatedTransport implements Transport {
     options: RequestOptions & { expected: number },
   ): AsyncGenerator<Uint8Array> {
     this.#closing.signal.throwIfAborted()
+    checkSubject(subject)
+    checkMessage(subject, payload)
     const subscriptions = this.#network.subscribers(subject)
     const { answers, failure } = await this.#gather(subject, subscriptions, payload, options)
     for (const answer of answers) if ('payload' in answer) yield answer.payload
@@ -119,6 +125,7 @@ class SimulatedTransport implements Transport {
 
   subscribe(subject: string, handle: Handle): () => void {
     this.#closing.signal.throwIfAborted()
+    checkSubject(subject)
     const subscription = { node: this.#node, subject, handle }
     this.#network.add(subscription)
     return () => this.#network.remove((other) => other === subscription)
@@ -172,10 +179,13 @@ class SimulatedTransport implements Transport {
     over.addEventListener('abort', cancel, { once: true })
     this.#network.carry(this.#node, node, () => {
       const back = (answer: Answer): void => this.#network.carry(node, this.#node, () => onAnswer(answer))
-      handle(copy, handling.signal).then(
-        (answer) => answer !== undefined && back({ payload: answer.slice() }),
-        (error: unknown) => back({ error: errorToWire(error) }),
-      )
+      handle(copy, handling.signal)
+        .then((answer) => {
+          if (answer === undefined) return
+          checkAnswer(subscription.subject, answer)
+          back({ payload: answer.slice() })
+        })
+        .catch((error: unknown) => back({ error: errorToWire(error) }))
     })
   }
 }
