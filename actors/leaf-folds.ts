@@ -102,9 +102,11 @@ export function fieldsFold(): UnitFold<{ readonly fields: readonly FieldCounts[]
       }
       if (source.column(COLUMN_OVERFLOW) !== undefined) countOverflow(source, matches, fieldOf)
     },
-    result: () => ({
-      fields: [...known].map(([name, { types, distinct }]) => ({ name, types, distinct: distinct.state() })),
-    }),
+    result: () => {
+      // Columns of a unit need not have values in the rows that match.
+      const found = [...known].filter(([, { types }]) => types.some((count) => count > 0))
+      return { fields: found.map(([name, { types, distinct }]) => ({ name, types, distinct: distinct.state() })) }
+    },
   }
 }
 

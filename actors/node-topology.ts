@@ -33,12 +33,14 @@ export class NodeTopology implements Actor<MembersChanged>, QueryTopology {
   }
 
   handle(view: MembersChanged): void {
-    const isNews = view.revision !== this.#view?.revision
+    const before = this.#view
     this.#view = view
-    if (!isNews) return
-    const gone = this.#nodes.filter((node) => !view.members.some(({ nodeId }) => nodeId === node.nodeId))
-    // What is asked of a node that is found to be dead is not waited for.
-    for (const { nodeId } of gone) this.#options.link.lost(nodeId)
+    if (view.revision === before?.revision) return
+    // What was asked of a process that is found to be dead is not waited for, even if another one has its name by now.
+    for (const { nodeId, boot } of before?.members ?? []) {
+      const isHere = view.members.some((member) => member.nodeId === nodeId && member.boot === boot)
+      if (!isHere) this.#options.link.lost(nodeId)
+    }
     this.#nodes = view.members.map(({ nodeId, workers }) => ({ nodeId, workers }))
     this.#placements = this.#options.ring.place(
       view.members.filter(({ state }) => state === 'active').map(({ nodeId, weight }) => ({ id: nodeId, weight })),

@@ -319,9 +319,13 @@ export class QueryCoordinator {
         spec,
         answers.ok.map((answer) => answer.partial),
       ).finish()
-      const values = rows
-        .filter(({ value }) => value !== null)
-        .map(({ value, count }) => ({ value: String(value), count: Number(count) }))
+      const counts = new Map<string, number>()
+      for (const { value, count } of rows) {
+        // The number 5 and the text "5" are one value here.
+        if (value !== null) counts.set(String(value), (counts.get(String(value)) ?? 0) + Number(count))
+      }
+      const values = [...counts]
+        .map(([value, count]) => ({ value, count }))
         .sort((a, b) => b.count - a.count || (a.value < b.value ? -1 : 1))
       const other = values.slice(limit).reduce((sum, { count }) => sum + count, 0)
       return { values: values.slice(0, limit), other, ...this.#scatter.closing(answers, startedMs) }
@@ -347,7 +351,7 @@ export class QueryCoordinator {
   }
 
   deadLetters(request: DeadLettersRequest, signal: AbortSignal): Promise<DeadLettersAnswer> {
-    return this.#scatter.timed('deadLetters', async () => {
+    return this.#scatter.timed('deadLetters', async (startedMs) => {
       const cursor = request.cursor === undefined ? undefined : decodeSearchCursor(request.cursor)
       const range = cursor?.range ?? request.range
       const scope = { tenant: deadLetterTenant(request.tenant), filter: { kind: 'all' } as const, range }
@@ -373,6 +377,7 @@ export class QueryCoordinator {
         }),
         nextCursor:
           rows.length > request.limit && last !== undefined ? encodeSearchCursor({ range, after: last.key }) : null,
+        ...this.#scatter.closing(answers, startedMs),
       }
     })
   }

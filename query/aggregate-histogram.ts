@@ -28,16 +28,18 @@ export function histogramOf(
   fromMs: number,
   toMs: number,
 ): HistogramBucket[] {
-  const counts = new Map<number, [string, number][]>()
+  const counts = new Map<number, Map<string, number>>()
   for (let start = Math.floor(fromMs / intervalMs) * intervalMs; start < toMs; start += intervalMs)
-    counts.set(start, [])
+    counts.set(start, new Map())
   for (const row of mergePartials(spec, partials).finish().rows) {
-    const start = Date.parse(String(row.bucket))
-    counts.get(start)?.push([String(row.by), Number(row.count)])
+    const bucket = counts.get(Date.parse(String(row.bucket)))
+    // The number 5 and the text "5" are groups of their own, and of one name.
+    const name = String(row.by)
+    bucket?.set(name, (bucket.get(name) ?? 0) + Number(row.count))
   }
-  return [...counts].map(([startMs, entries]) => ({
+  return [...counts].map(([startMs, by]) => ({
     startMs,
-    count: entries.reduce((sum, [, count]) => sum + count, 0),
-    by: Object.fromEntries(entries),
+    count: [...by.values()].reduce((sum, count) => sum + count, 0),
+    by: Object.fromEntries(by),
   }))
 }

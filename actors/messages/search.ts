@@ -205,4 +205,5 @@ export interface DeadLettersAnswer {
     readonly encoding: 'utf8' | 'base64'
   }[]
   readonly nextCursor: string | null
+  readonly coverage: Coverage
 }

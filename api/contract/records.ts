@@ -157,6 +157,7 @@ export const listDeadLetters: Endpoint = {
               }),
             ),
             nextCursor: Type.Union([Type.String(), Type.Null()]),
+            coverage: Coverage,
           },
           { title: 'DeadLettersResult' },
         ),

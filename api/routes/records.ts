@@ -111,8 +111,8 @@ function* traceParts({ logs, coverage, ...head }: TraceAnswer): Generator<string
   yield restOfObject({ coverage })
 }
 
-function* deadLetterParts({ deadLetters, nextCursor }: DeadLettersAnswer): Generator<string> {
+function* deadLetterParts({ deadLetters, nextCursor, coverage }: DeadLettersAnswer): Generator<string> {
   yield '{"deadLetters":'
   yield* arrayParts(deadLetters, (letter) => JSON.stringify(letter))
-  yield restOfObject({ nextCursor })
+  yield restOfObject({ nextCursor, coverage })
 }

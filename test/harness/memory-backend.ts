@@ -308,7 +308,8 @@ export class MemoryBackend implements Backend {
       deadLetters: async ({ tenant }) => {
         const receivedAt = new Date(this.#nowMs()).toISOString()
         const letter = { id: 'd1', receivedAt, protocol: 'http', tenant, code: 'not_an_object', reason: 'no' }
-        return { deadLetters: [{ ...letter, raw: '"\u2028"', encoding: 'utf8' as const }], nextCursor: null }
+        const deadLetters = [{ ...letter, raw: '"\u2028"', encoding: 'utf8' as const }]
+        return { deadLetters, nextCursor: null, coverage: COVERAGE }
       },
     }
   }

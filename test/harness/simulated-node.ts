@@ -30,6 +30,7 @@ import { Prng } from '../../base/prng.ts'
 import type { Member } from '../../cluster/heartbeat.ts'
 import { NO_LOAD } from '../../cluster/heartbeat.ts'
 import type { Journal } from '../../cluster/journal.ts'
+import type { MembersView } from '../../cluster/membership.ts'
 import { ShardRing } from '../../cluster/ring.ts'
 import { PathTable } from '../../ingest/path-table.ts'
 import { Scanner } from '../../ingest/scanner.ts'
@@ -135,13 +136,23 @@ export interface FoundRecord {
   readonly tier: 'head' | 'local' | 'segment'
 }
 
+/** Where a process runs, when there are several. */
+export interface NodePlace {
+  readonly nodeId?: NodeId
+  /** Its disk. */
+  readonly kv?: SimulatedKeyValueEngine
+  readonly standbyCount?: 0 | 1
+  /** Name of its one thread. */
+  readonly thread?: string
+}
+
 /**
  * One process: the durable core of a node, put together as node/worker.ts does it, of the real parts on simulated ports. All on one thread.
  */
 export class SimulatedNode {
   readonly machine: SimulatedMachine
   readonly life = new Life()
-  readonly nodeId = 'node-1' as NodeId
+  readonly nodeId: NodeId
   readonly clock: Clock
   readonly shards = new Map<ShardId, HostedShard>()
   readonly budget: HeadBudget
@@ -150,26 +161,34 @@ export class SimulatedNode {
   readonly journal: Journal
   /** An actor failed for good. */
   fatal: WeirError | undefined
-  readonly #system: ActorSystem
-  readonly #objects: ObjectStore
+  readonly system: ActorSystem
+  readonly objects: ObjectStore
+  shardMap!: ShardMap
+  readonly #boot: number
+  readonly #kv: SimulatedKeyValueEngine
+  readonly #standbyCount: 0 | 1
   #router: ActorRef<IngestRouterMessage> | undefined
   #spawnRouter!: () => ActorRef<IngestRouterMessage>
-  #controller!: ShardController
+  #controller: ShardController | undefined
+  #seen: MembersView | undefined
   host!: ActorRef<ShardHostMessage>
 
-  constructor(machine: SimulatedMachine) {
+  constructor(machine: SimulatedMachine, place: NodePlace = {}) {
     this.machine = machine
-    machine.boots++
+    this.nodeId = place.nodeId ?? ('node-1' as NodeId)
+    this.#kv = place.kv ?? machine.kv
+    this.#standbyCount = place.standbyCount ?? 0
+    this.#boot = ++machine.boots
     this.clock = this.life.clock(machine.clock)
     const delay = () => machine.answerDelay()
     this.journal = mortal(machine.journal.connect(), this.life, delay, (result) =>
       typeof result === 'object' && result !== null && 'next' in result ? mortal(result, this.life, delay) : result,
     )
-    this.#objects = mortal(machine.objects, this.life, delay)
+    this.objects = mortal(machine.objects, this.life, delay)
     this.budget = new HeadBudget(machine.options.headsBytesMax)
-    this.cache = new SegmentCache(this.#objects)
-    this.#system = new ActorSystem({
-      name: `boot-${machine.boots}`,
+    this.cache = new SegmentCache(this.objects)
+    this.system = new ActorSystem({
+      name: place.thread ?? `boot-${machine.boots}`,
       clock: this.clock,
       logger: loggerOf(machine.options.log),
       onEscalate: ({ error }) => {
@@ -183,11 +202,11 @@ export class SimulatedNode {
   async start(): Promise<void> {
     const { machine, clock, shards, budget, cache, journal } = this
     const { shardCount, laneCount, retentionDays } = machine.options
-    const system = this.#system
-    const objects = this.#objects
+    const system = this.system
+    const objects = this.objects
     const delay = () => machine.answerDelay()
     const registry = mortal(machine.registry.connect(), this.life, delay)
-    const engine = mortal(machine.kv, this.life, delay, (result) =>
+    const engine = mortal(this.#kv, this.life, delay, (result) =>
       typeof result === 'object' && result !== null && 'transact' in result
         ? mortal(result, this.life, undefined)
         : result,
@@ -200,6 +219,7 @@ export class SimulatedNode {
     const controllerRef = system.ref<ShardControllerMessage>('controller')
     const logger = loggerOf(machine.options.log)
     const shardMap = await ShardMap.open({ registry, shardCount, clock, logger })
+    this.shardMap = shardMap
     const parts: ShardParts = {
       system,
       nodeId: this.nodeId,
@@ -253,28 +273,31 @@ export class SimulatedNode {
       logger,
       relieve: (lane) => this.host.tell({ kind: 'publishLane', lane }),
     })
-    this.#controller = new ShardController({
+    const controller = new ShardController({
       nodeId: this.nodeId,
       shardCount,
       laneCount,
       journal,
       shardMap,
-      ring: new ShardRing({ shardCount, standbyCount: 0 }),
+      ring: new ShardRing({ shardCount, standbyCount: this.#standbyCount }),
       trimmer,
       clock,
       logger,
       hosts: [this.host],
       laneReaders,
     })
-    system.spawn<ShardControllerMessage>('controller', () => this.#controller, { mailboxMax: 64 })
-    controllerRef.tell({
-      kind: 'membersChanged',
-      revision: 1,
-      members: [memberOf(this.nodeId)],
-      settled: true,
-      absentAreDead: true,
-    })
-    await this.#controller.opened()
+    system.spawn<ShardControllerMessage>('controller', () => controller, { mailboxMax: 64 })
+    this.#controller = controller
+    const alone = { revision: 1, members: [memberOf(this.nodeId)], settled: true, absentAreDead: true }
+    this.seeMembers(this.#seen ?? alone)
+    await controller.opened()
+  }
+
+  /** Who is alive; before the start: when it starts. Default: this one alone. */
+  seeMembers(view: MembersView): void {
+    this.#seen = view
+    if (this.#controller === undefined) return
+    this.system.ref<ShardControllerMessage>('controller').tell({ kind: 'membersChanged', ...view })
   }
 
   ingest(request: IngestRequest): Promise<IngestReceipt> {
@@ -288,6 +311,7 @@ export class SimulatedNode {
     const { shardCount, laneCount, retentionDays } = machine.options
     const { paths, scanner } = sharedScanner()
     let frames = 0
+    const boot = this.#boot
     const gatherers = Array.from(
       { length: laneCount },
       (_, lane) =>
@@ -297,10 +321,10 @@ export class SimulatedNode {
           clock,
           paths,
           compression: 'none',
-          nextFrameId: () => `${machine.boots}/${++frames}`,
+          nextFrameId: () => `${boot}/${++frames}`,
         }),
     )
-    return this.#system.spawn<IngestRouterMessage>(
+    return this.system.spawn<IngestRouterMessage>(
       'ingest-router',
       () =>
         new IngestRouter({
@@ -370,14 +394,14 @@ export class SimulatedNode {
 
   /** Stops as node/node.ts does. */
   async stop(remainingMs: number): Promise<void> {
-    await this.#controller.drain(remainingMs)
-    await this.#system.stop(1000)
+    await this.#controller?.drain(remainingMs)
+    await this.system.stop(1000)
     this.life.end()
   }
 
   /** What its actors are at, for a message. */
   describe(): string {
-    const { actors } = this.#system.observe()
+    const { actors } = this.system.observe()
     const lanes = Array.from({ length: this.machine.options.laneCount }, (_, lane) => {
       const { firstSequence, lastSequence } = laneOfMachine(this.machine, lane as LaneId)
       return `${firstSequence} to ${lastSequence}`
@@ -431,10 +455,10 @@ function loggerOf(log: NonNullable<MachineOptions['log']>): Logger {
   return logger
 }
 
-function memberOf(nodeId: NodeId): Member {
+export function memberOf(nodeId: NodeId, boot = 1): Member {
   return {
     nodeId,
-    boot: 1,
+    boot,
     version: '0',
     featureLevels: { min: 1, max: 1 },
     weight: 1,

@@ -31,6 +31,7 @@ import { MemoryObjectStore } from '../harness/memory-object-store.ts'
 import { matches } from '../harness/oracle.ts'
 import { type Row, randomPipes } from '../harness/random-pipes.ts'
 import { randomFilter, randomRecord } from '../harness/random-query.ts'
+import { recordText } from '../harness/record-text.ts'
 import { shareNode } from '../harness/shared-node.ts'
 import { SimulatedKeyValueEngine } from '../harness/simulated-kv.ts'
 import { SimulatedRegistry } from '../harness/simulated-registry.ts'
@@ -340,7 +341,7 @@ test('queries over HTTP equal brute force over the records that were posted', as
       record: { ...record, fields: new Map([...record.fields, ['uid', { type: 2 as const, text: String(uid) }]]) },
     }
   })
-  const answer = await client.ingestText(records.map(({ record }) => jsonOf(record)).join('\n'))
+  const answer = await client.ingestText(records.map(({ record }) => recordText(record)).join('\n'))
   assert.deepEqual(answer.json(), { accepted: records.length, rejected: 0, errors: [] })
   await client.found(records.length)
   for (let i = 0; i < 200; i++) {
@@ -367,15 +368,3 @@ test('queries over HTTP equal brute force over the records that were posted', as
     )
   }
 })
-
-/** The record as a sender writes it; every path is one of nested keys. */
-function jsonOf(record: FlatRecord): string {
-  const nanos = BigInt(record.timeMs) * 1_000_000n + BigInt(record.timeNs)
-  const members = [`"timestamp":${nanos}`]
-  for (const [path, { type, text }] of record.fields) {
-    const value = type === 1 ? JSON.stringify(text) : type === 4 ? 'null' : text
-    const keys = path.split('.')
-    members.push(`${keys.map((key) => `${JSON.stringify(key)}:`).join('{')}${value}${'}'.repeat(keys.length - 1)}`)
-  }
-  return `{${members.join(',')}}`
-}

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict'
+import { shardOf } from '../../base/hash.ts'
+import type { LaneId, NodeId, TenantId } from '../../base/ids.ts'
+import { Prng } from '../../base/prng.ts'
+import { type FlatRecord, string } from './column-source.ts'
+import { randomRecord } from './random-query.ts'
+import { recordText } from './record-text.ts'
+import { type Member, SimulatedCluster } from './simulated-cluster.ts'
+
+export const SHARDS = 6
+export const TENANT = 'acme' as TenantId
+const OTHER_TENANT = 'other' as TenantId
+const NAMES = ['a', 'b', 'c'] as NodeId[]
+const TRACES = ['t1', 't2', 't3', 't4', 't5']
+
+/** A record of TENANT that was sent. */
+export interface Known {
+  /** Its place in `sent`. */
+  readonly uid: number
+  readonly shard: number
+  readonly record: FlatRecord
+}
+
+/** Three nodes, the records that they were sent, and all that goes on while they are searched. */
+export class ClusterWorld {
+  readonly cluster: SimulatedCluster
+  /** In the order of sending. */
+  readonly sent: Known[] = []
+  /** Of `sent`, the first so many were acknowledged, and read by all who read them. */
+  readCount = 0
+  /** Of TENANT: refused for what they are. */
+  refused = 0
+  readonly random: Prng
+  /** Records lie around it, in two days. */
+  readonly midnightMs: number
+  readonly #dead = new Set<NodeId>()
+  #uids = 0
+  kills = 0
+
+  constructor(number: number) {
+    this.random = new Prng(`cluster-oracle/${number}`)
+    this.cluster = new SimulatedCluster({ seed: number, shardCount: SHARDS, standbyCount: number % 2 === 0 ? 0 : 1 })
+    this.midnightMs = this.cluster.machine.clock.nowMs()
+  }
+
+  get clock() {
+    return this.cluster.machine.clock
+  }
+
+  anyMember(random = this.random): Member {
+    return random.pick([...this.cluster.members.values()])
+  }
+
+  async open(): Promise<void> {
+    await Promise.all(NAMES.map((name) => this.cluster.start(name)))
+    await this.clock.sleep(6000)
+  }
+
+  /** Sends records of two tenants through some node; resolves when they are acknowledged and every node has read them. */
+  async send(): Promise<void> {
+    const { random } = this
+    for (const tenant of [TENANT, OTHER_TENANT]) {
+      const records = Array.from({ length: 10 + random.below(40) }, () => this.#randomRecord(tenant))
+      if (tenant === TENANT) this.sent.push(...records)
+      const { node } = this.anyMember()
+      const lines = records.map(({ record }) => recordText(record))
+      const bad = tenant === TENANT ? random.below(3) : 0
+      for (let i = 0; i < bad; i++) lines.splice(random.below(lines.length), 0, `{"no":${i}`)
+      const receipt = await node.ingest({
+        tenant,
+        protocol: 'http',
+        format: 'ndjson',
+        body: Buffer.from(lines.join('\n')),
+        receivedMs: this.clock.nowMs(),
+      })
+      assert.deepEqual([receipt.accepted, receipt.rejected], [records.length, bad])
+      this.refused += bad
+    }
+    const endsMs = this.clock.monotonicMs() + 10_000
+    while (!this.#isRead() && this.clock.monotonicMs() < endsMs) await this.clock.sleep(20)
+    assert.ok(this.#isRead(), 'what was acknowledged is read in time')
+    this.readCount = this.sent.length
+  }
+
+  #randomRecord(tenant: TenantId): Known {
+    const { random } = this
+    const timeMs = this.midnightMs + random.below(4000) - 2000
+    const { fields, ...rest } = randomRecord(random, timeMs, random.pick([0, 1, 999_999]))
+    const uid = tenant === TENANT ? this.#uids++ : -1
+    const all = new Map([...fields, ['uid', { type: 2 as const, text: String(uid) }]] as const)
+    if (random.chance(0.5)) all.set('traceId', string(random.pick(TRACES)))
+    const record = { ...rest, fields: all }
+    return { uid, record, shard: shardOf(tenant, fields.get('service')!.text, 0, SHARDS) }
+  }
+
+  /** Every node has applied all that the journal has of its shards. */
+  #isRead(): boolean {
+    const { lastSequence } = this.cluster.machine.journal.lane(0 as LaneId)
+    return [...this.cluster.members.values()].every(({ node }) =>
+      [...node.shards.values()].every(({ store }) => store.applied.sequence >= lastSequence),
+    )
+  }
+
+  /** One of the things that go on in a cluster. */
+  async stir(mayKill: boolean): Promise<void> {
+    const { random, cluster } = this
+    const hosted = [...this.anyMember().node.shards.values()]
+    const { publisher, store } = hosted.length > 0 ? random.pick(hosted) : {}
+    switch (random.below(12)) {
+      case 0:
+        if (mayKill && cluster.members.size > 1) this.#kill(random.pick([...cluster.members.keys()]))
+        return
+      case 1:
+      case 2: {
+        const [name] = this.#dead
+        if (name === undefined) return
+        this.#dead.delete(name)
+        await cluster.start(name)
+        return
+      }
+      case 3:
+      case 4:
+        return store?.cut('all')
+      case 5:
+        await publisher?.ask({ kind: 'tidyUp' }, { deadlineMs: 5000 }).catch(() => undefined)
+        return
+      case 6:
+        return this.clock.sleep(random.below(5000))
+      default: {
+        const everything = random.chance(0.7)
+        await publisher?.ask({ kind: 'publish', everything }, { deadlineMs: 5000 }).catch(() => undefined)
+      }
+    }
+  }
+
+  /** For a while no message passes between one node and the others; what it is asked and answers is lost. */
+  async partition(): Promise<void> {
+    const { random, cluster } = this
+    const names = [...cluster.members.keys()]
+    const one = random.pick(names)
+    cluster.network.partition(
+      [one],
+      names.filter((name) => name !== one),
+    )
+    await this.clock.sleep(random.below(2000))
+    cluster.network.heal()
+  }
+
+  #kill(name: NodeId): void {
+    this.cluster.kill(name, this.random.chance(0.5))
+    this.#dead.add(name)
+    this.kills++
+  }
+}

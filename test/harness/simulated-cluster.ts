@@ -1,0 +1,158 @@
+import { QUERY_LEAF_KINDS, type QueryLeafMessage } from '../../actors/messages/leaf.ts'
+import { NodeTopology } from '../../actors/node-topology.ts'
+import { QueryCoordinator } from '../../actors/query-coordinator.ts'
+import { QueryLeaf } from '../../actors/query-leaf.ts'
+import { NodeLink } from '../../actors/runtime/node-link.ts'
+import { serveActors } from '../../actors/runtime/node-server.ts'
+import { workerOf } from '../../actors/shard-places.ts'
+import type { NodeId } from '../../base/ids.ts'
+import { AGGREGATE_GROUPS_MAX } from '../../base/limits.ts'
+import { silentLogger } from '../../base/logger.ts'
+import type { MembersView } from '../../cluster/membership.ts'
+import { ShardRing } from '../../cluster/ring.ts'
+import type { Transport } from '../../cluster/transport.ts'
+import { ManifestCache } from '../../storage/manifest-cache.ts'
+import type { Life } from './mortal.ts'
+import { SimulatedKeyValueEngine } from './simulated-kv.ts'
+import { memberOf, SimulatedMachine, SimulatedNode } from './simulated-node.ts'
+import { SimulatedNetwork } from './simulated-transport.ts'
+
+/** C1: a node is found to be dead after this. */
+const SILENCE_MS = 3000
+const CLUSTER = 'test'
+const LEAF = 'query-leaf'
+const THREAD = 'worker-0'
+export interface ClusterOptions {
+  readonly seed: string | number
+  readonly shardCount: number
+  readonly standbyCount: 0 | 1
+}
+
+/** A node of the cluster, with its queries. */
+export interface Member {
+  readonly node: SimulatedNode
+  readonly search: QueryCoordinator
+}
+
+/** One life of a node. */
+interface Process {
+  readonly boot: number
+  hear(view: MembersView): void
+}
+
+/** Nodes of the real parts around one journal, one registry, one object store and one network, all simulated and on one thread. */
+export class SimulatedCluster {
+  readonly machine: SimulatedMachine
+  readonly network: SimulatedNetwork
+  /** Those that take queries. */
+  readonly members = new Map<NodeId, Member>()
+  readonly #options: ClusterOptions
+  /** Live processes, also those that are still starting. */
+  readonly #living = new Map<NodeId, Process>()
+  #boots = 0
+  #revision = 0
+  readonly #disks = new Map<NodeId, SimulatedKeyValueEngine>()
+
+  constructor(options: ClusterOptions) {
+    const { seed, shardCount } = options
+    this.#options = options
+    this.machine = new SimulatedMachine({ seed, shardCount, answerMsMax: 3 })
+    this.network = new SimulatedNetwork({ clock: this.machine.clock, seed })
+    this.network.delayMsMax = 3
+  }
+
+  /** Starts a node on the disk that it had, if any; resolves when every shard has an owner. */
+  async start(nodeId: NodeId): Promise<Member> {
+    const { seed, standbyCount } = this.#options
+    const kv = this.#disks.get(nodeId) ?? new SimulatedKeyValueEngine(`${seed}/${nodeId}`)
+    this.#disks.set(nodeId, kv)
+    const node = new SimulatedNode(this.machine, { nodeId, kv, standbyCount, thread: THREAD })
+    const process: Process = { boot: ++this.#boots, hear: (view) => node.seeMembers(view) }
+    this.#living.set(nodeId, process)
+    this.#tellAll()
+    await node.start()
+    const member = this.#join(node, process)
+    this.members.set(nodeId, member)
+    return member
+  }
+
+  /** Kills a node. The others find out after a while; what they ask of it until then fails at once, or, where `isSilent`, not before. */
+  kill(nodeId: NodeId, isSilent: boolean): void {
+    this.members.get(nodeId)!.node.life.end()
+    this.members.delete(nodeId)
+    this.#living.delete(nodeId)
+    this.#disks.get(nodeId)!.kill()
+    this.network.remove((subscription) => !isSilent && subscription.node === nodeId)
+    this.machine.clock.after(SILENCE_MS, () => this.#tellAll())
+  }
+
+  #tellAll(): void {
+    this.#revision++
+    const view = this.#view()
+    for (const process of [...this.#living.values()]) process.hear(view)
+  }
+
+  #view(): MembersView {
+    const living = [...this.#living].sort(([a], [b]) => (a < b ? -1 : 1))
+    const members = living.map(([nodeId, { boot }]) => memberOf(nodeId, boot))
+    return { revision: this.#revision, members, settled: true, absentAreDead: true }
+  }
+
+  #join(node: SimulatedNode, process: Process): Member {
+    const { nodeId, shards, plans, cache, clock, objects, shardMap, system } = node
+    const { shardCount, standbyCount } = this.#options
+    // Of an earlier life of the node.
+    this.network.remove((subscription) => subscription.node === nodeId)
+    const transport = mortalTransport(this.network.join(nodeId), node.life)
+    system.spawn<QueryLeafMessage>(
+      LEAF,
+      () =>
+        new QueryLeaf({
+          shards,
+          plans,
+          cache,
+          pages: new ManifestCache(objects),
+          clock,
+          behindMs: () => 0,
+          registrySilentMs: () => shardMap.silentMs,
+          concurrencyMax: 4,
+        }),
+      { mailboxMax: 1000 },
+    )
+    serveActors(system, transport, {
+      cluster: CLUSTER,
+      node: nodeId,
+      open: { [LEAF]: { asked: QUERY_LEAF_KINDS, told: [] } },
+      logger: silentLogger,
+    })
+    const link = new NodeLink({ transport, cluster: CLUSTER })
+    const topology = new NodeTopology({
+      self: { nodeId, workers: 1 },
+      ring: new ShardRing({ shardCount, standbyCount }),
+      link,
+      local: (_, actor) => system.ref(actor),
+      workerName: () => THREAD,
+    })
+    process.hear = (view) => {
+      node.seeMembers(view)
+      topology.handle({ kind: 'membersChanged', ...view })
+    }
+    process.hear(this.#view())
+    const groupsMax = AGGREGATE_GROUPS_MAX
+    return { node, search: new QueryCoordinator({ topology, shardMap, workerOf, shardCount, clock, groupsMax }) }
+  }
+}
+
+/** What comes for a process that has ended is never answered. */
+function mortalTransport(transport: Transport, life: Life): Transport {
+  return {
+    publish: (subject, payload) => transport.publish(subject, payload),
+    request: (subject, payload, options) => life.outlasts(transport.request(subject, payload, options)),
+    requestMany: (subject, payload, options) => transport.requestMany(subject, payload, options),
+    subscribe: (subject, handle) =>
+      transport.subscribe(subject, (payload, signal) =>
+        life.isAlive ? life.outlasts(handle(payload, signal)) : new Promise(() => undefined),
+      ),
+    close: () => transport.close(),
+  }
+}
