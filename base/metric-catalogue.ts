@@ -137,6 +137,13 @@ export const METRIC_CATALOGUE = {
     unit: 'appends',
     labels: ['code'],
   },
+  journalGenerationsRaised: {
+    name: 'weir_journal_generations_raised_total',
+    help: 'Times that a lane was found recreated or restored from an older state: acknowledged records may be gone from it.',
+    type: 'counter',
+    unit: 'generations',
+    labels: ['lane', 'reason'],
+  },
   journalBytes: {
     name: 'weir_journal_bytes',
     help: 'Bytes the journal keeps.',

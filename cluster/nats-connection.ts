@@ -62,12 +62,11 @@ export class NatsConnection {
   readonly #listeners = new Set<(event: NatsEvent) => void>()
   #isConnected = true
 
-  /** Servers that the settings name. */
-  readonly serversListed: number
+  readonly #serversListed: number
 
   private constructor(client: NatsClient, serversListed: number) {
     this.#client = client
-    this.serversListed = serversListed
+    this.#serversListed = serversListed
     void this.#follow(client.status())
   }
 
@@ -120,6 +119,11 @@ export class NatsConnection {
   /** Address of the server that it is connected to, or was last. */
   get server(): string {
     return this.#client.getServer()
+  }
+
+  /** Servers of the cluster that a client may connect to, as far as they are known. */
+  get serverCount(): number {
+    return Math.max(this.#serversListed, this.#client.info?.connect_urls?.length ?? 1)
   }
 
   /** Largest message, headers included, that the server takes. */

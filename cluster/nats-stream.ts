@@ -188,7 +188,7 @@ export class LaneStream {
       max_msgs: -1,
       max_msgs_per_subject: -1,
       max_msg_size: -1,
-      num_replicas: replicas ?? Math.min(REPLICAS_MAX, serverCount(connection)),
+      num_replicas: replicas ?? Math.min(REPLICAS_MAX, connection.serverCount),
       duplicate_window: DUPLICATE_WINDOW_MS * NANOS_PER_MS,
       allow_direct: true,
       deny_delete: true,
@@ -227,18 +227,13 @@ export class LaneStream {
       const text = `NATS has no room for a stream of ${bytesMax} bytes (journal.bytesMax): ${reason}`
       return new WeirError('invalid_config', text, { lane, bytesMax }, { cause })
     }
-    const count = replicas ?? Math.min(REPLICAS_MAX, serverCount(connection))
+    const count = replicas ?? Math.min(REPLICAS_MAX, connection.serverCount)
     const servers = code === NO_SUITABLE_PEERS ? `; ${count} NATS servers with JetStream are needed` : ''
     return new WeirError('storage_unavailable', `${what} failed: ${reason}${servers}`, { lane }, { cause })
   }
 }
 
 type WantedConfig = Partial<StreamConfig> & Pick<StreamConfig, 'name'>
-
-/** Servers of the cluster that a client may connect to, as far as they are known. */
-function serverCount({ client, serversListed }: NatsConnection): number {
-  return Math.max(serversListed, client.info?.connect_urls?.length ?? 1)
-}
 
 /** Names of settings, with what they are and should be. More replicas than derived are fine; those asked for are exact. */
 function differences(actual: StreamConfig, wanted: WantedConfig, areReplicasAsked: boolean): string[] {

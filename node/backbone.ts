@@ -1,5 +1,8 @@
 import type { MessagePort } from 'node:worker_threads'
+import type { ShardMap } from '../actors/shard-map.ts'
 import type { Clock } from '../base/clock.ts'
+import type { NodeId } from '../base/ids.ts'
+import type { Logger } from '../base/logger.ts'
 import type { Journal } from '../cluster/journal.ts'
 import type { LaneAlarm } from '../cluster/lane-generation.ts'
 import type { MemberTableTimes } from '../cluster/member-table.ts'
@@ -9,11 +12,13 @@ import type { Transport } from '../cluster/transport.ts'
 import type { Settings } from './config.ts'
 import type { EmbeddedShare } from './embedded-backbone.ts'
 import { joinEmbeddedBackbone, openEmbeddedBackbone } from './embedded-backbone.ts'
+import { joinNatsBackbone, openNatsBackbone } from './nats-backbone.ts'
 
-/** What a thread of a node stands on: the durable log, the registry, the way to other nodes. */
+/** What a thread of a node stands on: the durable log, the registry and what it says of the shards, the way to other nodes. */
 export interface Backbone {
   readonly journal: Journal
   readonly registry: Registry
+  readonly shardMap: ShardMap
   readonly transport: Transport
   close(): Promise<void>
 }
@@ -25,17 +30,27 @@ export interface MainBackbone extends Backbone {
   readonly memberTimes: Partial<MemberTableTimes>
   readonly turbulence: Turbulence | undefined
   natsServer(): string | null
-  /** J3: settles the generations of the lanes before anything is read or appended. Returns what an operator must hear of. */
-  settleGenerations(): Promise<readonly LaneAlarm[]>
 }
 
 /** Plain data for a worker thread. */
-export type BackboneShare = EmbeddedShare
+export type BackboneShare = EmbeddedShare | { readonly kind: 'nats' }
 
-export function openBackbone(settings: Settings, clock: Clock): Promise<MainBackbone> {
-  return openEmbeddedBackbone(settings, clock)
+export interface BackboneOptions {
+  readonly settings: Settings
+  readonly nodeId: NodeId
+  /** Name of the thread. */
+  readonly thread: string
+  readonly clock: Clock
+  readonly logger: Logger
+  /** J3: hears, in the thread that found it, that a lane of the journal is not what it was. */
+  readonly onLaneAlarm: (alarm: LaneAlarm) => void
 }
 
-export function joinBackbone(share: BackboneShare, clock: Clock): Promise<Backbone> {
-  return joinEmbeddedBackbone(share, clock)
+/** NATS where the settings name its servers, else what the data directory holds. */
+export function openBackbone(options: BackboneOptions): Promise<MainBackbone> {
+  return options.settings['nats.url'] === null ? openEmbeddedBackbone(options) : openNatsBackbone(options)
+}
+
+export function joinBackbone(share: BackboneShare, options: BackboneOptions): Promise<Backbone> {
+  return share.kind === 'embedded' ? joinEmbeddedBackbone(share, options) : joinNatsBackbone(options)
 }

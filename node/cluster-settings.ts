@@ -1,9 +1,7 @@
-import { laneOf } from '../actors/shard-places.ts'
-import { present } from '../base/assert.ts'
+import type { ShardMap } from '../actors/shard-map.ts'
 import { WeirError } from '../base/errors.ts'
 import type { LaneId, ShardId } from '../base/ids.ts'
 import type { Registry } from '../cluster/registry.ts'
-import { decodeShardEntry } from '../storage/manifest.ts'
 import type { Settings } from './config.ts'
 
 const KEY = 'cluster'
@@ -49,18 +47,17 @@ async function recordOrPut(registry: Registry, wanted: ClusterRecord): Promise<C
 }
 
 /**
- * J3: the highest floor of any shard of a lane in a generation: a journal that ends before it has lost frames. Shards are dealt to lanes in turn,
- * so the count of lanes tells which lane a shard is in.
+ * J3: the highest floor of any shard of a lane in a generation, 0 for none, as the map knows it at each call: a journal that ends before it has
+ * lost frames.
  */
-export async function floorsOf(registry: Registry): Promise<(lane: LaneId, generation: number) => number> {
-  const cluster = await registry.get(KEY)
-  const { lanes } = JSON.parse(new TextDecoder().decode(present(cluster, 'the cluster record').value)) as ClusterRecord
-  const floors = (await registry.list('shard/')).map(({ key, value }) => ({
-    lane: laneOf(Number(key.slice('shard/'.length)) as ShardId, lanes),
-    floor: decodeShardEntry(value).floor,
-  }))
+export function floorsOf(shardMap: ShardMap, settings: Settings): (lane: LaneId, generation: number) => number {
+  const { shards, 'journal.lanes': laneCount } = settings
   return (lane, generation) => {
-    const own = floors.filter((shard) => shard.lane === lane && shard.floor.generation === generation)
-    return Math.max(0, ...own.map(({ floor }) => floor.sequence))
+    let highest = 0
+    for (let shard = lane as number; shard < shards; shard += laneCount) {
+      const floor = shardMap.get(shard as ShardId)?.floor
+      if (floor?.generation === generation && floor.sequence > highest) highest = floor.sequence
+    }
+    return highest
   }
 }

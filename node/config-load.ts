@@ -45,6 +45,15 @@ const ENVIRONMENT_OF_COMMANDS = ['WEIR_URL', 'WEIR_KEY', 'WEIR_CONFIG']
 /** What Kubernetes sets in every container for a service named `weir`. */
 const ENVIRONMENT_OF_KUBERNETES = /^WEIR_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/
 const ADMIN_KEY_CHARACTERS_MIN = 16
+/** Paths that are relative to where the node is started, when given. */
+const FILES = [
+  's3.caFile',
+  'nats.credentialsFile',
+  'nats.nkeyFile',
+  'nats.caFile',
+  'nats.certFile',
+  'nats.keyFile',
+] as const
 
 interface Given {
   readonly raw: unknown
@@ -80,8 +89,7 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
     }
     values[key] = parsed.value
     sources[key] = own.source
-    if (spec.later?.refused) problems.push(`${own.source}: ${key} cannot be used: ${spec.later.reason}`)
-    else if (spec.later && parsed.value !== -1) warnings.push(`${key} has no effect: ${spec.later.reason}`)
+    if (spec.later && parsed.value !== -1) warnings.push(`${key} has no effect: ${spec.later}`)
   }
   const settings = derive(values as Settings, input.cwd)
   // Conflicts of values that are wrong by themselves would only confuse.
@@ -99,12 +107,11 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
 function derive(values: Settings, cwd: string): Settings {
   const dataDir = resolve(cwd, values['data.dir'])
   const objectsDir = values['objects.dir'] as string | null
-  const caFile = values['s3.caFile']
   return {
     ...values,
     'data.dir': dataDir,
     'objects.dir': objectsDir === null ? join(dataDir, 'objects') : resolve(cwd, objectsDir),
-    's3.caFile': caFile === null ? null : resolve(cwd, caFile),
+    ...Object.fromEntries(FILES.flatMap((key) => (values[key] === null ? [] : [[key, resolve(cwd, values[key])]]))),
     workers: (values.workers as number | null) ?? availableParallelism(),
   }
 }

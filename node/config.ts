@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { join } from 'node:path'
 import {
   AGGREGATE_GROUPS_MAX,
   BODY_BYTES_MAX,
@@ -32,11 +33,13 @@ interface Common {
   readonly description: string
   /** What an unset value becomes, where that depends on other settings or on the machine. */
   readonly derived?: string
-  /** Why this version cannot do what the setting asks for; `refused` stops the start, else a warning says so. */
-  readonly later?: { readonly reason: string; readonly refused: boolean }
+  /** Why the setting has no effect in this version. */
+  readonly later?: string
 }
 
-const NO_NATS = { reason: 'this version has the embedded journal and registry only', refused: true } as const
+/** What the names of NATS streams, buckets and subjects allow. */
+const CLUSTER_NAME = /^[A-Za-z0-9_-]{1,64}$/
+
 const PORT = { kind: 'port', unit: 'TCP port', min: -1, max: 65_535 } as const
 
 /**
@@ -236,14 +239,12 @@ export const SETTINGS = {
     description: 'Groups of one aggregation before it fails.',
   },
   'nats.url': {
-    later: NO_NATS,
     kind: 'string',
     default: null,
     unit: 'URLs',
     description: 'NATS servers, separated by commas. Unset: the node is a cluster of its own.',
   },
   'nats.replicas': {
-    later: NO_NATS,
     kind: 'integer',
     default: null,
     min: 1,
@@ -252,11 +253,10 @@ export const SETTINGS = {
     unit: 'replicas',
     description: 'Copies that JetStream keeps of the journal and the registry.',
   },
-  'nats.user': { kind: 'string', default: null, later: NO_NATS, unit: 'name', description: 'User name for NATS.' },
-  'nats.password': { kind: 'secret', default: null, later: NO_NATS, unit: '', description: 'Password for NATS.' },
-  'nats.token': { kind: 'secret', default: null, later: NO_NATS, unit: '', description: 'Token for NATS.' },
+  'nats.user': { kind: 'string', default: null, unit: 'name', description: 'User name for NATS.' },
+  'nats.password': { kind: 'secret', default: null, unit: '', description: 'Password for NATS.' },
+  'nats.token': { kind: 'secret', default: null, unit: '', description: 'Token for NATS.' },
   'nats.credentialsFile': {
-    later: NO_NATS,
     kind: 'path',
     default: null,
     unit: 'file',
@@ -265,12 +265,10 @@ export const SETTINGS = {
   'nats.nkeyFile': {
     kind: 'path',
     default: null,
-    later: NO_NATS,
     unit: 'file',
     description: 'File with the seed of a NATS nkey.',
   },
   'nats.caFile': {
-    later: NO_NATS,
     kind: 'path',
     default: null,
     unit: 'file',
@@ -279,14 +277,12 @@ export const SETTINGS = {
   'nats.certFile': {
     kind: 'path',
     default: null,
-    later: NO_NATS,
     unit: 'file',
     description: 'Certificate (PEM) to show to NATS.',
   },
   'nats.keyFile': {
     kind: 'path',
     default: null,
-    later: NO_NATS,
     unit: 'file',
     description: 'Key (PEM) of nats.certFile.',
   },
@@ -365,13 +361,13 @@ export const SETTINGS = {
   'syslog.port': {
     ...PORT,
     default: 5514,
-    later: { reason: 'this version has no syslog listener', refused: false },
+    later: 'this version has no syslog listener',
     description: 'Port for syslog over TCP and UDP; 0 picks a free one, -1 switches it off.',
   },
   'forward.port': {
     ...PORT,
     default: 24_224,
-    later: { reason: 'this version has no Fluentd forward listener', refused: false },
+    later: 'this version has no Fluentd forward listener',
     description: 'Port for the Fluentd forward protocol; 0 picks a free one, -1 switches it off.',
   },
 } as const satisfies Record<string, SettingSpec>
@@ -420,6 +416,9 @@ function words(key: SettingKey): string[] {
 /** What the values of several settings together must obey. Returns sentences, none when all is well. */
 export function conflicts(settings: Settings): string[] {
   const problems: string[] = []
+  if (!CLUSTER_NAME.test(settings['cluster.name'])) {
+    problems.push('cluster.name: letters, digits, _ and - only, at most 64')
+  }
   const host = settings['http.host']
   // X2
   if (settings['auth.mode'] === 'off' && !isLoopback(host) && !settings['auth.allowInsecureNetwork']) {
@@ -438,6 +437,16 @@ export function conflicts(settings: Settings): string[] {
   if ((settings['s3.accessKeyId'] === null) !== (settings['s3.secretAccessKey'] === null)) {
     problems.push(
       's3.accessKeyId and s3.secretAccessKey belong together: give both, or neither for the standard chain of AWS',
+    )
+  }
+  if (
+    settings['nats.url'] !== null &&
+    settings['s3.bucket'] === null &&
+    settings['objects.dir'] === join(settings['data.dir'], 'objects')
+  ) {
+    problems.push(
+      'nats.url without s3.bucket: the nodes of a cluster need one place for published segments; configure a bucket, or an objects.dir ' +
+        'that all nodes share',
     )
   }
   const needBucket = (['s3.endpoint', 's3.accessKeyId'] as const).filter((key) => settings[key] !== null)

@@ -1,6 +1,9 @@
 import type { Clock } from '../base/clock.ts'
 import type { LaneId, Position } from '../base/ids.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Metrics } from '../base/metrics.ts'
 import type { Journal, LaneState } from '../cluster/journal.ts'
+import type { LaneAlarm } from '../cluster/lane-generation.ts'
 import type { NodeStatus } from './node-status.ts'
 
 const PERIOD_MS = 1000
@@ -44,5 +47,13 @@ export function watchLane(
   return {
     onBegin: (after) => status.laneBegins(lane, after.sequence),
     onRun: ({ through }) => status.laneApplied(lane, through.sequence),
+  }
+}
+
+/** What an operator must hear of: records that were acknowledged may be gone from the journal, and a new generation begins (J3). */
+export function laneAlarm(metrics: Metrics, logger: Logger): (alarm: LaneAlarm) => void {
+  return ({ reason, ...alarm }) => {
+    metrics.counter('journalGenerationsRaised', { lane: String(alarm.lane), reason }).add(1)
+    logger.error(`a lane of the journal was ${reason}: a new generation begins`, { ...alarm })
   }
 }

@@ -19,13 +19,13 @@ import { Membership } from '../cluster/membership.ts'
 import { adminKey } from './admin-key.ts'
 import { openBackbone } from './backbone.ts'
 import { bannerText } from './banner.ts'
-import { agreeOnCluster } from './cluster-settings.ts'
 import type { Settings } from './config.ts'
 import type { LoadedConfig } from './config-load.ts'
 import { lockDataDirectory } from './data-lock.ts'
 import { startDemo } from './demo/demo.ts'
 import { EXIT_FAILED, EXIT_OK } from './exit-status.ts'
 import { KeyStore } from './key-store.ts'
+import { laneAlarm } from './lane-watch.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { LoadMeter } from './load-meter.ts'
 import { nodeIdentity } from './node-identity.ts'
@@ -76,14 +76,11 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
   lifecycle.listen(process)
   lifecycle.onStop('data directory', () => lock.release())
   try {
-    const backbone = await openBackbone(settings, clock)
+    const metrics = new Metrics()
+    const onLaneAlarm = laneAlarm(metrics, logger)
+    const backbone = await openBackbone({ settings, nodeId, thread: MAIN, clock, logger, onLaneAlarm })
     lifecycle.onStop('journal and registry', () => backbone.close())
     const { registry } = backbone
-    await agreeOnCluster(registry, settings)
-    for (const { reason, ...alarm } of await backbone.settleGenerations()) {
-      logger.error(`a lane of the journal was ${reason}: a new generation begins`, alarm)
-    }
-    const metrics = new Metrics()
     const stopWatching = watchProcess(metrics, 'main', true)
     lifecycle.onStop('process metrics', async () => stopWatching())
     const status = NodeStatus.create(settings['journal.lanes'])
@@ -183,8 +180,7 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     await Promise.all(Array.from({ length: settings.workers - 1 }, (_, i) => start(i + 1, first.port)))
 
     const workers = Array.from({ length: settings.workers }, (_, i) => workerName(i))
-    const { controller, shardMap } = await startShards({ settings, nodeId, backbone, system, workers, clock, logger })
-    lifecycle.onStop('shard map', async () => shardMap.close())
+    const controller = startShards({ settings, nodeId, backbone, system, workers, clock, logger })
     for (const address of [`${MAIN}/controller`, ...workers.map((name) => `${name}/topology`)]) {
       keeper.tell({ kind: 'followMembers', address })
     }

@@ -2,7 +2,6 @@ import { LaneTrimmer } from '../actors/lane-trimmer.ts'
 import type { LaneReaderMessage, ShardControllerMessage, ShardHostMessage } from '../actors/messages/shard.ts'
 import type { ActorSystem } from '../actors/runtime/actor-system.ts'
 import { ShardController } from '../actors/shard-controller.ts'
-import { ShardMap } from '../actors/shard-map.ts'
 import type { Clock } from '../base/clock.ts'
 import type { NodeId } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
@@ -23,12 +22,11 @@ export interface ShardPartOptions {
 }
 
 /** Starts what sees to the shards of this node; it opens none before it is told who the members are. */
-export async function startShards(options: ShardPartOptions) {
+export function startShards(options: ShardPartOptions): ShardController {
   const { settings, nodeId, backbone, system, workers, clock, logger } = options
-  const { journal, registry } = backbone
+  const { journal, shardMap } = backbone
   const shardCount = settings.shards
   const laneCount = settings['journal.lanes']
-  const shardMap = await ShardMap.open({ registry, shardCount, clock, logger: logger.child('shard-map') })
   const hosts = workers.map((name) => system.ref<ShardHostMessage>(`${name}/shard-host`))
   const controllerLogger = logger.child('controller')
   const places = { nodeId, shardCount, laneCount, journal, shardMap, clock, logger: controllerLogger }
@@ -47,5 +45,5 @@ export async function startShards(options: ShardPartOptions) {
     ),
   })
   system.spawn<ShardControllerMessage>('controller', () => controller, { mailboxMax: 1024, overflow: 'dropNewest' })
-  return { controller, shardMap }
+  return controller
 }

@@ -28,7 +28,6 @@ import { RESTART_DEFAULT } from '../actors/runtime/supervisor.ts'
 import type { HostedWorker, WorkerSide } from '../actors/runtime/worker-host.ts'
 import { hostWorker } from '../actors/runtime/worker-host.ts'
 import { ShardHost } from '../actors/shard-host.ts'
-import { ShardMap } from '../actors/shard-map.ts'
 import { laneOf, workerOf } from '../actors/shard-places.ts'
 import { ThreadKeeper } from '../actors/thread-keeper.ts'
 import type { Backend } from '../api/backend.ts'
@@ -53,7 +52,7 @@ import type { BackboneShare } from './backbone.ts'
 import { joinBackbone } from './backbone.ts'
 import type { Settings } from './config.ts'
 import { KeyStore } from './key-store.ts'
-import { watchLane } from './lane-watch.ts'
+import { laneAlarm, watchLane } from './lane-watch.ts'
 import { metricHooks } from './metric-hooks.ts'
 import { NodeStatus } from './node-status.ts'
 import { openObjectStore } from './object-store.ts'
@@ -116,8 +115,16 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   side.connect(system)
   watchActors(system, metrics)
 
-  const backbone = await joinBackbone(seed.backbone, clock)
-  const { journal, registry, transport } = backbone
+  const onLaneAlarm = laneAlarm(metrics, logger)
+  const backbone = await joinBackbone(seed.backbone, {
+    settings,
+    nodeId,
+    thread: side.name,
+    clock,
+    logger,
+    onLaneAlarm,
+  })
+  const { journal, registry, shardMap, transport } = backbone
   const objects = await openObjectStore(settings, clock, hooks, index)
   const blocks = new BlockCache(settings['limits.blockCacheBytes'], hooks.blockLookup)
   const cache = new SegmentCache(objects, undefined, blocks)
@@ -136,7 +143,6 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     }
     largest?.cutLargest()
   }
-  const shardMap = await ShardMap.open({ registry, shardCount, clock, logger: logger.child('shard-map') })
   const shardParts: ShardParts = {
     system,
     nodeId,
@@ -359,7 +365,6 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
       beating.cancel()
       await server.close()
       await system.stop(drainMs)
-      shardMap.close()
       served.close()
       await backbone.close()
       await objects.close()

@@ -72,6 +72,21 @@ export class WeirClient {
     return last.logs
   }
 
+  /** The field `uid` of every record, page by page; each page must be complete. */
+  async uids(parameters: SearchParameters = {}): Promise<string[]> {
+    const wanted = { query: '*', from: 0, to: 'now+2d', limit: 10_000, fields: 'uid', ...parameters }
+    const uids: string[] = []
+    let cursor: string | null = null
+    do {
+      const page: { logs: { uid: string }[]; nextCursor: string | null; coverage: { complete: boolean } } =
+        await this.search(cursor === null ? wanted : { ...wanted, cursor })
+      assert.equal(page.coverage.complete, true, JSON.stringify(page.coverage))
+      for (const { uid } of page.logs) uids.push(uid)
+      cursor = page.nextCursor
+    } while (cursor !== null)
+    return uids
+  }
+
   close(): void {
     this.http.close()
   }

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { tmpdir } from 'node:os'
 import { describe, it } from 'node:test'
+import { ShardMap } from '../../../actors/shard-map.ts'
+import { systemClock } from '../../../base/clock.ts'
 import type { LaneId, NodeId, ShardId } from '../../../base/ids.ts'
+import { silentLogger } from '../../../base/logger.ts'
 import { agreeOnCluster, floorsOf } from '../../../node/cluster-settings.ts'
 import type { Settings } from '../../../node/config.ts'
 import { loadConfig } from '../../../node/config-load.ts'
@@ -42,7 +45,6 @@ describe('what is fixed when the cluster is created (J1)', () => {
 describe('the floors of a lane', () => {
   it('are those of its shards in a generation; the highest says how far the journal must reach (J3)', async () => {
     const registry = new SimulatedRegistry().connect()
-    await agreeOnCluster(registry, settingsOf({ 'journal.lanes': 2 }))
     const floors = [
       [0, 1, 5],
       [1, 1, 9],
@@ -60,10 +62,12 @@ describe('the floors of a lane', () => {
       }
       await registry.put(shardEntryKey(shard as ShardId), encodeShardEntry(entry), 0)
     }
-    const reached = await floorsOf(registry)
+    const shardMap = await ShardMap.open({ registry, shardCount: 32, clock: systemClock, logger: silentLogger })
+    const reached = floorsOf(shardMap, settingsOf({ 'journal.lanes': 2 }))
     assert.deepEqual(
       [reached(0 as LaneId, 1), reached(1 as LaneId, 1), reached(0 as LaneId, 2), reached(1 as LaneId, 2)],
       [7, 9, 3, 0],
     )
+    shardMap.close()
   })
 })
