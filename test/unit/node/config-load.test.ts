@@ -146,14 +146,24 @@ test('X2: without authentication only loopback addresses are served, unless the 
 
 test('what this version cannot do is refused where silence would mislead, and warned of elsewhere', (context) => {
   const cwd = folder(context)
-  deepEqual(problemsOf(cwd, { WEIR_NATS_URL: 'nats://a' }), [
-    'WEIR_NATS_URL: nats.url cannot be used: this version has the embedded journal and registry only',
-  ])
   match(problemsOf(cwd, { WEIR_AUTH_MODE: 'oidc' })[0]!, /API keys only/)
   const env = { WEIR_SYSLOG_PORT: '0', WEIR_FORWARD_PORT: '-1', WEIR_AUTH_ADMIN_KEY: 'short' }
   const { warnings } = loadConfig({ cwd, env, flags: [] })
   equal(warnings.length, 2)
   match(warnings.join(), /syslog\.port has no effect.*auth\.adminKey is short/)
+})
+
+test('nodes of a cluster have one place for what is published', (context) => {
+  const cwd = folder(context)
+  match(problemsOf(cwd, { WEIR_NATS_URL: 'nats://a' })[0]!, /nats\.url without s3\.bucket/)
+  for (const place of [{ WEIR_S3_BUCKET: 'logs' }, { WEIR_OBJECTS_DIR: '/srv/segments' }]) {
+    const { settings } = loadConfig({ cwd, env: { WEIR_NATS_URL: 'nats://a,nats://b', ...place }, flags: [] })
+    equal(settings['nats.url'], 'nats://a,nats://b')
+  }
+})
+
+test('names of clusters that NATS has no room for are refused', (context) => {
+  match(problemsOf(folder(context), { WEIR_CLUSTER_NAME: 'two words' })[0]!, /cluster\.name/)
 })
 
 test('limits that exclude each other are refused', (context) => {
