@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'
 import type { LaneId, NodeId, ShardId } from '../base/ids.ts'
-import { comparePositions } from '../base/ids.ts'
+import { comparePositions, POSITION_ZERO } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Registry } from '../cluster/registry.ts'
 import type { ActivePlans } from '../storage/active-plans.ts'
@@ -79,6 +79,8 @@ export class HostedShard {
   readonly #parts: ShardParts
   /** Of the newest state that the store was given to follow. */
   #manifestObject: string
+  /** See `generation`. */
+  #generation: number
   #holding: Holding | undefined
   /** The end of the last change of role; never rejects. */
   #changes: Promise<unknown> = Promise.resolve()
@@ -91,8 +93,10 @@ export class HostedShard {
     writer: ActorRef<ShardWriterMessage>,
     manifestObject: string,
   ) {
+    const { floor } = store.published
     this.#parts = parts
     this.#manifestObject = manifestObject
+    this.#generation = comparePositions(floor, POSITION_ZERO) === 0 ? lane.generation : floor.generation
     this.shard = store.shard
     this.lane = lane.lane
     this.caughtUpAt = lane.lastSequence
@@ -127,6 +131,14 @@ export class HostedShard {
 
   get role(): 'owner' | 'follower' {
     return this.#holding === undefined ? 'follower' : 'owner'
+  }
+
+  /**
+   * J3: of the lane, up to which what this shard knows of keys is what the owner knows. Of the end of a generation that was lost, nodes may have
+   * read more or less than the owner. So once the owner has published in the next one, a follower that was opened before begins anew, from that.
+   */
+  get generation(): number {
+    return this.#generation
   }
 
   /** Of the owner; 0 for a follower. */
@@ -213,20 +225,22 @@ export class HostedShard {
 
   /** An owner publishes on top of what is published already: so it must have taken that over. */
   async #adopt(entry: ShardEntry): Promise<void> {
-    const { store } = this
+    const { store, shard } = this
+    if (entry.floor.generation > this.#generation) {
+      throw new WeirError('shard_unavailable', 'the journal began anew; the shard must be opened anew here', { shard })
+    }
     const isKnown =
       entry.manifestObject === this.#manifestObject && comparePositions(entry.floor, store.published.floor) === 0
     const published = isKnown ? store.published : await publishedOf(entry, this.#parts.objects)
     if (!isKnown) await store.follow(published)
     this.#manifestObject = entry.manifestObject
     if (store.published === published) return
-    throw new WeirError('shard_unavailable', 'more is published of the shard than has been applied here', {
-      shard: this.shard,
-    })
+    throw new WeirError('shard_unavailable', 'more is published of the shard than has been applied here', { shard })
   }
 
   async #cede(): Promise<void> {
     if (this.#holding === undefined) return
+    this.#generation = Math.max(this.#generation, this.#holding.ledger.entry.floor.generation)
     this.#holding = undefined
     // A step of publishing that is under way fails its compare-and-set.
     await this.#parts.system.stopActor(`segment-publisher-${this.shard}`, STOP_PUBLISHER_MS)

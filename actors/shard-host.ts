@@ -246,8 +246,8 @@ export class ShardHost implements Actor<ShardHostMessage> {
 }
 
 function stateOf(hosted: HostedShard): ShardState {
-  const { shard, lane, role, epoch, store, isCaughtUp } = hosted
-  return { shard, lane, role, epoch, applied: store.applied, isCaughtUp, floor: store.published.floor }
+  const { shard, lane, role, epoch, generation, store, isCaughtUp } = hosted
+  return { shard, lane, role, epoch, generation, applied: store.applied, isCaughtUp, floor: store.published.floor }
 }
 
 /** What happens on time happens again; a publisher that has stopped needs it no more. */

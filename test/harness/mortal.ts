@@ -7,6 +7,8 @@ import { WeirError } from '../../base/errors.ts'
  */
 export class Life {
   #isAlive = true
+  /** Runs when the process goes on; undefined while it runs. */
+  #held: (() => void)[] | undefined
   readonly #ended = Promise.withResolvers<void>()
   readonly #timers = new Set<Timer>()
 
@@ -23,7 +25,30 @@ export class Life {
     this.#isAlive = false
     for (const timer of this.#timers) timer.cancel()
     this.#timers.clear()
+    this.#held = undefined
     this.#ended.resolve()
+  }
+
+  /** The process is stopped, as by SIGSTOP: what it has asked for happens, and it hears of it when it goes on. */
+  suspend(): void {
+    this.#held ??= []
+  }
+
+  /** The process goes on, and believes what it believed. */
+  resume(): void {
+    const held = this.#held ?? []
+    this.#held = undefined
+    for (const run of held) run()
+  }
+
+  get isSuspended(): boolean {
+    return this.#held !== undefined
+  }
+
+  /** Runs `run` at once, or when the process goes on. */
+  awake(run: () => void): void {
+    if (this.#held === undefined) run()
+    else this.#held.push(run)
   }
 
   /** The outcome of `promise`, `delay` later; never, when the life ends before. */
@@ -31,7 +56,9 @@ export class Life {
     return new Promise((resolve, reject) => {
       const settle = async (deliver: () => void) => {
         await delay()
-        if (this.#isAlive) deliver()
+        this.awake(() => {
+          if (this.#isAlive) deliver()
+        })
       }
       promise.then(
         (value) => settle(() => resolve(value)),
@@ -42,28 +69,34 @@ export class Life {
 
   /** `clock` as the process sees it. */
   clock(clock: Clock): Clock {
-    const own = (timer: Timer): Timer => {
+    /** What is due while the process is stopped is due when it goes on; a period that passed several times, once. */
+    const own = (start: (due: () => void) => Timer, run: () => void, isOnce: boolean): Timer => {
+      if (!this.#isAlive) return { cancel() {} }
+      let isDue = false
+      let isCancelled = false
+      const timer = start(() => {
+        if (isOnce) this.#timers.delete(timer)
+        if (isDue) return
+        isDue = true
+        this.awake(() => {
+          isDue = false
+          if (this.#isAlive && !isCancelled) run()
+        })
+      })
       this.#timers.add(timer)
       return {
         cancel: () => {
+          isCancelled = true
           this.#timers.delete(timer)
           timer.cancel()
         },
       }
     }
-    const never: Timer = { cancel() {} }
     return {
       nowMs: () => clock.nowMs(),
       monotonicMs: () => clock.monotonicMs(),
-      after: (delayMs, run) => {
-        if (!this.#isAlive) return never
-        const timer = clock.after(delayMs, () => {
-          this.#timers.delete(timer)
-          run()
-        })
-        return own(timer)
-      },
-      every: (periodMs, run) => (this.#isAlive ? own(clock.every(periodMs, run)) : never),
+      after: (delayMs, run) => own((due) => clock.after(delayMs, due), run, true),
+      every: (periodMs, run) => own((due) => clock.every(periodMs, due), run, false),
       sleep: (delayMs, signal) => this.outlasts(clock.sleep(delayMs, signal)),
       yieldTurn: () => this.outlasts(clock.yieldTurn()),
       randomBytes: (count) => clock.randomBytes(count),

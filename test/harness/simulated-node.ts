@@ -23,9 +23,8 @@ import { laneOf } from '../../actors/shard-places.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Column } from '../../base/columns.ts'
 import { valueText } from '../../base/columns.ts'
-import { asWeirError, type WeirError } from '../../base/errors.ts'
+import type { WeirError } from '../../base/errors.ts'
 import type { LaneId, NodeId, ShardId, TenantId } from '../../base/ids.ts'
-import type { Logger } from '../../base/logger.ts'
 import { Prng } from '../../base/prng.ts'
 import type { Member } from '../../cluster/heartbeat.ts'
 import { NO_LOAD } from '../../cluster/heartbeat.ts'
@@ -50,6 +49,8 @@ import { Life, mortal } from './mortal.ts'
 import { SimulatedClock } from './simulated-clock.ts'
 import { SimulatedJournal } from './simulated-journal.ts'
 import { SimulatedKeyValueEngine } from './simulated-kv.ts'
+import type { LogListener } from './simulated-logger.ts'
+import { loggerTo } from './simulated-logger.ts'
 import { SimulatedRegistry } from './simulated-registry.ts'
 
 export interface MachineOptions {
@@ -64,7 +65,7 @@ export interface MachineOptions {
   /** Longest time that an answer of a port takes, ms. */
   readonly answerMsMax?: number
   /** Hears every line of the log of every process. */
-  readonly log?: (level: string, message: string, fields: Readonly<Record<string, unknown>>) => void
+  readonly log?: LogListener
 }
 
 /** Scanners take megabytes of address space and remember only names, so processes share one for a while. */
@@ -190,7 +191,7 @@ export class SimulatedNode {
     this.system = new ActorSystem({
       name: place.thread ?? `boot-${machine.boots}`,
       clock: this.clock,
-      logger: loggerOf(machine.options.log),
+      logger: loggerTo(machine.options.log),
       onEscalate: ({ error }) => {
         this.fatal ??= error
         this.life.end()
@@ -217,7 +218,7 @@ export class SimulatedNode {
       stores.reduce((a, b) => (b.largestHeadBytes() > a.largestHeadBytes() ? b : a)).cutLargest()
     }
     const controllerRef = system.ref<ShardControllerMessage>('controller')
-    const logger = loggerOf(machine.options.log)
+    const logger = loggerTo(machine.options.log)
     const shardMap = await ShardMap.open({ registry, shardCount, clock, logger })
     this.shardMap = shardMap
     const parts: ShardParts = {
@@ -433,26 +434,6 @@ async function recordsOf(rows: readonly FoundRow[]): Promise<FoundRecord[]> {
     records.push({ uid, tenant: unit.tenant, id, tier: unit.tier })
   }
   return records
-}
-
-function loggerOf(log: NonNullable<MachineOptions['log']>): Logger {
-  const at =
-    (level: string) =>
-    (message: string, fields: Readonly<Record<string, unknown>> = {}): void => {
-      const { error } = fields
-      log(level, message, error === undefined ? fields : { ...fields, error: asWeirError(error).message })
-    }
-  const logger: Logger = {
-    trace: at('trace'),
-    debug: at('debug'),
-    info: at('info'),
-    warn: at('warn'),
-    error: at('error'),
-    fatal: at('fatal'),
-    writes: () => true,
-    child: () => logger,
-  }
-  return logger
 }
 
 export function memberOf(nodeId: NodeId, boot = 1): Member {

@@ -115,14 +115,30 @@ describe('a block that straddles what another owner has published', () => {
     fixture.engine.kill()
     const again = await fixture.open(upTo(at(2)))
     assert.deepEqual(localUids(again), uids(3, 5))
+    await applyFrames(again, 3, 5)
     fixture.engine.fault = (call) => (call === 'transact' ? { when: 'after', error: full() } : undefined)
     await again.follow(upTo(at(3)))
     await again.cut('all')
+    assert.deepEqual(again.published.floor, at(3))
     await again.follow(upTo(at(4)))
     fixture.engine.fault = () => undefined
     await again.cut('all')
     fixture.engine.kill()
     assert.deepEqual(localUids(await fixture.open(upTo(at(4)))), uids(5, 5))
+  })
+
+  it('is not deleted before what is left of it is stored', async () => {
+    const fixture = new ShardFixture()
+    const store = await fixture.open()
+    await applyFrames(store, 1, 5)
+    await store.cut('all')
+    fixture.engine.fault = (call) => (call === 'transact' ? { when: 'before', error: full() } : undefined)
+    await store.follow(upTo(at(2)))
+    await store.cut('all')
+    fixture.engine.fault = () => undefined
+    await store.sweep(Number.POSITIVE_INFINITY)
+    fixture.engine.kill()
+    assert.deepEqual(localUids(await fixture.open(upTo(at(2)))), uids(3, 5))
   })
 
   it('J3: is of one generation; what is older than the floor is published or lost', async () => {
