@@ -1,6 +1,7 @@
 import type { Bitmap } from '../base/bitmap.ts'
 import type { Column, ColumnSource } from '../base/columns.ts'
 import { COLUMN_OVERFLOW, VALUE_ABSENT, valueType } from '../base/columns.ts'
+import { exactJson } from '../base/exact-json.ts'
 import type { ShardId } from '../base/ids.ts'
 import { FIELDS_COUNTED_MAX } from '../base/limits.ts'
 import type { AggregationPartial, AggregationSpec } from '../query/aggregate.ts'
@@ -12,11 +13,17 @@ import { runPipes } from '../query/pipes.ts'
 import { planPipes } from '../query/pipes-plan.ts'
 import type { RowKey } from '../query/row-key.ts'
 import { overflowOf } from '../query/row-overflow.ts'
-import type { DistinctSketchState } from '../query/sketch-distinct.ts'
 import { DistinctSketch } from '../query/sketch-distinct.ts'
 import type { UnitMatches } from '../storage/block-search.ts'
 import { encodeRecordId } from '../storage/record-id.ts'
 import type { FieldCounts, RunPipes } from './messages/leaf.ts'
+
+/** A way to answer a question from the matches of each unit. */
+export interface Work<R> {
+  /** All that a result depends on but the rows; undefined where results over some of the rows are not put together. */
+  readonly key: string | undefined
+  fold(): UnitFold<R>
+}
 
 /** What a QueryLeaf does with the matches of each unit; the result is a part of its answer. */
 export interface UnitFold<R> {
@@ -25,33 +32,43 @@ export interface UnitFold<R> {
   /** False when no row of a unit with these bounds of time can matter any more; absent: all matter. */
   needs?(minMs: number, maxMs: number): boolean
   add(found: UnitMatches): void
+  /** Takes the result of the same work over other rows, which stays as it is; only where the work has a key. */
+  absorb?(result: R): void
   result(): R | Promise<R>
 }
 
 /** Rows through the leaf's part of a query's pipes. */
-export function pipesFold(message: RunPipes): UnitFold<{ readonly piped: PipesPartial }> {
+export function pipesWork(message: RunPipes): Work<{ readonly piped: PipesPartial }> {
   const { order, limit, fields, pipes, groupsMax } = message
-  const run = runPipes(planPipes(pipes, groupsMax), {
-    order,
-    limit,
-    fields,
-    idOf,
-  })
+  const plan = planPipes(pipes, groupsMax)
   return {
-    columns: (names) => run.columns(names),
-    needs: (minMs, maxMs) => run.needs(minMs, maxMs),
-    add: (found) => run.add(pipeUnit(found), found.matches),
-    result: async () => ({ piped: await run.partial() }),
+    // Of tables neither the order nor the limit of the request matters to a leaf.
+    key: plan.leaf.kind === 'aggregate' ? exactJson(['pipes', pipes, groupsMax]) : undefined,
+    fold() {
+      const run = runPipes(plan, { order, limit, fields, idOf })
+      return {
+        columns: (names) => run.columns(names),
+        needs: (minMs, maxMs) => run.needs(minMs, maxMs),
+        add: (found) => run.add(pipeUnit(found), found.matches),
+        absorb: ({ piped }) => run.absorb(piped),
+        result: async () => ({ piped: await run.partial() }),
+      }
+    },
   }
 }
 
-/** Message templates, the most frequent first. */
-export function patternsFold(): UnitFold<{ readonly patterns: readonly LeafPattern[] }> {
-  const miner = createPatternMiner(idOf)
+/** Message templates, the most frequent first. They are learned from all messages together. */
+export function patternsWork(): Work<{ readonly patterns: readonly LeafPattern[] }> {
   return {
-    columns: (names) => miner.columns(names),
-    add: (found) => miner.add(pipeUnit(found), found.matches),
-    result: async () => ({ patterns: await miner.partial() }),
+    key: undefined,
+    fold() {
+      const miner = createPatternMiner(idOf)
+      return {
+        columns: (names) => miner.columns(names),
+        add: (found) => miner.add(pipeUnit(found), found.matches),
+        result: async () => ({ patterns: await miner.partial() }),
+      }
+    },
   }
 }
 
@@ -64,22 +81,32 @@ function pipeUnit({ unit, rows }: UnitMatches): PipeUnit {
 }
 
 /** Groups and metrics, as a partial that the coordinator merges. */
-export function aggregationFold(spec: AggregationSpec): UnitFold<{ readonly partial: AggregationPartial }> {
-  const aggregation = createAggregation(spec)
+export function aggregationWork(spec: AggregationSpec): Work<{ readonly partial: AggregationPartial }> {
   const fields = [
     ...spec.by.flatMap((key) => (key.kind === 'field' ? [key.field] : [])),
     ...spec.metrics.flatMap(({ field }) => (field === null ? [] : [field])),
   ]
   const wanted = new Set([...fields, ...(fields.length > 0 ? [COLUMN_OVERFLOW] : [])])
   return {
-    columns: (names) => names.filter((name) => wanted.has(name)),
-    add: ({ rows, matches }) => aggregation.add(rows.columns, matches),
-    result: () => ({ partial: aggregation.partial() }),
+    key: exactJson(['aggregate', spec]),
+    fold() {
+      const aggregation = createAggregation(spec)
+      return {
+        columns: (names) => names.filter((name) => wanted.has(name)),
+        add: ({ rows, matches }) => aggregation.add(rows.columns, matches),
+        absorb: ({ partial }) => aggregation.absorb(partial),
+        result: () => ({ partial: aggregation.partial() }),
+      }
+    },
   }
 }
 
 /** Which fields there are, how often, of which types, with how many distinct values. */
-export function fieldsFold(): UnitFold<{ readonly fields: readonly FieldCounts[] }> {
+export function fieldsWork(): Work<{ readonly fields: readonly FieldCounts[] }> {
+  return { key: 'fields', fold: fieldsFold }
+}
+
+function fieldsFold(): UnitFold<{ readonly fields: readonly FieldCounts[] }> {
   const known = new Map<string, FieldTally>()
   const fieldOf = (name: string): FieldTally | undefined => {
     let field = known.get(name)
@@ -101,6 +128,12 @@ export function fieldsFold(): UnitFold<{ readonly fields: readonly FieldCounts[]
         if (field !== undefined) countValues(column, matches, field)
       }
       if (source.column(COLUMN_OVERFLOW) !== undefined) countOverflow(source, matches, fieldOf)
+    },
+    absorb({ fields }) {
+      for (const counted of fields) {
+        const field = fieldOf(counted.name)
+        if (field !== undefined) addTo(field, counted)
+      }
     },
     result: () => {
       // Columns of a unit need not have values in the rows that match.
@@ -146,18 +179,22 @@ function countValues(column: Column, matches: Bitmap, field: FieldTally): void {
   }
 }
 
+function addTo(field: FieldTally, { types, distinct }: FieldCounts): void {
+  types.forEach((count, type) => {
+    field.types[type]! += count
+  })
+  field.distinct.merge(distinct)
+}
+
 /** Merges the fields of several leaves. */
 export function mergeFields(
   leaves: readonly (readonly FieldCounts[])[],
 ): { name: string; types: readonly number[]; cardinality: number }[] {
-  const merged = new Map<string, { types: number[]; distinct: DistinctSketch }>()
-  for (const { name, types, distinct } of leaves.flat()) {
-    const field = merged.get(name) ?? { types: [0, 0, 0, 0, 0, 0], distinct: new DistinctSketch() }
-    merged.set(name, field)
-    types.forEach((count, type) => {
-      field.types[type]! += count
-    })
-    field.distinct.merge(distinct as DistinctSketchState)
+  const merged = new Map<string, FieldTally>()
+  for (const counted of leaves.flat()) {
+    const field = merged.get(counted.name) ?? { types: [0, 0, 0, 0, 0, 0], distinct: new DistinctSketch() }
+    merged.set(counted.name, field)
+    addTo(field, counted)
   }
   return [...merged].map(([name, { types, distinct }]) => ({ name, types, cardinality: distinct.count() }))
 }

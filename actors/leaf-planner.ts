@@ -88,11 +88,13 @@ export class LeafPlanner {
     return { answerable, missing }
   }
 
-  async plan(scope: LeafScope, remainingMs: number): Promise<LeafPlan> {
+  /** `recall`: what need not be looked at again. */
+  async plan(scope: LeafScope, remainingMs: number, recall?: PlanScope['recall']): Promise<LeafPlan> {
     const { tenant, range, filter } = scope
+    const { cache } = this.#options
     const planning = new Planning(
       this.#options,
-      { tenant, range, expr: pruneOf(filter), cache: this.#options.cache },
+      { tenant, range, expr: pruneOf(filter), cache, ...(recall === undefined ? {} : { recall }) },
       remainingMs * PLANNING_SHARE,
     )
     await Promise.all(scope.shares.flatMap((share) => planning.planShare(share, scope.deal)))

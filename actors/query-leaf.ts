@@ -15,10 +15,10 @@ import { matchUnit, SearchPace, searchRows } from '../storage/block-search.ts'
 import type { RecordKey } from '../storage/record-id.ts'
 import { compareRecordKeys, encodeRecordId } from '../storage/record-id.ts'
 import type { RowSource } from '../storage/row-source.ts'
-import type { SearchPlan } from '../storage/search-plan.ts'
+import type { SearchPlan, WholeSegment } from '../storage/search-plan.ts'
 import type { ColumnDirectory, SearchUnit } from '../storage/search-unit.ts'
-import type { UnitFold } from './leaf-folds.ts'
-import { aggregationFold, fieldsFold, patternsFold, pipesFold } from './leaf-folds.ts'
+import type { UnitFold, Work } from './leaf-folds.ts'
+import { aggregationWork, fieldsWork, patternsWork, pipesWork } from './leaf-folds.ts'
 import type { LeafPlannerOptions } from './leaf-planner.ts'
 import { LeafPlanner, TIME_IS_UP } from './leaf-planner.ts'
 import type {
@@ -37,11 +37,13 @@ import type {
   QueryLeafMessage,
 } from './messages/leaf.ts'
 import type { SortOrder } from './messages/search.ts'
+import type { KnownResults, ResultCache } from './result-cache.ts'
 import type { Actor, AnswerOf, MessageContext } from './runtime/actor.ts'
 import type { TailPlace } from './search-cursor.ts'
 import { TAIL_ROW_LAST } from './search-cursor.ts'
 
 export interface QueryLeafOptions extends LeafPlannerOptions {
+  readonly results: ResultCache
   readonly plans: ActivePlans
   /** Queries that run at once on this worker; the rest wait their turn. */
   readonly concurrencyMax: number
@@ -55,6 +57,8 @@ interface Search {
   readonly plans: readonly { readonly shard: ShardId; readonly plan: SearchPlan }[]
   readonly units: readonly SearchUnit[]
   readonly missing: MissingShare[]
+  /** Q3: what is kept of the answers to the question, where something is. */
+  readonly results: KnownResults | undefined
 }
 
 /**
@@ -80,19 +84,19 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
         return
       case 'runPipes':
         this.#run(message, context, (signal, ms) =>
-          this.#fold(message.scope, signal, ms, pipesFold(message), message.order),
+          this.#fold(message.scope, signal, ms, pipesWork(message), message.order),
         )
         return
       case 'aggregate':
         this.#run(message, context, (signal, ms) =>
-          this.#fold(message.scope, signal, ms, aggregationFold(message.spec)),
+          this.#fold(message.scope, signal, ms, aggregationWork(message.spec)),
         )
         return
       case 'minePatterns':
-        this.#run(message, context, (signal, ms) => this.#fold(message.scope, signal, ms, patternsFold()))
+        this.#run(message, context, (signal, ms) => this.#fold(message.scope, signal, ms, patternsWork()))
         return
       case 'listFields':
-        this.#run(message, context, (signal, ms) => this.#fold(message.scope, signal, ms, fieldsFold()))
+        this.#run(message, context, (signal, ms) => this.#fold(message.scope, signal, ms, fieldsWork()))
         return
       case 'followRows':
         this.#run(message, context, (signal, ms) => this.#followRows(message, signal, ms))
@@ -166,19 +170,14 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
     next()
   }
 
-  async #begin(scope: LeafScope, signal: AbortSignal, remainingMs: number): Promise<Search> {
-    const { cache, clock } = this.#options
+  async #begin(scope: LeafScope, signal: AbortSignal, remainingMs: number, workKey?: string): Promise<Search> {
+    const { cache, clock, results: cached } = this.#options
     cache.blocks.beginQuery()
     const pace = new SearchPace(clock, signal, remainingMs)
-    const { plans, missing } = await this.#planner.plan(scope, remainingMs)
-    return {
-      scope,
-      compiled: compileFilter(scope.filter),
-      pace,
-      plans,
-      units: plans.flatMap(({ plan }) => plan.units),
-      missing,
-    }
+    const compiled = compileFilter(scope.filter)
+    const results = workKey === undefined ? undefined : cached.of(workKey, scope, compiled.key)
+    const { plans, missing } = await this.#planner.plan(scope, remainingMs, results?.recall)
+    return { scope, compiled, pace, plans, units: plans.flatMap(({ plan }) => plan.units), missing, results }
   }
 
   async #findRows(message: FindRows, signal: AbortSignal, remainingMs: number): Promise<LeafRows> {
@@ -207,28 +206,31 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
     }
   }
 
-  /** Adds the matches of every unit to `fold`, in the order of the search, so that what a deadline cuts off is its far end. */
-  async #fold<R>(
+  /**
+   * What `work` makes of the matches of all units. They are taken in the order of the search, so that what a deadline cuts off is its far end;
+   * segments of which the result is kept (Q3) are taken one after the other.
+   */
+  async #fold<R extends object>(
     scope: LeafScope,
     signal: AbortSignal,
     remainingMs: number,
-    fold: UnitFold<R>,
+    work: Work<R>,
     order: SortOrder = 'desc',
   ): Promise<R & { readonly report: LeafReport }> {
-    const search = await this.#begin(scope, signal, remainingMs)
-    const columns = {
-      filter: columnsNeededBy(scope.filter),
-      matches: (directory: ColumnDirectory) => fold.columns(directory.columnNames),
-    }
-    const units = search.units.toSorted((a, b) => (order === 'desc' ? b.maxMs - a.maxMs : a.minMs - b.minMs))
-    for (const unit of units) {
-      if (await search.pace.isOver()) {
-        allMissing(search, TIME_IS_UP)
-        break
+    const search = await this.#begin(scope, signal, remainingMs, work.key)
+    const fold = work.fold()
+    for (const { result } of search.plans.flatMap(({ plan }) => plan.known)) fold.absorb?.(result as R)
+    for (const { units, segment } of partsOf(search, order)) {
+      const own = segment === undefined ? fold : work.fold()
+      const isWhole = await addUnits(search, units, own)
+      if (segment !== undefined) {
+        const result = await own.result()
+        fold.absorb?.(result)
+        if (isWhole) search.results?.keep(segment.meta, { result, blocks: segment.blocks, rows: rowsIn(units) })
       }
-      if (fold.needs?.(unit.minMs, unit.maxMs) === false) continue
-      const found = await matchUnit(unit, search.compiled, columns, scope.range, search.pace)
-      if (found !== undefined) fold.add(found)
+      if (isWhole) continue
+      allMissing(search, TIME_IS_UP)
+      break
     }
     const result = await fold.result()
     return { ...result, report: reportOf(search, approximateBytes(result)) }
@@ -267,6 +269,8 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
         isWhole = !(await search.pace.isOver())
         if (!isWhole) break
         const found = await matchUnit(unit, search.compiled, columns, scope.range, search.pace)
+        isWhole = found !== 'late'
+        if (found === 'late') break
         // A frame may be half applied: only what is up to `through` is all there.
         if (found !== undefined) rows.push(...rowsOf(found).filter(({ key }) => isBetween(key, place, through)))
       }
@@ -288,6 +292,7 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
     for (const unit of search.units) {
       if (await search.pace.isOver()) throw new WeirError('deadline_exceeded', TIME_IS_UP)
       const found = await matchUnit(unit, search.compiled, NO_COLUMNS, range, search.pace)
+      if (found === 'late') throw new WeirError('deadline_exceeded', TIME_IS_UP)
       if (found === undefined) continue
       const rows = rowsOf(found).filter((row) => compareRecordKeys(row.key, key) === 0)
       const [row] = await printRows(rows, undefined, false, search.pace)
@@ -329,6 +334,49 @@ function allMissing(search: Search, reason: string): void {
   for (const { shard } of search.plans) search.missing.push({ shard, part: 'hot', reason, retry: false })
 }
 
+/** Units that are searched one after the other; of a segment, when what they give is kept. */
+interface Part {
+  readonly units: readonly SearchUnit[]
+  readonly segment: WholeSegment | undefined
+  readonly minMs: number
+  readonly maxMs: number
+}
+
+/** The first in the order of the search first, and so the units of each. */
+function partsOf({ plans, units, results }: Search, order: SortOrder): Part[] {
+  const byTime = (a: { minMs: number; maxMs: number }, b: { minMs: number; maxMs: number }) =>
+    order === 'desc' ? b.maxMs - a.maxMs : a.minMs - b.minMs
+  const segments = results === undefined ? [] : plans.flatMap(({ plan }) => plan.whole)
+  const apart = new Set(segments.flatMap((segment) => segment.units))
+  const others = apart.size === 0 ? units : units.filter((unit) => !apart.has(unit))
+  const parts = segments.map((segment): Part => {
+    const { minMs, maxMs } = segment.meta
+    return { units: segment.units.toSorted(byTime), segment, minMs, maxMs }
+  })
+  const [first] = others.toSorted(byTime)
+  if (first !== undefined) {
+    const { minMs, maxMs } = first
+    parts.push({ units: others.toSorted(byTime), segment: undefined, minMs, maxMs })
+  }
+  return parts.sort(byTime)
+}
+
+/** Adds the matches of units to `fold`, in this order. False when the time is up before all are looked at. */
+async function addUnits<R>({ scope, compiled, pace }: Search, units: readonly SearchUnit[], fold: UnitFold<R>) {
+  const columns = {
+    filter: columnsNeededBy(scope.filter),
+    matches: (directory: ColumnDirectory) => fold.columns(directory.columnNames),
+  }
+  for (const unit of units) {
+    if (await pace.isOver()) return false
+    if (fold.needs?.(unit.minMs, unit.maxMs) === false) continue
+    const found = await matchUnit(unit, compiled, columns, scope.range, pace)
+    if (found === 'late') return false
+    if (found !== undefined) fold.add(found)
+  }
+  return true
+}
+
 function bytesOfRows(rows: readonly LeafRow[]): number {
   return rows.reduce((bytes, { json }) => bytes + json.length, 0)
 }
@@ -338,19 +386,26 @@ function reportOf(search: Search, bytes: number): LeafReport {
   const sum = (of: (plan: SearchPlan) => number) => plans.reduce((total, { plan }) => total + of(plan), 0)
   const warm = search.units.filter(({ tier }) => tier === 'segment')
   const hot = search.units.filter(({ tier }) => tier !== 'segment')
-  const rows = (units: readonly SearchUnit[]) => units.reduce((total, unit) => total + unit.rowCount, 0)
+  const known = plans.flatMap(({ plan }) => plan.known)
+  const knownBlocks = known.reduce((total, { blocks }) => total + blocks, 0)
+  const knownRows = known.reduce((total, { rows }) => total + rows, 0)
+  const blocks = sum((plan) => plan.localBlocks + plan.segmentBlocks) + knownBlocks
   return {
     missing: search.missing,
     stats: {
-      blocks: sum((plan) => plan.localBlocks + plan.segmentBlocks),
-      blocksSkipped: sum((plan) => plan.localBlocks + plan.segmentBlocks) - pace.blocksOpened,
+      blocks,
+      blocksSkipped: blocks - pace.blocksOpened,
       rowsScanned: pace.rowsScanned,
       bytesRead: pace.bytesRead,
     },
-    hot: { blocks: sum((plan) => plan.localBlocks), rows: rows(hot) },
-    warm: { blocks: sum((plan) => plan.segmentBlocks), rows: rows(warm) },
+    hot: { blocks: sum((plan) => plan.localBlocks), rows: rowsIn(hot) },
+    warm: { blocks: sum((plan) => plan.segmentBlocks) + knownBlocks, rows: rowsIn(warm) + knownRows },
     bytes,
   }
+}
+
+function rowsIn(units: readonly SearchUnit[]): number {
+  return units.reduce((total, unit) => total + unit.rowCount, 0)
 }
 
 function rowsOf(found: UnitMatches): FoundRow[] {

@@ -208,6 +208,8 @@ export const QUERY_RESULT_BYTES_MAX = 64 * MIB
 export const QUERY_MERGE_BYTES_MAX = 128 * MIB
 /** Manifest pages of one worker that plans are pinned to; about 64,000 segments. */
 export const MANIFEST_CACHE_BYTES_MAX = 32 * MIB
+/** What questions found in segments, of one worker: some thousand results of dashboards. */
+export const RESULT_CACHE_BYTES_MAX = 32 * MIB
 /** Q2: an answer that may lack what was received longer ago than this is not complete. */
 export const INDEX_LAG_MAX_MS = 5000
 /** C3: an owner that has not reached the registry for longer may have been replaced without knowing. */

@@ -6,6 +6,7 @@ import {
   BODY_INFLATED_BYTES_MAX,
   HEADS_BYTES_MAX,
   MEMBER_WEIGHT_MAX,
+  RESULT_CACHE_BYTES_MAX,
   WORKERS_MAX,
 } from '../base/limits.ts'
 import { LOG_LEVELS } from '../base/logger.ts'
@@ -221,6 +222,14 @@ export const SETTINGS = {
     max: 1024 * GIB,
     unit: 'bytes a worker',
     description: 'Memory for decoded columns of blocks.',
+  },
+  'limits.resultCacheBytes': {
+    kind: 'bytes',
+    default: RESULT_CACHE_BYTES_MAX,
+    min: 0,
+    max: 64 * GIB,
+    unit: 'bytes a worker',
+    description: 'Memory for what repeated aggregations found in published segments; 0 to keep nothing.',
   },
   'limits.searchConcurrency': {
     kind: 'integer',

@@ -28,8 +28,11 @@ export function metricHooks(metrics: Metrics) {
   const bytesRead = metrics.counter('searchBytesRead')
   const blocksOpened = metrics.counter('searchBlocks', { fate: 'opened' })
   const cachedBlockBytes = metrics.gauge('cacheBytes', { cache: 'blocks' })
+  const cachedResultBytes = metrics.gauge('cacheBytes', { cache: 'results' })
   const segmentIndexBytes = metrics.gauge('cacheBytes', { cache: 'segments' })
   const blockHits = metrics.counter('cacheHits', { cache: 'blocks' })
+  const resultHits = metrics.counter('cacheHits', { cache: 'results' })
+  const resultMisses = metrics.counter('cacheMisses', { cache: 'results' })
   const blockMisses = metrics.counter('cacheMisses', { cache: 'blocks' })
   const objectHits = metrics.counter('cacheHits', { cache: 'objects' })
   const objectMisses = metrics.counter('cacheMisses', { cache: 'objects' })
@@ -91,14 +94,18 @@ export function metricHooks(metrics: Metrics) {
     blockLookup(isHit: boolean) {
       ;(isHit ? blockHits : blockMisses).add(1)
     },
+    resultLookup(isHit: boolean) {
+      ;(isHit ? resultHits : resultMisses).add(1)
+    },
     onObjectCache(bytes: () => number) {
       const gauge = metrics.gauge('cacheBytes', { cache: 'objects' })
       metrics.onSnapshot(() => gauge.set(bytes()))
     },
-    storage(bytesOfHeads: number, bytesOfBlocks: number, bytesOfSegments: number) {
+    storage(bytesOfHeads: number, bytesOfBlocks: number, bytesOfSegments: number, bytesOfResults: number) {
       headBytes.set(bytesOfHeads)
       cachedBlockBytes.set(bytesOfBlocks)
       segmentIndexBytes.set(bytesOfSegments)
+      cachedResultBytes.set(bytesOfResults)
     },
     received(request: IngestRequest, receipt: IngestReceipt, tookMs: number) {
       const { protocol } = request

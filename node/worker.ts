@@ -20,6 +20,7 @@ import type {
 import { NodeTopology } from '../actors/node-topology.ts'
 import { QueryCoordinator } from '../actors/query-coordinator.ts'
 import { QueryLeaf } from '../actors/query-leaf.ts'
+import { ResultCache } from '../actors/result-cache.ts'
 import { watchActors } from '../actors/runtime/actor-metrics.ts'
 import { ActorSystem } from '../actors/runtime/actor-system.ts'
 import { NodeLink } from '../actors/runtime/node-link.ts'
@@ -266,6 +267,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
 
   // Queries.
   const pages = new ManifestCache(objects)
+  const results = new ResultCache(settings['limits.resultCacheBytes'], hooks.resultLookup)
   system.spawn<QueryLeafMessage>(
     'query-leaf',
     () =>
@@ -274,6 +276,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
         plans,
         cache,
         pages,
+        results,
         clock,
         behindMs: () => status.behindMs(),
         registrySilentMs: () => shardMap.silentMs,
@@ -340,7 +343,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
       },
     },
   }
-  metrics.onSnapshot(() => hooks.storage(budget.bytes, blocks.memoryBytes, cache.memoryBytes))
+  metrics.onSnapshot(() => hooks.storage(budget.bytes, blocks.memoryBytes, cache.memoryBytes, results.memoryBytes))
   const server = await createServer(backend, {
     authMode: settings['auth.mode'] === 'keys' ? 'keys' : 'off',
     host: settings['http.host'],

@@ -199,6 +199,8 @@ function quantile(field: string, q: number): Accumulator {
 
 /** Looks at how much the sketches hold once in so many rows. */
 const SKETCH_CHECK_ROWS = 65_536
+/** What a state that is merged counts as: it may be of many. */
+const MERGED_ROWS = 64
 
 function distinct(field: string): Accumulator {
   const sketches: (DistinctSketch | undefined)[] = []
@@ -247,7 +249,7 @@ function distinct(field: string): Accumulator {
     stateOf: (group) => sketches[group]?.state() ?? null,
     merge(group, state) {
       if (state !== null) sketchOf(group).merge(state as DistinctSketchState)
-      checkSize(1)
+      checkSize(MERGED_ROWS)
     },
     resultOf: (group) => sketches[group]?.count() ?? 0,
   }

@@ -2,6 +2,7 @@ import { assert } from '../base/assert.ts'
 import { Bitmap } from '../base/bitmap.ts'
 import type { CharMask } from '../base/char-mask.ts'
 import { COLUMN_OVERFLOW, type ColumnSource } from '../base/columns.ts'
+import { exactJson } from '../base/exact-json.ts'
 import type { Filter, ValueMatch } from './ast.ts'
 import { compileFieldTest } from './filter-field.ts'
 import { compileTextTest } from './filter-text.ts'
@@ -41,7 +42,7 @@ interface Clause {
 export function compileFilter(filter: Filter): CompiledFilter {
   const clause = compile(filter)
   return {
-    key: keyOf(filter),
+    key: exactJson(filter),
     matchesAll: filter.kind === 'all',
     evaluate(source, within) {
       assert(within === undefined || within.length === source.rowCount, 'a bitmap of rows has a bit for every row')
@@ -49,13 +50,6 @@ export function compileFilter(filter: Filter): CompiledFilter {
       return clause.rows(source, open)
     },
   }
-}
-
-/** JSON has no infinity, which bounds of ranges may be. */
-function keyOf(filter: Filter): string {
-  return JSON.stringify(filter, (_, value) =>
-    typeof value === 'number' && !Number.isFinite(value) ? `${value}` : value,
-  )
 }
 
 /** Rows with fromMs <= time < toMs; either may carry a fraction, down to nanoseconds. */

@@ -69,6 +69,8 @@ export interface PipeRun {
   needs(minMs: number, maxMs: number): boolean
   /** Takes the rows of a unit that match the filter. Throws result_too_large. */
   add(unit: PipeUnit, matches: Bitmap): void
+  /** Takes what `partial` of the same plan gave over other rows; where leaves make partial aggregates. */
+  absorb(partial: PipesPartial): void
   /** Reopens the units of rows that are handed over as records. Throws result_too_large. */
   partial(): Promise<PipesPartial>
 }
@@ -104,6 +106,10 @@ export function runPipes(plan: PipePlan, options: PipeRunOptions): PipeRun {
         matched += rows.count()
         if (offerRows(plan, unit, source, rows, keeper)) wasPassedOver = true
       }
+    },
+    absorb(partial) {
+      assert(aggregation !== null && partial.kind === 'aggregate', 'rows are not put together here')
+      aggregation.absorb(partial.partial)
     },
     async partial() {
       if (aggregation !== null) return { kind: 'aggregate', partial: aggregation.partial() }

@@ -46,6 +46,19 @@ export class SearchPace {
     return nowMs >= this.#deadlineMs
   }
 
+  /** What comes before the deadline, or 'late'. */
+  async inTime<T>(work: Promise<T>): Promise<T | 'late'> {
+    const remainingMs = this.#deadlineMs - this.#clock.monotonicMs()
+    if (remainingMs === Number.POSITIVE_INFINITY) return work
+    const late = Promise.withResolvers<'late'>()
+    const timer = this.#clock.after(Math.max(0, remainingMs), () => late.resolve('late'))
+    try {
+      return await Promise.race([work, late.promise])
+    } finally {
+      timer.cancel()
+    }
+  }
+
   opened(unit: SearchUnit, open: OpenUnit): void {
     if (unit.summary !== undefined) this.blocksOpened++
     this.rowsScanned += unit.rowCount
@@ -75,7 +88,7 @@ function choose(columns: UnitColumns, directory: ColumnDirectory, isMatched: boo
 
 /**
  * Opens a unit, evaluates the filter within the range of time; of a block that lies wholly in it, what matched is remembered. Undefined when
- * nothing matches; the matches may be shared and must stay as they are.
+ * nothing matches, 'late' when the unit cannot be read before the deadline; the matches may be shared and must stay as they are.
  */
 export async function matchUnit(
   unit: SearchUnit,
@@ -83,13 +96,16 @@ export async function matchUnit(
   columns: UnitColumns,
   range: SearchRange,
   pace: SearchPace,
-): Promise<UnitMatches | undefined> {
+): Promise<UnitMatches | 'late' | undefined> {
   const inRange = isWhollyIn(unit, range)
   let known: Bitmap | undefined
-  const open = await unit.open((directory) => {
+  const opening = unit.open((directory) => {
     known = inRange ? directory.matchesOf?.(filter.key) : undefined
     return choose(columns, directory, known !== undefined)
   })
+  // What is on this node is read at once.
+  const open = await (unit.tier === 'segment' ? pace.inTime(opening) : opening)
+  if (open === 'late') return 'late'
   pace.opened(unit, open)
   if (known !== undefined) return matchesOf(unit, open, known)
   const source = open.rows.columns
@@ -169,6 +185,7 @@ export async function searchRows(
     count += matches
     if (counted !== undefined) Atomics.add(counted, 0, matches)
   }
+  const inPart = () => ({ rows: best.inOrder(), count, countIsLowerBound: true, isComplete: false })
   for (const unit of ordered) {
     const edgeMs = descending ? unit.maxMs : unit.minMs
     const worst = best.worst()
@@ -181,13 +198,14 @@ export async function searchRows(
       if (query.after === undefined && worst !== undefined) break
       continue
     }
-    if (await pace.isOver()) return { rows: best.inOrder(), count, countIsLowerBound: true, isComplete: false }
+    if (await pace.isOver()) return inPart()
     const isWhole = isWhollyIn(unit, query.range) && unit.afterSequence === undefined
     if (!mayAddRows && query.filter.kind === 'all' && isWhole) {
       add(unit.rowCount)
       continue
     }
     const found = await matchUnit(unit, query.compiled, columns, query.range, pace)
+    if (found === 'late') return inPart()
     if (found === undefined) continue
     if (counting) add(found.matches.count())
     if (mayAddRows) collect(found, best, query.after, descending)

@@ -29,6 +29,26 @@ export interface PlanScope {
   readonly range: SearchRange
   readonly expr: PruneExpr
   readonly cache: SegmentCache
+  /** What is known of a segment of which every row belongs to the plan: it is not looked at again. */
+  readonly recall?: (meta: SegmentMeta) => KnownSegment | undefined
+}
+
+/** What a question found in all of a segment, for who asks it again. */
+export interface KnownSegment {
+  /** The asker's own. */
+  readonly result: unknown
+  /** Blocks in the range of time; and the rows of those that the filters left. */
+  readonly blocks: number
+  readonly rows: number
+}
+
+/** A segment of which every row belongs to the plan. */
+export interface WholeSegment {
+  readonly meta: SegmentMeta
+  /** Blocks in the range of time. */
+  readonly blocks: number
+  /** Also among the units of the plan. */
+  readonly units: readonly SearchUnit[]
 }
 
 /** What a query must look at in one shard, after pruning. */
@@ -42,6 +62,9 @@ export interface SearchPlan {
   /** Of all these blocks, those that the filters ruled out. */
   readonly blocksSkipped: number
   readonly filters: readonly PruneFilterStats[]
+  readonly whole: readonly WholeSegment[]
+  /** Of segments that are passed over because all is known of them; they are not counted above. */
+  readonly known: readonly KnownSegment[]
 }
 
 /**
@@ -81,6 +104,8 @@ export function joinPlans(plans: readonly SearchPlan[]): SearchPlan {
     segmentBlocks: sum(({ segmentBlocks }) => segmentBlocks),
     blocksSkipped: sum(({ blocksSkipped }) => blocksSkipped),
     filters: plans.flatMap(({ filters }) => filters),
+    whole: plans.flatMap(({ whole }) => whole),
+    known: plans.flatMap(({ known }) => known),
   }
 }
 
@@ -124,7 +149,7 @@ export async function planLocal(store: ShardStore, scope: PlanScope, beyond?: Be
     }
   }
   const blocksSkipped = localBlocks - candidates
-  return { units, headRows, localBlocks, segments: 0, segmentBlocks: 0, blocksSkipped, filters }
+  return { units, headRows, localBlocks, segments: 0, segmentBlocks: 0, blocksSkipped, filters, whole: [], known: [] }
 }
 
 /** What `segments` of the shard may hold of the scope; with `beyond` only rows behind it. */
@@ -134,25 +159,34 @@ export async function planSegments(
   scope: PlanScope,
   beyond?: Beyond,
 ): Promise<SearchPlan> {
-  const { tenant, range } = scope
+  const { tenant, range, recall } = scope
   const units: SearchUnit[] = []
   const filters: PruneFilterStats[] = []
+  const whole: WholeSegment[] = []
+  const known: KnownSegment[] = []
   let segmentBlocks = 0
-  const wanted = segments.filter(
-    (meta) =>
-      mayHoldTenant(meta, tenant) && meetsRange(meta, range.fromMs, range.toMs) && isBeyond(meta, beyond?.(meta.day)),
-  )
+  const isWhole = (meta: SegmentMeta) => cutOf(meta, beyond?.(meta.day)) === undefined
+  const wanted = segments.filter((meta) => {
+    if (!mayHoldTenant(meta, tenant) || !meetsRange(meta, range.fromMs, range.toMs)) return false
+    if (!isBeyond(meta, beyond?.(meta.day))) return false
+    const recalled = isWhole(meta) ? recall?.(meta) : undefined
+    if (recalled !== undefined) known.push(recalled)
+    return recalled === undefined
+  })
   for (let from = 0; from < wanted.length; from += SEGMENTS_AT_ONCE) {
     const some = wanted.slice(from, from + SEGMENTS_AT_ONCE)
     const opened = await Promise.all(some.map((meta) => planSegment(shard, meta, scope, beyond?.(meta.day))))
-    for (const plan of opened) {
+    for (const [i, plan] of opened.entries()) {
+      const meta = some[i]!
+      if (isWhole(meta)) whole.push({ meta, blocks: plan.blocks, units: plan.units })
       segmentBlocks += plan.blocks
       units.push(...plan.units)
       filters.push(...plan.filters)
     }
   }
   const blocksSkipped = segmentBlocks - units.length
-  return { units, headRows: 0, localBlocks: 0, segments: wanted.length, segmentBlocks, blocksSkipped, filters }
+  const hot = { headRows: 0, localBlocks: 0 }
+  return { units, ...hot, segments: wanted.length, segmentBlocks, blocksSkipped, filters, whole, known }
 }
 
 async function planSegment(shard: ShardId, meta: SegmentMeta, scope: PlanScope, after: Position | undefined) {

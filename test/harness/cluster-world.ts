@@ -9,13 +9,13 @@ import { type Member, SimulatedCluster } from './simulated-cluster.ts'
 
 export const SHARDS = 6
 export const TENANT = 'acme' as TenantId
-const OTHER_TENANT = 'other' as TenantId
+export const OTHER_TENANT = 'other' as TenantId
 const NAMES = ['a', 'b', 'c'] as NodeId[]
 const TRACES = ['t1', 't2', 't3', 't4', 't5']
 
-/** A record of TENANT that was sent. */
+/** A record that was sent. */
 export interface Known {
-  /** Its place in `sent`. */
+  /** Of TENANT: its place in `sent`. */
   readonly uid: number
   readonly shard: number
   readonly record: FlatRecord
@@ -26,6 +26,8 @@ export class ClusterWorld {
   readonly cluster: SimulatedCluster
   /** In the order of sending. */
   readonly sent: Known[] = []
+  /** Of OTHER_TENANT. */
+  readonly sentByOther: Known[] = []
   /** Of `sent`, the first so many were acknowledged, and read by all who read them. */
   readCount = 0
   /** Of TENANT: refused for what they are. */
@@ -61,7 +63,8 @@ export class ClusterWorld {
     const { random } = this
     for (const tenant of [TENANT, OTHER_TENANT]) {
       const records = Array.from({ length: 10 + random.below(40) }, () => this.#randomRecord(tenant))
-      if (tenant === TENANT) this.sent.push(...records)
+      const sent = tenant === TENANT ? this.sent : this.sentByOther
+      sent.push(...records)
       const { node } = this.anyMember()
       const lines = records.map(({ record }) => recordText(record))
       const bad = tenant === TENANT ? random.below(3) : 0

@@ -2,6 +2,7 @@ import { QUERY_LEAF_KINDS, type QueryLeafMessage } from '../../actors/messages/l
 import { NodeTopology } from '../../actors/node-topology.ts'
 import { QueryCoordinator } from '../../actors/query-coordinator.ts'
 import { QueryLeaf } from '../../actors/query-leaf.ts'
+import { ResultCache } from '../../actors/result-cache.ts'
 import { NodeLink } from '../../actors/runtime/node-link.ts'
 import { serveActors } from '../../actors/runtime/node-server.ts'
 import { workerOf } from '../../actors/shard-places.ts'
@@ -26,12 +27,18 @@ export interface ClusterOptions {
   readonly seed: string | number
   readonly shardCount: number
   readonly standbyCount: 0 | 1
+  /** Of each node, for kept results. */
+  readonly resultBytesMax?: number
+  /** Longest time that an answer of a port takes, ms. */
+  readonly answerMsMax?: number
 }
 
 /** A node of the cluster, with its queries. */
 export interface Member {
   readonly node: SimulatedNode
   readonly search: QueryCoordinator
+  /** Lookups of kept results. */
+  readonly results: { hits: number; misses: number }
 }
 
 /** One life of a node. */
@@ -54,9 +61,9 @@ export class SimulatedCluster {
   readonly #disks = new Map<NodeId, SimulatedKeyValueEngine>()
 
   constructor(options: ClusterOptions) {
-    const { seed, shardCount } = options
+    const { seed, shardCount, answerMsMax = 3 } = options
     this.#options = options
-    this.machine = new SimulatedMachine({ seed, shardCount, answerMsMax: 3 })
+    this.machine = new SimulatedMachine({ seed, shardCount, answerMsMax })
     this.network = new SimulatedNetwork({ clock: this.machine.clock, seed })
     this.network.delayMsMax = 3
   }
@@ -100,10 +107,12 @@ export class SimulatedCluster {
 
   #join(node: SimulatedNode, process: Process): Member {
     const { nodeId, shards, plans, cache, clock, objects, shardMap, system } = node
-    const { shardCount, standbyCount } = this.#options
+    const { shardCount, standbyCount, resultBytesMax } = this.#options
     // Of an earlier life of the node.
     this.network.remove((subscription) => subscription.node === nodeId)
     const transport = mortalTransport(this.network.join(nodeId), node.life)
+    const lookups = { hits: 0, misses: 0 }
+    const results = new ResultCache(resultBytesMax, (isHit) => (isHit ? lookups.hits++ : lookups.misses++))
     system.spawn<QueryLeafMessage>(
       LEAF,
       () =>
@@ -112,6 +121,7 @@ export class SimulatedCluster {
           plans,
           cache,
           pages: new ManifestCache(objects),
+          results,
           clock,
           behindMs: () => 0,
           registrySilentMs: () => shardMap.silentMs,
@@ -139,7 +149,11 @@ export class SimulatedCluster {
     }
     process.hear(this.#view())
     const groupsMax = AGGREGATE_GROUPS_MAX
-    return { node, search: new QueryCoordinator({ topology, shardMap, workerOf, shardCount, clock, groupsMax }) }
+    return {
+      node,
+      results: lookups,
+      search: new QueryCoordinator({ topology, shardMap, workerOf, shardCount, clock, groupsMax }),
+    }
   }
 }
 

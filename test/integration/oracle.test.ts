@@ -7,6 +7,7 @@ import type { SearchRequest } from '../../actors/messages/search.ts'
 import type { ShardControllerMessage } from '../../actors/messages/shard.ts'
 import { QueryCoordinator } from '../../actors/query-coordinator.ts'
 import { QueryLeaf } from '../../actors/query-leaf.ts'
+import { ResultCache } from '../../actors/result-cache.ts'
 import type { ActorRef } from '../../actors/runtime/actor-ref.ts'
 import { ActorSystem } from '../../actors/runtime/actor-system.ts'
 import { ShardMap } from '../../actors/shard-map.ts'
@@ -91,6 +92,7 @@ class World {
             shards,
             cache,
             pages: new ManifestCache(this.#objects),
+            results: new ResultCache(),
             clock: systemClock,
             behindMs: () => 0,
             registrySilentMs: () => 0,
