@@ -142,16 +142,19 @@ export const TRANSPORT_PAYLOAD_BYTES_MAX = 96 * MIB
 export const TRANSPORT_MESSAGE_BYTES_MAX = 1 * MIB
 /** Larger questions and answers are announced, and go in pieces of this size: 250 that come at once fit what a server keeps for a client, 64 MB. */
 export const TRANSPORT_PIECE_BYTES = 256 * KIB
-/** Bytes of one transfer that its receiver lets be under way, and transfers that it lets run; more wait their turn. */
-export const TRANSPORT_WINDOW_BYTES = 2 * MIB
-export const TRANSPORT_TRANSFERS_MAX = 16
+/**
+ * Bytes of one transfer that its receiver lets be under way, and transfers that it lets run; more wait their turn. All windows together pass
+ * within a second at 100 Mbit/s: heartbeats and the pongs of the server come behind them.
+ */
+export const TRANSPORT_WINDOW_BYTES = 1 * MIB
+export const TRANSPORT_TRANSFERS_MAX = 8
 export const TRANSPORT_TRANSFERS_WAITING_MAX = 4096
 /** What the transfers that one thread receives may come to, from all and from one peer. */
 export const TRANSPORT_RECEIVING_BYTES_MAX = 256 * MIB
 export const TRANSPORT_PEER_BYTES_MAX = 128 * MIB
 /** Large answers of one thread that wait to be taken. */
 export const TRANSPORT_HELD_BYTES_MAX = 256 * MIB
-/** A question that is older asks this often whether it is still worked on; after this many without a sign it fails. */
+/** Who works on a question for longer says so this often. After this many without a sign the question fails. */
 export const TRANSPORT_CHECK_MS = 1000
 export const TRANSPORT_SILENT_CHECKS_MAX = 3
 /** A question waits so long for the connection to come back. */
@@ -246,6 +249,7 @@ assert(NODE_MESSAGE_BYTES_MAX < NODE_ASKED_BYTES_MAX, 'a message fits what may b
 assert(NODE_MESSAGE_BYTES_MAX <= TRANSPORT_PAYLOAD_BYTES_MAX, 'a message between actors fits one of the transport')
 assert(TRANSPORT_PAYLOAD_BYTES_MAX <= TRANSPORT_PEER_BYTES_MAX, 'any answer can be received')
 assert(TRANSPORT_PEER_BYTES_MAX <= TRANSPORT_RECEIVING_BYTES_MAX, 'one peer cannot ask for all')
+assert(TRANSPORT_SILENT_CHECKS_MAX >= 3, 'a sign may come late, and one be lost')
 assert(TRANSPORT_PAYLOAD_BYTES_MAX <= TRANSPORT_HELD_BYTES_MAX, 'any answer can be held')
 assert(HEARTBEAT_BYTES_MAX <= TRANSPORT_MESSAGE_BYTES_MAX, 'a heartbeat can be published')
 assert(RECORD_BYTES_MAX * 2 <= JOURNAL_MESSAGE_BYTES_MAX, 'J4')

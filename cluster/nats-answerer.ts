@@ -2,10 +2,10 @@ import type { Msg, Subscription } from 'nats'
 import type { Clock } from '../base/clock.ts'
 import { Deadline } from '../base/deadline.ts'
 import { WeirError } from '../base/errors.ts'
-import { TRANSPORT_HELD_BYTES_MAX, TRANSPORT_PIECE_BYTES } from '../base/limits.ts'
+import { TRANSPORT_HELD_BYTES_MAX, TRANSPORT_PIECE_BYTES, TRANSPORT_SILENT_CHECKS_MAX } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { NatsConnection } from './nats-connection.ts'
-import type { NatsMux } from './nats-mux.ts'
+import type { MuxReceiver, NatsMux } from './nats-mux.ts'
 import { type IncomingTransfers, OutgoingTransfer } from './nats-transfers.ts'
 import { unlessAborted, untilConnected } from './nats-wait.ts'
 import type { Handle } from './transport.ts'
@@ -14,10 +14,9 @@ import {
   ANSWERED,
   ASKED,
   CANCELLED,
-  CHECKED,
   copyOf,
   encodeFailure,
-  encodeMessage,
+  FAILED,
   GRANTED,
   isAnnounced,
   TOLD,
@@ -33,6 +32,8 @@ export interface AnswererParts {
   readonly logger: Logger
   /** Aborts when the transport is closed. */
   readonly closing: AbortSignal
+  /** Questions that are not answered, of all subscriptions. */
+  readonly answering: Set<Answering>
   readonly held: HeldAnswers
 }
 
@@ -41,14 +42,14 @@ export class HeldAnswers {
   bytes = 0
 }
 
-/** One subscription, and the questions that came to it and are not answered. */
+/** One subscription. */
 export class Answerer {
   readonly #parts: AnswererParts
   readonly #subject: string
   readonly #handle: Handle
   readonly #subscription: Subscription
   /** By the address of the question. */
-  readonly #answering = new Map<string, AbortController>()
+  readonly #answering = new Map<string, Answering>()
 
   constructor(parts: AnswererParts, subject: string, handle: Handle) {
     this.#parts = parts
@@ -58,38 +59,22 @@ export class Answerer {
     this.#subscription = parts.connection.client.subscribe(subject, { callback })
   }
 
-  get answering(): number {
-    return this.#answering.size
-  }
-
   /** Takes no more messages; what was taken is answered. */
   close(): void {
     this.#subscription.unsubscribe()
   }
 
   #route(error: Error | null, message: Msg): void {
-    const { mux, logger } = this.#parts
     if (error !== null) {
-      logger.error('NATS refuses a subscription of this node', { subject: this.#subject, error })
+      this.#parts.logger.error('NATS refuses a subscription of this node', { subject: this.#subject, error })
       return
     }
-    const decoded = mux.decode(message)
+    const decoded = this.#parts.mux.decode(message)
     if (decoded === undefined) return
     const from = message.reply ?? ''
-    switch (decoded.kind) {
-      case TOLD:
-        void this.#hear(copyOf(decoded))
-        break
-      case ASKED:
-        if (from !== '' && !this.#answering.has(from)) void this.#answer(from, decoded)
-        break
-      case CANCELLED:
-        this.#answering.get(from)?.abort(new WeirError('cancelled', `the request to ${this.#subject} is over`))
-        break
-      case CHECKED:
-        if (this.#answering.has(from)) mux.signal(WORKING, from)
-        break
-    }
+    if (decoded.kind === TOLD) void this.#hear(copyOf(decoded))
+    else if (decoded.kind === CANCELLED) this.#answering.get(from)?.cancel('the question is over')
+    else if (decoded.kind === ASKED && from !== '' && !this.#answering.has(from)) void this.#answer(from, decoded)
   }
 
   /** Nobody waits for the outcome: a handler answers for its own errors. */
@@ -102,66 +87,124 @@ export class Answerer {
   }
 
   async #answer(asker: string, asked: TransportMessage): Promise<void> {
-    const { incoming, clock, closing } = this.#parts
-    const giveUp = new AbortController()
-    this.#answering.set(asker, giveUp)
-    const onClosing = (): void => giveUp.abort(closing.reason)
+    const { answering } = this.#parts
+    const one = new Answering(this.#parts, this.#subject, asker)
+    this.#answering.set(asker, one)
+    answering.add(one)
+    try {
+      await one.run(asked, this.#handle)
+    } finally {
+      answering.delete(one)
+      this.#answering.delete(asker)
+    }
+  }
+}
+
+/**
+ * A question that is being answered. When it takes longer, the asker is told now and then that it is worked on; and if no asker is there any more, or it
+ * does not know the question, the work ends.
+ */
+class Answering implements MuxReceiver {
+  readonly #parts: AnswererParts
+  readonly #subject: string
+  readonly #asker: string
+  readonly #giveUp = new AbortController()
+  /** Once it has one. */
+  #address: string | undefined
+  #outgoing: OutgoingTransfer | undefined
+  #onTaken = (): void => {}
+  #isYoung = true
+  /** Times in a row that the asker was not there. */
+  #unheard = 0
+  #isUnheard = false
+
+  constructor(parts: AnswererParts, subject: string, asker: string) {
+    this.#parts = parts
+    this.#subject = subject
+    this.#asker = asker
+  }
+
+  /** Sends the answer or the error. Never rejects. */
+  async run(asked: TransportMessage, handle: Handle): Promise<void> {
+    const { mux, incoming, clock, closing } = this.#parts
+    const onClosing = (): void => this.#giveUp.abort(closing.reason)
     closing.addEventListener('abort', onClosing, { once: true })
-    const limit = new Deadline(clock, asked.remainingMs).signal(giveUp.signal)
+    const limit = new Deadline(clock, asked.remainingMs).signal(this.#giveUp.signal)
     const { signal } = limit
     try {
-      const payload = isAnnounced(asked) ? await incoming.receive(asker, asked.position, signal) : copyOf(asked)
-      const answer = await unlessAborted(this.#handle(payload, signal), signal)
+      const payload = isAnnounced(asked) ? await incoming.receive(this.#asker, asked.position, signal) : copyOf(asked)
+      const answer = await unlessAborted(handle(payload, signal), signal)
       if (answer === undefined) return
       checkAnswer(this.#subject, answer)
-      await this.#send(asker, answer, signal)
+      await this.#connected(signal)
+      if (answer.length > TRANSPORT_PIECE_BYTES) await this.#sendLarge(answer, signal)
+      else mux.send(this.#asker, { kind: ANSWERED, position: answer.length, payload: answer })
     } catch (error) {
-      if (!signal.aborted || closing.aborted) await this.#fail(asker, error, limit.signal)
+      if (!signal.aborted || closing.aborted) await this.#fail(error, signal)
     } finally {
       limit.release()
       closing.removeEventListener('abort', onClosing)
-      this.#answering.delete(asker)
-      // Whoever still works on it may stop.
-      giveUp.abort(new WeirError('cancelled', `the request to ${this.#subject} is over`))
+      if (this.#address !== undefined) mux.remove(this.#address)
     }
   }
 
-  async #fail(asker: string, error: unknown, signal: AbortSignal): Promise<void> {
-    const { connection, mux } = this.#parts
-    try {
-      if (!connection.isConnected) await untilConnected(connection, signal)
-    } catch {
-      return
-    }
-    mux.send(asker, encodeFailure(error))
+  cancel(why: string): void {
+    this.#giveUp.abort(new WeirError('cancelled', `the request to ${this.#subject} is not wanted: ${why}`))
   }
 
-  async #send(asker: string, answer: Uint8Array, signal: AbortSignal): Promise<void> {
-    const { connection, mux, held } = this.#parts
-    if (!connection.isConnected) await untilConnected(connection, signal)
-    if (answer.length <= TRANSPORT_PIECE_BYTES)
-      return mux.send(asker, encodeMessage(ANSWERED, 0, answer.length, answer))
+  /** Call now and then. */
+  check(): void {
+    this.#unheard = this.#isUnheard ? this.#unheard + 1 : 0
+    this.#isUnheard = false
+    if (this.#unheard >= TRANSPORT_SILENT_CHECKS_MAX) this.cancel('who asked is gone')
+    else if (!this.#isYoung) this.#parts.mux.send(this.#asker, { kind: WORKING, from: this.#ownAddress() })
+    this.#isYoung = false
+  }
+
+  receive({ kind, position }: TransportMessage, from: string): void {
+    if (kind === CANCELLED) this.cancel('who asked says so')
+    else if (kind === GRANTED && this.#outgoing?.grant(position, from)) this.#onTaken()
+  }
+
+  nobody(): void {
+    // Once, it may mean that the asker is changing its server.
+    this.#isUnheard = true
+  }
+
+  #ownAddress(): string {
+    this.#address ??= this.#parts.mux.add(this)
+    return this.#address
+  }
+
+  async #sendLarge(answer: Uint8Array, signal: AbortSignal): Promise<void> {
+    const { mux, held } = this.#parts
     if (held.bytes + answer.length > TRANSPORT_HELD_BYTES_MAX) {
       throw new WeirError('overloaded', 'too many large answers wait to be taken', { heldBytes: held.bytes })
     }
     held.bytes += answer.length
-    let address = ''
     try {
-      const taken = new Promise<void>((resolve, reject) => {
-        const outgoing = new OutgoingTransfer(mux, answer)
-        address = mux.add({
-          receive({ kind, position }, from) {
-            if (kind === CANCELLED) reject(new WeirError('cancelled', 'the answer is not wanted any more'))
-            else if (kind === GRANTED && outgoing.grant(position, from)) resolve()
-          },
-          nobody: () => reject(new WeirError('cancelled', 'who asked is gone')),
-        })
+      this.#outgoing = new OutgoingTransfer(mux, answer)
+      const taken = new Promise<void>((resolve) => {
+        this.#onTaken = resolve
       })
-      mux.send(asker, encodeMessage(ANSWERED, 0, answer.length), address)
+      mux.send(this.#asker, { kind: ANSWERED, position: answer.length, from: this.#ownAddress() })
       await unlessAborted(taken, signal)
     } finally {
-      mux.remove(address)
       held.bytes -= answer.length
     }
+  }
+
+  async #fail(error: unknown, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#connected(signal)
+    } catch {
+      return
+    }
+    this.#parts.mux.send(this.#asker, { kind: FAILED, payload: encodeFailure(error) })
+  }
+
+  async #connected(signal: AbortSignal): Promise<void> {
+    const { connection } = this.#parts
+    if (!connection.isConnected) await untilConnected(connection, signal)
   }
 }

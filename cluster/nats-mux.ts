@@ -1,7 +1,8 @@
 import { createInbox, type Msg, type Subscription } from 'nats'
 import type { Logger } from '../base/logger.ts'
+import { noteShortLived } from '../base/young-collection.ts'
 import type { NatsConnection } from './nats-connection.ts'
-import { decodeMessage, encodeMessage, type TransportMessage } from './transport-wire.ts'
+import { CANCELLED, decodeMessage, encodeHeader, encodeMessage, TOLD, type TransportMessage } from './transport-wire.ts'
 
 /** What takes the messages of one address. It must not throw. */
 export interface MuxReceiver {
@@ -11,7 +12,19 @@ export interface MuxReceiver {
   nobody(): void
 }
 
+/** A message to be sent; what it does not name is zero. */
+export interface Sending {
+  readonly kind: number
+  readonly remainingMs?: number
+  readonly position?: number
+  readonly payload?: Uint8Array | undefined
+  /** Address to speak back to. */
+  readonly from?: string
+}
+
 const NOBODY = 503
+/** From here on, copying costs more than writing in parts. */
+const IN_PLACE_BYTES_MIN = 16 * 1024
 
 /** One inbox for all that is sent to this transport in particular: `<inbox>.<number>` is one address of it. */
 export class NatsMux {
@@ -45,23 +58,24 @@ export class NatsMux {
     this.#receivers.delete(address)
   }
 
-  /** At most once: what cannot be sent is lost. */
-  send(to: string, message: Uint8Array, from = ''): void {
+  /** At most once: what cannot be sent is lost. A payload must not change any more, but of TOLD. */
+  send(to: string, { kind, remainingMs = 0, position = 0, payload, from = '' }: Sending): void {
     if (!this.#connection.isConnected) return
     try {
-      this.#connection.client.publish(to, message, { reply: from })
+      const header = (): Uint8Array => encodeHeader(kind, remainingMs, position)
+      if (payload === undefined) this.#connection.client.publish(to, header(), { reply: from })
+      else if (kind !== TOLD && payload.length >= IN_PLACE_BYTES_MIN)
+        this.#connection.publishParts(to, from, header(), payload)
+      else this.#connection.client.publish(to, encodeMessage(kind, remainingMs, position, payload), { reply: from })
     } catch (error) {
       this.#logger.warn('a message to another node was not sent', { subject: to, error })
     }
   }
 
-  /** A message that is nothing but its kind. */
-  signal(kind: number, to: string, from = ''): void {
-    this.send(to, encodeMessage(kind, 0, 0), from)
-  }
-
   /** Undefined, and logged, for what cannot be read. */
   decode(message: Msg): TransportMessage | undefined {
+    // The client reads it into buffers of its own.
+    noteShortLived(message.data.length)
     const decoded = decodeMessage(message.data)
     if (decoded === undefined) {
       const details = { subject: message.subject, bytes: message.data.length }
@@ -81,13 +95,16 @@ export class NatsMux {
       return
     }
     const receiver = this.#receivers.get(message.subject)
-    if (receiver === undefined) return
     if (message.data.length === 0 && message.headers?.code === NOBODY) {
-      receiver.nobody()
+      receiver?.nobody()
       return
     }
     const decoded = this.decode(message)
-    if (decoded !== undefined) receiver.receive(decoded, message.reply ?? '')
+    if (decoded === undefined) return
+    const from = message.reply ?? ''
+    if (receiver !== undefined) receiver.receive(decoded, from)
+    // Who waits for this address would do so in vain.
+    else if (from !== '') this.send(from, { kind: CANCELLED })
   }
 }
 

@@ -10,10 +10,8 @@ import {
   ANSWERED,
   ASKED,
   CANCELLED,
-  CHECKED,
   copyOf,
   decodeFailure,
-  encodeMessage,
   FAILED,
   GRANTED,
   isAnnounced,
@@ -55,8 +53,7 @@ export class Question implements MuxReceiver {
   /** Subscribers that have answered or failed, and those of which it is still being received. */
   #heard = 0
   #receiving = 0
-  /** Below 0: it is too young to ask. */
-  #silentChecks = -1
+  #silentChecks = 0
 
   constructor(
     parts: QuestionParts,
@@ -104,7 +101,7 @@ export class Question implements MuxReceiver {
     this.#over?.abort(reason ?? new WeirError('cancelled', `the request to ${this.#subject} is over`))
     // One that is answered by one is done; others of which it does not know may still work on it.
     if (this.#isSent && (reason !== undefined || this.#options.expected > 1)) {
-      mux.signal(CANCELLED, this.#subject, this.#address)
+      mux.send(this.#subject, { kind: CANCELLED, from: this.#address })
     }
     this.#listener.onEnd(reason)
   }
@@ -126,28 +123,29 @@ export class Question implements MuxReceiver {
   }
 
   nobody(): void {
-    // Of a check, it may mean that a node is changing its server.
-    if (this.#silentChecks > 0) return
     this.#isSent = false
     this.end(new WeirError('shard_unavailable', `nobody answers to ${this.#subject}`, { subject: this.#subject }))
   }
 
-  /** Asks who has the question whether it works on it. */
+  /** Call now and then: it fails when nobody has said for TRANSPORT_SILENT_CHECKS_MAX calls that it is worked on. */
   check(): void {
-    if (!this.#isSent || this.#ended) return
-    if (++this.#silentChecks > TRANSPORT_SILENT_CHECKS_MAX) {
-      const subject = this.#subject
-      this.end(new WeirError('shard_unavailable', `nobody works on the request to ${subject} any more`, { subject }))
-    } else if (this.#silentChecks > 0) this.#parts.mux.signal(CHECKED, this.#subject, this.#address)
+    if (!this.#isSent || ++this.#silentChecks <= TRANSPORT_SILENT_CHECKS_MAX) return
+    const subject = this.#subject
+    this.end(new WeirError('shard_unavailable', `nobody works on the request to ${subject} any more`, { subject }))
   }
 
   readonly #onAbort = (): void => this.end(this.#options.signal?.reason)
 
   #send(): void {
     const payload = this.#outgoing === undefined ? this.#payload : undefined
-    const message = encodeMessage(ASKED, Math.ceil(this.#remainingMs()), this.#payload.length, payload)
     this.#isSent = true
-    this.#parts.mux.send(this.#subject, message, this.#address)
+    this.#parts.mux.send(this.#subject, {
+      kind: ASKED,
+      remainingMs: Math.ceil(this.#remainingMs()),
+      position: this.#payload.length,
+      payload,
+      from: this.#address,
+    })
   }
 
   async #sendOnceConnected(): Promise<void> {

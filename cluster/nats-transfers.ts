@@ -10,7 +10,7 @@ import {
 } from '../base/limits.ts'
 import { type MuxReceiver, type NatsMux, peerOf } from './nats-mux.ts'
 import { TransferAdmission } from './transfer-admission.ts'
-import { CANCELLED, encodeMessage, GRANTED, PIECE, type TransportMessage } from './transport-wire.ts'
+import { CANCELLED, GRANTED, PIECE, type TransportMessage } from './transport-wire.ts'
 
 /** Bytes on their way to one receiver, in pieces, as far as it has granted. */
 export class OutgoingTransfer {
@@ -32,13 +32,13 @@ export class OutgoingTransfer {
   /** The first to grant is the receiver; any other is told that it gets nothing. True when all is sent. */
   grant(upTo: number, receiver: string): boolean {
     this.#receiver ??= receiver
-    if (receiver !== this.#receiver) this.#mux.signal(CANCELLED, receiver)
+    if (receiver !== this.#receiver) this.#mux.send(receiver, { kind: CANCELLED })
     else {
       const end = Math.min(upTo, this.#payload.length)
       while (this.#sent < end) {
-        const piece = this.#payload.subarray(this.#sent, Math.min(end, this.#sent + TRANSPORT_PIECE_BYTES))
-        this.#mux.send(receiver, encodeMessage(PIECE, 0, this.#sent, piece))
-        this.#sent += piece.length
+        const payload = this.#payload.subarray(this.#sent, Math.min(end, this.#sent + TRANSPORT_PIECE_BYTES))
+        this.#mux.send(receiver, { kind: PIECE, position: this.#sent, payload })
+        this.#sent += payload.length
       }
     }
     return this.#sent === this.#payload.length
@@ -80,7 +80,7 @@ export class IncomingTransfers {
       }
       const fail = (error: unknown): void => {
         end()
-        this.#mux.signal(CANCELLED, sender)
+        this.#mux.send(sender, { kind: CANCELLED })
         reject(error)
       }
       const onAbort = (): void => fail(signal.reason)
@@ -142,7 +142,7 @@ class IncomingTransfer implements MuxReceiver {
     if (upTo - this.#granted < TRANSPORT_WINDOW_BYTES / 2 && upTo < this.#payload.length) return
     if (upTo === this.#granted) return
     this.#granted = upTo
-    this.#mux.send(this.#sender, encodeMessage(GRANTED, 0, upTo), this.#address)
+    this.#mux.send(this.#sender, { kind: GRANTED, position: upTo, from: this.#address })
   }
 
   receive({ kind, position, payload }: TransportMessage): void {

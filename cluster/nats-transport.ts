@@ -9,7 +9,7 @@ import { Question, type QuestionListener } from './nats-question.ts'
 import { IncomingTransfers } from './nats-transfers.ts'
 import type { Handle, RequestOptions, Transport } from './transport.ts'
 import { checkMessage, checkQuestion, checkSubject } from './transport-rules.ts'
-import { encodeMessage, TOLD } from './transport-wire.ts'
+import { TOLD } from './transport-wire.ts'
 
 export interface NatsTransportOptions {
   readonly connection: NatsConnection
@@ -49,8 +49,8 @@ export async function openNatsTransport(options: NatsTransportOptions): Promise<
  * Messages go at most once. What is small is one message; a larger question or answer is announced, and sent as far as its receiver grants
  * (nats-transfers.ts). Publications are dropped while there is no connection; questions wait for it for a moment.
  *
- * Nothing tells a node that what it sent was lost with a connection or with its receiver. So a question that gets old asks now and then whether it
- * is still worked on, and fails with shard_unavailable when nobody says so: its caller learns it within seconds, not at the deadline.
+ * Nothing tells a node that what it sent was lost with a connection or with its receiver. So who works on a question for long says so every second.
+ * When nobody does, the question fails with shard_unavailable, within seconds and not at its deadline; when no asker hears it, the work ends.
  */
 export class NatsTransport implements Transport {
   readonly #options: NatsTransportOptions
@@ -72,6 +72,7 @@ export class NatsTransport implements Transport {
       mux: this.#mux,
       incoming: this.#incoming,
       closing: this.#closing.signal,
+      answering: new Set(),
       held: new HeldAnswers(),
     }
     const timer = clock.every(TRANSPORT_CHECK_MS, () => this.#check())
@@ -86,7 +87,7 @@ export class NatsTransport implements Transport {
     this.#closing.signal.throwIfAborted()
     checkSubject(subject)
     checkMessage(subject, payload)
-    this.#mux.send(subject, encodeMessage(TOLD, 0, 0, payload))
+    this.#mux.send(subject, { kind: TOLD, payload })
   }
 
   async request(subject: string, payload: Uint8Array, options: RequestOptions): Promise<Uint8Array> {
@@ -163,7 +164,7 @@ export class NatsTransport implements Transport {
   observe(): TransportObservation {
     return {
       asked: this.#questions.size,
-      answering: [...this.#answerers].reduce((sum, { answering }) => sum + answering, 0),
+      answering: this.#answererParts.answering.size,
       subscriptions: this.#answerers.size,
       receiving: this.#incoming.count,
       heldBytes: this.#answererParts.held.bytes,
@@ -194,6 +195,7 @@ export class NatsTransport implements Transport {
   #check(): void {
     this.#incoming.check()
     for (const question of [...this.#questions]) question.check()
+    for (const answering of [...this.#answererParts.answering]) answering.check()
   }
 
   #endAll(error: WeirError): void {

@@ -4,9 +4,9 @@ import { TRANSPORT_MESSAGE_BYTES_MAX, TRANSPORT_PAYLOAD_BYTES_MAX } from '../bas
 /** Messages of the transport over NATS; docs/formats.md, "Message of the transport". */
 
 const VERSION = 1
-const HEADER_BYTES = 12
+export const HEADER_BYTES = 12
 
-/** Told, asked, and cancelled and checked before an answer go to a subject; all others to an address of a peer. */
+/** Told, asked and, of a question, cancelled go to a subject; all others to an address of a peer. */
 export const TOLD = 0
 export const ASKED = 1
 export const ANSWERED = 2
@@ -14,13 +14,10 @@ export const FAILED = 3
 export const GRANTED = 4
 export const PIECE = 5
 export const CANCELLED = 6
-export const CHECKED = 7
-export const WORKING = 8
+export const WORKING = 7
 
 /** Timers hold no longer time. */
 export const REMAINING_MS_MAX = 2 ** 31 - 1
-
-const NO_BYTES = new Uint8Array()
 
 export interface TransportMessage {
   readonly kind: number
@@ -32,20 +29,25 @@ export interface TransportMessage {
   readonly payload: Uint8Array
 }
 
-export function encodeMessage(
-  kind: number,
-  remainingMs: number,
-  position: number,
-  payload: Uint8Array = NO_BYTES,
-): Uint8Array {
+export function encodeHeader(kind: number, remainingMs: number, position: number): Uint8Array {
+  const bytes = Buffer.allocUnsafe(HEADER_BYTES)
+  writeHeader(bytes, kind, remainingMs, position)
+  return bytes
+}
+
+export function encodeMessage(kind: number, remainingMs: number, position: number, payload: Uint8Array): Uint8Array {
   const bytes = Buffer.allocUnsafe(HEADER_BYTES + payload.length)
+  writeHeader(bytes, kind, remainingMs, position)
+  bytes.set(payload, HEADER_BYTES)
+  return bytes
+}
+
+function writeHeader(bytes: Buffer, kind: number, remainingMs: number, position: number): void {
   bytes[0] = VERSION
   bytes[1] = kind
   bytes.writeUInt16LE(0, 2)
   bytes.writeUInt32LE(remainingMs, 4)
   bytes.writeUInt32LE(position, 8)
-  bytes.set(payload, HEADER_BYTES)
-  return bytes
 }
 
 /** Undefined for what no node of this version sends. */
@@ -74,7 +76,6 @@ function isSized(kind: number, position: number, length: number): boolean {
     case GRANTED:
       return position > 0 && length === 0
     case CANCELLED:
-    case CHECKED:
     case WORKING:
       return position === 0 && length === 0
     default:
@@ -95,6 +96,7 @@ export function isAnnounced({ position, payload }: TransportMessage): boolean {
 const ERROR_MESSAGE_CHARS_MAX = 16 * 1024
 const ERROR_DETAILS_CHARS_MAX = 64 * 1024
 
+/** The payload of FAILED. */
 export function encodeFailure(error: unknown): Uint8Array {
   const { code, message, details } = errorToWire(error)
   const detailsText = JSON.stringify(details)
@@ -103,7 +105,7 @@ export function encodeFailure(error: unknown): Uint8Array {
     message: message.slice(0, ERROR_MESSAGE_CHARS_MAX),
     details: detailsText.length > ERROR_DETAILS_CHARS_MAX ? {} : details,
   }
-  return encodeMessage(FAILED, 0, 0, Buffer.from(JSON.stringify(wire)))
+  return Buffer.from(JSON.stringify(wire))
 }
 
 /** The error of a FAILED message; corrupt_data when it holds none. */

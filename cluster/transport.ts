@@ -6,7 +6,7 @@ export interface Transport {
   publish(subject: string, payload: Uint8Array): void
   /**
    * One answer from one subscriber. Throws shard_unavailable when there is none, or none that works on it any more, deadline_exceeded after
-   * `deadlineMs` from now, body_too_large and result_too_large above TRANSPORT_PAYLOAD_BYTES_MAX. `payload` must not change until then.
+   * `deadlineMs` from now, body_too_large and result_too_large above TRANSPORT_PAYLOAD_BYTES_MAX. `payload` must not change any more.
    */
   request(subject: string, payload: Uint8Array, options: RequestOptions): Promise<Uint8Array>
   /**
@@ -23,7 +23,7 @@ export interface Transport {
   close(): Promise<void>
 }
 
-/** Answers a message, where an answer is asked for. `signal` aborts when nobody wants it any more. */
+/** Answers a message, where an answer is asked for; it must not change any more. `signal` aborts when nobody wants it any more. */
 export type Handle = (payload: Uint8Array, signal: AbortSignal) => Promise<Uint8Array | undefined>
 
 export interface RequestOptions {
