@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../base/clock.ts'
 import { NatsServers } from './nats-server.ts'
-import { NodeProcess, type NodeSettings } from './node-process.ts'
+import { type NodeOptions, NodeProcess, type NodeSettings } from './node-process.ts'
 import { S3Server } from './s3-server.ts'
 import { WeirClient } from './weir-client.ts'
 
@@ -57,8 +57,8 @@ export class ClusterProcesses {
   }
 
   /** Starts a node, on the data directory that it had if it ran before. Resolves once it is ready. */
-  async startNode(id: string, settings: NodeSettings = {}): Promise<ClusterNode> {
-    const process = await NodeProcess.start({
+  async startNode(id: string, settings: NodeSettings = {}, options: NodeOptions = {}): Promise<ClusterNode> {
+    const all = {
       'node.id': id,
       'data.dir': join(this.#directory, id),
       'nats.url': this.nats.urls.join(','),
@@ -70,7 +70,8 @@ export class ClusterProcesses {
       's3.createBucket': true,
       ...this.#settings,
       ...settings,
-    })
+    }
+    const process = await NodeProcess.start(all, options)
     const node = { id, process, client: new WeirClient(process.url) }
     this.#nodes.set(id, node)
     return node

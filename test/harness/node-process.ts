@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -20,6 +20,8 @@ export interface NodeOptions {
   readonly environment?: Readonly<Record<string, string>>
   /** Shows the node's standard error as it comes; else it is kept and told when the node fails. */
   readonly showErrors?: boolean
+  /** Where all of it is added to a file as well. */
+  readonly errorsFile?: string
 }
 
 /** A node that may not be ready yet. */
@@ -152,7 +154,8 @@ interface Run {
   readonly stderr: () => string
 }
 
-function launch(settings: NodeSettings, { nodeFlags = [], environment = {}, showErrors = false }: NodeOptions): Run {
+function launch(settings: NodeSettings, options: NodeOptions): Run {
+  const { nodeFlags = [], environment = {}, showErrors = false, errorsFile } = options
   const flags = Object.entries(settings).map(([key, value]) => `--${key}=${value}`)
   const child = spawn(process.execPath, [...nodeFlags, MAIN, ...flags], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -164,6 +167,7 @@ function launch(settings: NodeSettings, { nodeFlags = [], environment = {}, show
   let stderr = ''
   child.stderr!.on('data', (chunk: Buffer) => {
     if (showErrors) process.stderr.write(chunk)
+    if (errorsFile !== undefined) appendFileSync(errorsFile, chunk)
     stderr = (stderr + chunk.toString()).slice(-STDERR_CHARS_MAX)
   })
   // `close`, not `exit`: only then all that it wrote has been read.

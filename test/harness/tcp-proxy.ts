@@ -23,6 +23,8 @@ export class TcpProxy {
   weather: TcpWeather = { kind: 'pass' }
   /** Called when bytes came from either side; it may change the weather. */
   onBytes: () => void = () => {}
+  /** What the client gets for what the server has said. */
+  translate: (answer: Buffer) => Buffer = (answer) => answer
   readonly #server: Server
   readonly #pairs = new Set<readonly [Socket, Socket]>()
 
@@ -84,16 +86,16 @@ export class TcpProxy {
       this.bytesAnswered += chunk.length
       this.onBytes()
     })
-    client.pipe(this.#sky()).pipe(server)
-    server.pipe(this.#sky()).pipe(client)
+    client.pipe(this.#sky((chunk) => chunk)).pipe(server)
+    server.pipe(this.#sky((chunk) => this.translate(chunk))).pipe(client)
   }
 
-  #sky(): Transform {
+  #sky(translate: (chunk: Buffer) => Buffer): Transform {
     return new Transform({
       transform: (chunk, _encoding, done) => {
         const { weather } = this
-        if (weather.kind === 'delay') systemClock.after(weather.delayMs, () => done(null, chunk))
-        else if (weather.kind !== 'blackhole') done(null, chunk)
+        if (weather.kind === 'delay') systemClock.after(weather.delayMs, () => done(null, translate(chunk)))
+        else if (weather.kind !== 'blackhole') done(null, translate(chunk))
       },
     })
   }

@@ -1,0 +1,44 @@
+import { it } from 'node:test'
+import { systemClock } from '../../base/clock.ts'
+import { Prng } from '../../base/prng.ts'
+import { ChaosRun } from './chaos-run.ts'
+import { FAULTS, type FaultKind, faultNamed } from './faults.ts'
+
+/** Without these it is the short form: a fixed seed, and one fault of some kinds. */
+const { CHAOS_SEED: seed = '1', CHAOS_MINUTES: minutes, CHAOS_NODES: nodes = '3', CHAOS_FAULTS: only } = process.env
+const SHORT = ['kill -9 of a node']
+const RECORDS_PER_SECOND = Number(process.env.CHAOS_RATE ?? 600)
+
+/** Every kind once in a random order, then once more, until the time is up. */
+async function sufferAll(run: ChaosRun, kinds: readonly FaultKind[], untilMs: number, prng: Prng): Promise<void> {
+  let queue: FaultKind[] = []
+  while (systemClock.monotonicMs() < untilMs) {
+    if (queue.length === 0) queue = prng.shuffle([...kinds])
+    const kind = queue.pop()!
+    const { length } = run.cluster.ids
+    if (length >= kind.nodesMin && length <= kind.nodesMax) await run.suffer(kind)
+  }
+}
+
+it('a cluster under load loses and doubles nothing, whatever fails', { timeout: 24 * 3600_000 }, async (context) => {
+  const run = await ChaosRun.start({
+    seed,
+    nodes: Number(nodes),
+    recordsPerSecond: RECORDS_PER_SECOND,
+    say: (line) => context.diagnostic(line),
+  })
+  let isWell = false
+  try {
+    if (minutes === undefined) for (const name of SHORT) await run.suffer(faultNamed(name))
+    else {
+      const kinds = only === undefined ? FAULTS : only.split(',').map(faultNamed)
+      const untilMs = systemClock.monotonicMs() + Number(minutes) * 60_000
+      await sufferAll(run, kinds, untilMs, new Prng(`${seed}/schedule`))
+    }
+    context.diagnostic(`\n${await run.finish()}`)
+    isWell = true
+  } finally {
+    if (!isWell) context.diagnostic(run.cluster.logTails())
+    await run.stop(isWell)
+  }
+})
