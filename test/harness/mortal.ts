@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../../base/clock.ts'
 import { WeirError } from '../../base/errors.ts'
+import type { Registry, RegistryChange } from '../../cluster/registry.ts'
 
 /**
  * The life of a simulated process. When it ends, nothing that the process waits for ever comes, and nothing that it still calls happens:
@@ -49,6 +50,11 @@ export class Life {
   awake(run: () => void): void {
     if (this.#held === undefined) run()
     else this.#held.push(run)
+  }
+
+  /** Resolves at once, or when the process goes on. */
+  awakened(): Promise<void> {
+    return new Promise((resolve) => this.awake(resolve))
   }
 
   /** The outcome of `promise`, `delay` later; never, when the life ends before. */
@@ -129,6 +135,38 @@ export function mortal<T extends object>(
       }
     },
   })
+}
+
+/** A registry as a process of this life sees it. What a watch tells comes in order, each `newsDelay` after the change; never, when the life ends before. */
+export function mortalRegistry(
+  registry: Registry,
+  life: Life,
+  delay: () => Promise<void>,
+  newsDelay: () => Promise<void>,
+): Registry {
+  const own = mortal(registry, life, delay)
+  return {
+    get: (key) => own.get(key),
+    put: (key, value, expected) => own.put(key, value, expected),
+    delete: (key, expected) => own.delete(key, expected),
+    list: (prefix) => own.list(prefix),
+    async watch(prefix, onChange) {
+      let isOpened = false
+      let news = Promise.resolve()
+      const tell = (change: RegistryChange): void => {
+        if (!isOpened) {
+          onChange(change)
+          return
+        }
+        const due = newsDelay()
+        news = news.then(() => life.outlasts(due)).then(() => onChange(change))
+      }
+      const end = await own.watch(prefix, tell)
+      isOpened = true
+      return end
+    },
+    close: () => own.close(),
+  }
 }
 
 /** Reads of a KeyValueStore return at once. */

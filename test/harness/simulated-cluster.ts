@@ -3,6 +3,7 @@ import { NodeTopology } from '../../actors/node-topology.ts'
 import { QueryCoordinator } from '../../actors/query-coordinator.ts'
 import { QueryLeaf } from '../../actors/query-leaf.ts'
 import { ResultCache } from '../../actors/result-cache.ts'
+import type { ActorRef } from '../../actors/runtime/actor-ref.ts'
 import { NodeLink } from '../../actors/runtime/node-link.ts'
 import { serveActors } from '../../actors/runtime/node-server.ts'
 import { workerOf } from '../../actors/shard-places.ts'
@@ -20,9 +21,11 @@ import { SimulatedNetwork } from './simulated-transport.ts'
 
 /** C1: a node is found to be dead after this. */
 const SILENCE_MS = 3000
+const HEARTBEAT_MS = 500
 const CLUSTER = 'test'
 const LEAF = 'query-leaf'
 const THREAD = 'worker-0'
+
 export interface ClusterOptions {
   readonly seed: string | number
   readonly shardCount: number
@@ -56,6 +59,8 @@ export class SimulatedCluster {
   readonly #options: ClusterOptions
   /** Live processes, also those that are still starting. */
   readonly #living = new Map<NodeId, Process>()
+  readonly #suspended = new Map<NodeId, Process>()
+  readonly #asker: NodeLink
   #boots = 0
   #revision = 0
   readonly #disks = new Map<NodeId, SimulatedKeyValueEngine>()
@@ -66,6 +71,7 @@ export class SimulatedCluster {
     this.machine = new SimulatedMachine({ seed, shardCount, answerMsMax })
     this.network = new SimulatedNetwork({ clock: this.machine.clock, seed })
     this.network.delayMsMax = 3
+    this.#asker = new NodeLink({ transport: this.network.join('asker'), cluster: CLUSTER })
   }
 
   /** Starts a node on the disk that it had, if any; resolves when every shard has an owner. */
@@ -91,6 +97,31 @@ export class SimulatedCluster {
     this.#disks.get(nodeId)!.kill()
     this.network.remove((subscription) => !isSilent && subscription.node === nodeId)
     this.machine.clock.after(SILENCE_MS, () => this.#tellAll())
+  }
+
+  /** Stops a process as SIGSTOP does; to the others it is as if it had died in silence. */
+  suspend(nodeId: NodeId): void {
+    const process = this.#living.get(nodeId)!
+    this.members.get(nodeId)!.node.life.suspend()
+    this.#living.delete(nodeId)
+    this.#suspended.set(nodeId, process)
+    this.machine.clock.after(SILENCE_MS, () => this.#tellAll())
+  }
+
+  /** The process goes on with what it believes; with its next heartbeat the others hear of it, and it of them. */
+  resume(nodeId: NodeId): void {
+    const process = this.#suspended.get(nodeId)!
+    this.#suspended.delete(nodeId)
+    this.members.get(nodeId)!.node.life.resume()
+    this.machine.clock.after(HEARTBEAT_MS, () => {
+      this.#living.set(nodeId, process)
+      this.#tellAll()
+    })
+  }
+
+  /** The leaf of a node, as another one asks it. */
+  leafOf(nodeId: NodeId): ActorRef<QueryLeafMessage> {
+    return this.#asker.ref({ node: nodeId, thread: THREAD, actor: LEAF })
   }
 
   #tellAll(): void {
@@ -165,7 +196,9 @@ function mortalTransport(transport: Transport, life: Life): Transport {
     requestMany: (subject, payload, options) => transport.requestMany(subject, payload, options),
     subscribe: (subject, handle) =>
       transport.subscribe(subject, (payload, signal) =>
-        life.isAlive ? life.outlasts(handle(payload, signal)) : new Promise(() => undefined),
+        life.isAlive
+          ? life.outlasts(life.awakened().then(() => handle(payload, signal)))
+          : new Promise(() => undefined),
       ),
     close: () => transport.close(),
   }

@@ -45,7 +45,7 @@ import { planSearch } from '../../storage/search-plan.ts'
 import type { SearchUnit } from '../../storage/search-unit.ts'
 import { SegmentCache } from '../../storage/segment-reader.ts'
 import { MemoryObjectStore } from './memory-object-store.ts'
-import { Life, mortal } from './mortal.ts'
+import { Life, mortal, mortalRegistry } from './mortal.ts'
 import { SimulatedClock } from './simulated-clock.ts'
 import { SimulatedJournal } from './simulated-journal.ts'
 import { SimulatedKeyValueEngine } from './simulated-kv.ts'
@@ -165,6 +165,8 @@ export class SimulatedNode {
   readonly system: ActorSystem
   readonly objects: ObjectStore
   shardMap!: ShardMap
+  /** How long what the registry tells of its own accord is on its way here, ms; 0 for as long as an answer. */
+  newsMs = 0
   readonly #boot: number
   readonly #kv: SimulatedKeyValueEngine
   readonly #standbyCount: 0 | 1
@@ -206,7 +208,9 @@ export class SimulatedNode {
     const system = this.system
     const objects = this.objects
     const delay = () => machine.answerDelay()
-    const registry = mortal(machine.registry.connect(), this.life, delay)
+    const registry = mortalRegistry(machine.registry.connect(), this.life, delay, () =>
+      this.newsMs === 0 ? delay() : machine.clock.sleep(this.newsMs),
+    )
     const engine = mortal(this.#kv, this.life, delay, (result) =>
       typeof result === 'object' && result !== null && 'transact' in result
         ? mortal(result, this.life, undefined)

@@ -288,7 +288,7 @@ export class ShardNode {
       } catch (error) {
         if (asWeirError(error).code !== 'storage_unavailable') throw error
       }
-      await clock.sleep(prng.chance(0.1) ? prng.below(5000) : prng.below(100))
+      await clock.sleep(prng.chance(0.1) ? prng.below(prng.chance(0.2) ? 60_000 : 5000) : prng.below(100))
     }
   }
 
