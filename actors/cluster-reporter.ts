@@ -11,20 +11,16 @@ import type {
   MembershipKeeperMessage,
   ShardMove,
 } from './messages/cluster.ts'
+import type { HeldShard, ShardControllerMessage } from './messages/shard.ts'
 import type { ActorRef } from './runtime/actor-ref.ts'
+import { LAG_UNKNOWN } from './shard-lag.ts'
 import type { ShardMap } from './shard-map.ts'
 
 const SNAPSHOT_DEADLINE_MS = 5000
 /** More than the keeper gives the node that is to drain. */
 const DRAIN_DEADLINE_MS = 7000
-
-/** What is still to be applied of a shard; null: not known. */
-export interface ShardLag {
-  readonly records: number | null
-  readonly ms: number | null
-}
-
-const LAG_UNKNOWN: ShardLag = { records: null, ms: null }
+/** A node that has not said by then how it stands with its shards is shown without. */
+const DESCRIBE_DEADLINE_MS = 800
 
 export interface ClusterReporterOptions {
   readonly name: string
@@ -33,8 +29,7 @@ export interface ClusterReporterOptions {
   readonly ring: ShardRing
   readonly shardMap: ShardMap
   readonly keeper: ActorRef<MembershipKeeperMessage>
-  /** Of a shard that this node owns. */
-  readonly lagOf: (shard: ShardId) => ShardLag
+  readonly controllerOf: (node: NodeId) => ActorRef<ShardControllerMessage>
 }
 
 /** What a cluster is put together from. */
@@ -46,7 +41,8 @@ export interface ClusterFacts {
   readonly entries: readonly (ShardEntry | undefined)[]
   /** Where the ring wants each shard; empty while there is nobody to take any. */
   readonly wanted: readonly Placement[]
-  readonly lagOf: (shard: ShardId, owner: NodeId) => ShardLag
+  /** What each node says that it holds; without those that did not answer. */
+  readonly held: ReadonlyMap<NodeId, readonly HeldShard[]>
 }
 
 /** Says what the cluster is like and has its nodes drained, for the HTTP side of a worker. */
@@ -57,10 +53,11 @@ export class ClusterReporter {
     this.#options = options
   }
 
-  /** Says of the registry what this thread has heard of it. */
+  /** Says of the registry what this thread has heard of it, and of the shards what the nodes say that hold them. */
   async status(signal: AbortSignal): Promise<ClusterStatus> {
-    const { name, nodeId, shardCount, ring, shardMap, keeper, lagOf } = this.#options
+    const { name, nodeId, shardCount, ring, shardMap, keeper } = this.#options
     const view = await keeper.ask({ kind: 'snapshot' }, { deadlineMs: SNAPSHOT_DEADLINE_MS, signal })
+    const held = await this.#held(view, signal)
     const entries = Array.from({ length: shardCount }, (_, shard) => shardMap.get(shard as ShardId))
     return describeCluster({
       name,
@@ -68,8 +65,21 @@ export class ClusterReporter {
       view,
       entries,
       wanted: ring.place(takersOf(view.members)),
-      lagOf: (shard, owner) => (owner === nodeId ? lagOf(shard) : LAG_UNKNOWN),
+      held,
     })
+  }
+
+  /** Does not wait for a node that is silent, nor fail because of one. */
+  async #held({ members }: MembersView, signal: AbortSignal): Promise<ReadonlyMap<NodeId, readonly HeldShard[]>> {
+    const held = new Map<NodeId, readonly HeldShard[]>()
+    const asks = members.map(async ({ nodeId }) => {
+      const controller = this.#options.controllerOf(nodeId)
+      const { shards } = await controller.ask({ kind: 'describeNode' }, { deadlineMs: DESCRIBE_DEADLINE_MS, signal })
+      held.set(nodeId, shards)
+    })
+    await Promise.allSettled(asks)
+    signal.throwIfAborted()
+    return held
   }
 
   /** See DrainNode. */
@@ -79,8 +89,12 @@ export class ClusterReporter {
   }
 }
 
-export function describeCluster({ name, nodeId, view, entries, wanted, lagOf }: ClusterFacts): ClusterStatus {
-  const shards = entries.map((entry, index) => shardOf(index as ShardId, entry, wanted[index], lagOf))
+export function describeCluster({ name, nodeId, view, entries, wanted, held }: ClusterFacts): ClusterStatus {
+  const heldBy = (node: NodeId, shard: ShardId) => held.get(node)?.find((one) => one.shard === shard)
+  const shards = entries.map((entry, index) => {
+    const holder = entry === undefined ? undefined : heldBy(entry.owner, index as ShardId)
+    return shardOf(index as ShardId, entry, wanted[index], holder)
+  })
   const owners = shards.flatMap(({ owner }) => (owner === null ? [] : [owner]))
   const members = new Map(view.members.map((member) => [member.nodeId, member]))
   const ids = [...new Set([...members.keys(), ...owners])].sort()
@@ -92,7 +106,9 @@ export function describeCluster({ name, nodeId, view, entries, wanted, lagOf }: 
     shards,
     moves: wanted.flatMap(({ owner: to }, index): ShardMove[] => {
       const from = entries[index]?.owner ?? null
-      return from === to ? [] : [{ shard: index as ShardId, from, to: to as NodeId }]
+      if (from === to) return []
+      const [shard, taker] = [index as ShardId, to as NodeId]
+      return [{ shard, from, to: taker, ...progressOf(held.has(taker), heldBy(taker, shard)) }]
     }),
   }
 }
@@ -101,7 +117,7 @@ function shardOf(
   shard: ShardId,
   entry: ShardEntry | undefined,
   wanted: Placement | undefined,
-  lagOf: ClusterFacts['lagOf'],
+  holder: HeldShard | undefined,
 ): ClusterShard {
   if (entry === undefined) {
     return { shard, owner: null, standby: null, epoch: 0, lagRecords: null, lagMs: null, floor: null }
@@ -109,7 +125,8 @@ function shardOf(
   const { owner, epoch, floor } = entry
   // A shard on its way to its standby is followed by its owner to be.
   const standby = wanted?.standby === owner ? wanted.owner : wanted?.standby
-  const lag = lagOf(shard, owner)
+  // One that holds it and does not own it any more does not know what the owner lacks.
+  const lag = holder?.role === 'owner' ? holder.lag : LAG_UNKNOWN
   return {
     shard,
     owner,
@@ -119,6 +136,14 @@ function shardOf(
     lagMs: lag.ms,
     floor,
   }
+}
+
+function progressOf(hasAnswered: boolean, taker: HeldShard | undefined): Omit<ShardMove, 'shard' | 'from' | 'to'> {
+  const { records, ms } = taker?.lag ?? LAG_UNKNOWN
+  const of = { lagRecords: records, lagMs: ms }
+  if (!hasAnswered) return { state: 'unknown', ...of }
+  if (taker === undefined) return { state: 'planned', ...of }
+  return { state: taker.isCaughtUp ? 'following' : 'catchingUp', ...of }
 }
 
 function nodeOf(id: NodeId, member: Member | undefined, all: readonly ClusterShard[]): ClusterNode {

@@ -24,6 +24,7 @@ import type { ActorSystem } from './runtime/actor-system.ts'
 import { RESTART_DEFAULT } from './runtime/supervisor.ts'
 import type { SegmentPublisherHooks } from './segment-publisher.ts'
 import { SegmentPublisher } from './segment-publisher.ts'
+import { ShardPace } from './shard-lag.ts'
 import { claimShard, publishedOf, readShardEntry, ShardLedger } from './shard-ledger.ts'
 import type { ShardWriterHooks } from './shard-writer.ts'
 import { ShardWriter } from './shard-writer.ts'
@@ -76,6 +77,7 @@ export class HostedShard {
   readonly writer: ActorRef<ShardWriterMessage>
   /** The last frame of the lane when the shard was opened: with it applied, the shard knows what was acknowledged before. */
   readonly caughtUpAt: number
+  readonly pace = new ShardPace()
   readonly #parts: ShardParts
   /** Of the newest state that the store was given to follow. */
   #manifestObject: string

@@ -25,6 +25,12 @@ export interface LaneRun {
   readonly members: ReadonlySet<ShardId>
 }
 
+/** Of one shard. */
+interface GatheredSections {
+  rows: number
+  readonly sections: JournalledSection[]
+}
+
 /** Hands each host what a run holds for its shards; resolves with the bytes of the frames once all of it is applied. */
 export async function handOnRun(
   run: LaneRun,
@@ -34,7 +40,8 @@ export async function handOnRun(
   signal: AbortSignal,
 ): Promise<number> {
   const { lane, after, through } = run
-  const perHost = new Map<HostAddress, Map<ShardId, JournalledSection[]>>()
+  const throughMs = run.messages.at(-1)?.appendedMs ?? 0
+  const perHost = new Map<HostAddress, Map<ShardId, GatheredSections>>()
   const members = new Map<HostAddress, ShardId[]>()
   for (const shard of run.members) {
     const host = hostOf(shard)
@@ -48,13 +55,14 @@ export async function handOnRun(
     for (const section of sectionsOf(message, lane, logger)) {
       if (!run.members.has(section.shard)) continue
       const host = hostOf(section.shard)
-      const shards = perHost.get(host) ?? new Map<ShardId, JournalledSection[]>()
+      const shards = perHost.get(host) ?? new Map<ShardId, GatheredSections>()
       perHost.set(host, shards)
-      const sections = shards.get(section.shard) ?? []
-      shards.set(section.shard, sections)
+      const gathered = shards.get(section.shard) ?? { rows: 0, sections: [] }
+      shards.set(section.shard, gathered)
+      gathered.rows += section.rowCount
       const { position, appendedMs } = message
       // Each in a buffer of its own: the rows stay there until they are cut, and the frame goes now.
-      sections.push({ position, appendedMs, rowBase: section.rowBase, bytes: ownCopy(section.bytes) })
+      gathered.sections.push({ position, appendedMs, rowBase: section.rowBase, bytes: ownCopy(section.bytes) })
     }
     freeBytes(message.frame)
   }
@@ -62,15 +70,16 @@ export async function handOnRun(
     hosts.map(async (host) => {
       const own = members.get(host)
       if (own === undefined) return
-      const shards = perHost.get(host) ?? new Map<ShardId, JournalledSection[]>()
+      const shards = perHost.get(host) ?? new Map<ShardId, GatheredSections>()
       const transfer = host.isLocal ? [] : buffersOf(shards)
       const message: ApplyFrames = {
         kind: 'applyFrames',
         lane,
         after,
         through,
+        throughMs,
         members: own,
-        shards: [...shards].map(([shard, sections]) => ({ shard, sections })),
+        shards: [...shards].map(([shard, gathered]) => ({ shard, ...gathered })),
       }
       await host.ref.ask(message, { deadlineMs: APPLY_DEADLINE_MS, signal, transfer })
     }),
@@ -89,6 +98,6 @@ function sectionsOf(message: JournalMessage, lane: LaneId, logger: Logger): read
 }
 
 /** What is moved to another thread with the sections (S9: only buffers that we allocated whole). */
-function buffersOf(shards: ReadonlyMap<ShardId, readonly JournalledSection[]>): ArrayBuffer[] {
-  return [...shards.values()].flatMap((sections) => sections.map(({ bytes }) => bytes.buffer as ArrayBuffer))
+function buffersOf(shards: ReadonlyMap<ShardId, GatheredSections>): ArrayBuffer[] {
+  return [...shards.values()].flatMap(({ sections }) => sections.map(({ bytes }) => bytes.buffer as ArrayBuffer))
 }

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../base/clock.ts'
 import { asWeirError } from '../base/errors.ts'
-import type { LaneId, NodeId, ShardId } from '../base/ids.ts'
+import type { LaneId, NodeId, Position, ShardId } from '../base/ids.ts'
+import { comparePositions } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Member } from '../cluster/heartbeat.ts'
 import type { Journal } from '../cluster/journal.ts'
@@ -9,6 +10,7 @@ import type { ShardRing } from '../cluster/ring.ts'
 import type { LaneTrimmer } from './lane-trimmer.ts'
 import type {
   FailedShard,
+  HeldShard,
   LaneReaderMessage,
   ShardControllerMessage,
   ShardHostMessage,
@@ -18,6 +20,7 @@ import type { LaneEnd } from './ownership-plan.ts'
 import { planOwnership } from './ownership-plan.ts'
 import type { Actor, MessageContext } from './runtime/actor.ts'
 import type { ActorRef } from './runtime/actor-ref.ts'
+import { LaneEnds } from './shard-lag.ts'
 import type { ShardMap } from './shard-map.ts'
 import { laneOf, workerOf } from './shard-places.ts'
 
@@ -66,10 +69,13 @@ export class ShardController implements Actor<ShardControllerMessage> {
   /** The step under way; never rejects. */
   #stepping: Promise<boolean> | undefined
   #states: readonly ShardState[] = []
+  /** By lane. */
+  readonly #ends: readonly LaneEnds[]
   readonly #waiting = new Set<() => void>()
 
   constructor(options: ShardControllerOptions) {
     this.#options = options
+    this.#ends = Array.from({ length: options.laneCount }, () => new LaneEnds())
   }
 
   started(): void {
@@ -94,7 +100,7 @@ export class ShardController implements Actor<ShardControllerMessage> {
         this.#adopt(message)
         return
       case 'describeNode':
-        context.answer(message, { shards: await this.#describe() })
+        context.answer(message, { shards: (await this.#describe()).map((state) => this.#withLag(state)) })
     }
   }
 
@@ -211,6 +217,7 @@ export class ShardController implements Actor<ShardControllerMessage> {
     const { nodeId, ring, shardMap, laneCount, clock, journal } = this.#options
     const lanes = await Promise.all(Array.from({ length: laneCount }, (_, lane) => journal.state(lane as LaneId)))
     this.#states = await this.#describe()
+    for (const [lane, end] of lanes.entries()) this.#seeEnd(lane as LaneId, end)
     const takers = view.members
       .filter((node) => takesShards(node) && (node.nodeId !== nodeId || !this.#isDraining))
       .map((node) => ({ id: node.nodeId, weight: node.weight }))
@@ -263,6 +270,18 @@ export class ShardController implements Actor<ShardControllerMessage> {
     const { hosts } = this.#options
     const asks = hosts.map((host) => host.ask({ kind: 'describeShards' }, { deadlineMs: DESCRIBE_DEADLINE_MS }))
     return (await Promise.all(asks)).flat()
+  }
+
+  #seeEnd(lane: LaneId, end: LaneEnd): void {
+    const ends = this.#ends[lane]!
+    const applied = this.#states.filter((state) => state.lane === lane).map((state) => state.applied)
+    ends.applied(applied.reduce((a, b) => (comparePositions(a, b) <= 0 ? a : b), endOf(end)))
+    ends.see(end, this.#options.clock.monotonicMs())
+  }
+
+  #withLag(state: ShardState): HeldShard {
+    const { clock } = this.#options
+    return { ...state, lag: this.#ends[state.lane]!.lagOf(state, clock.monotonicMs(), clock.nowMs()) }
   }
 
   /** Opens shards on their workers and has their lanes read for them. Returns those that are open. */
@@ -349,6 +368,10 @@ function takesShards({ state }: Member): boolean {
 /** What decides where shards belong. */
 function placesOf(view: MembersView | undefined): string {
   return view?.members.map((node) => `${node.nodeId}/${node.weight}/${takesShards(node)}`).join() ?? ''
+}
+
+function endOf({ generation, lastSequence }: LaneEnd): Position {
+  return { generation, sequence: lastSequence }
 }
 
 function isOwned({ role }: ShardState): boolean {

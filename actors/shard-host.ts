@@ -129,26 +129,28 @@ export class ShardHost implements Actor<ShardHostMessage> {
 
   async #apply(run: ApplyFrames, signal: AbortSignal): Promise<{ readonly rows: number }> {
     const { shards } = this.#options
-    const { after, through, members } = run
-    const withSections = new Set<ShardId>()
+    const { after, through, throughMs, members } = run
+    const rowsOf = new Map<ShardId, number>()
     const asks: Promise<{ readonly rows: number }>[] = []
-    for (const { shard, sections } of run.shards) {
+    for (const { shard, rows, sections } of run.shards) {
       const hosted = shards.get(shard)
       if (hosted === undefined) continue
-      withSections.add(shard)
+      rowsOf.set(shard, rows)
       const message = { kind: 'applySections', after, through, sections } as const
       asks.push(hosted.writer.ask(message, { deadlineMs: APPLY_DEADLINE_MS, signal }))
     }
     // All of them: the next run must not meet writers that are still at this one.
     const results = await Promise.allSettled(asks)
     for (const shard of members) {
-      if (!withSections.has(shard)) shards.get(shard)?.store.passOver(after, through)
+      if (!rowsOf.has(shard)) shards.get(shard)?.store.passOver(after, through)
     }
     let rows = 0
     for (const result of results) {
       if (result.status === 'rejected') throw result.reason
       rows += result.value.rows
     }
+    const frames = after.generation === through.generation ? through.sequence - after.sequence : through.sequence
+    for (const shard of members) shards.get(shard)?.pace.applied(frames, rowsOf.get(shard) ?? 0, throughMs)
     return { rows }
   }
 
@@ -246,8 +248,10 @@ export class ShardHost implements Actor<ShardHostMessage> {
 }
 
 function stateOf(hosted: HostedShard): ShardState {
-  const { shard, lane, role, epoch, generation, store, isCaughtUp } = hosted
-  return { shard, lane, role, epoch, generation, applied: store.applied, isCaughtUp, floor: store.published.floor }
+  const { shard, lane, role, epoch, generation, store, isCaughtUp, pace } = hosted
+  const { rowsPerFrame, appliedMs } = pace
+  const floor = store.published.floor
+  return { shard, lane, role, epoch, generation, applied: store.applied, isCaughtUp, floor, rowsPerFrame, appliedMs }
 }
 
 /** What happens on time happens again; a publisher that has stopped needs it no more. */

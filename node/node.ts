@@ -4,6 +4,7 @@ import { MembershipKeeper } from '../actors/membership-keeper.ts'
 import type { MembershipKeeperMessage } from '../actors/messages/cluster.ts'
 import type { ThreadMessage } from '../actors/messages/control.ts'
 import { ActorSystem } from '../actors/runtime/actor-system.ts'
+import { serveActors } from '../actors/runtime/node-server.ts'
 import { RESTART_DEFAULT } from '../actors/runtime/supervisor.ts'
 import { WorkerMesh } from '../actors/runtime/worker-host.ts'
 import { FEATURE_LEVEL } from '../actors/shard-ledger.ts'
@@ -32,12 +33,10 @@ import { nodeIdentity } from './node-identity.ts'
 import { NodeStatus } from './node-status.ts'
 import { processCpuMs, watchProcess } from './process-metrics.ts'
 import { startShards } from './shard-part.ts'
+import { MAIN_THREAD, workerName } from './thread-names.ts'
 import type { WorkerReady, WorkerSeedData } from './worker.ts'
-import { workerName } from './worker-name.ts'
 import { WorkerPulse } from './worker-pulse.ts'
 
-/** Name of the main thread's actor system. */
-const MAIN = 'main'
 const WORKER_START_TIMEOUT_MS = 60_000
 /** Kept of the drain for closing what is below the shards. */
 const CLOSE_RESERVE_MS = 1000
@@ -65,7 +64,7 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
   }
   const lock = await lockDataDirectory(dataDir)
   const nodeId = await nodeIdentity(settings, clock)
-  const logger = createLogger({ level: settings['log.level'], fields: { node: nodeId, thread: 'main' } })
+  const logger = createLogger({ level: settings['log.level'], fields: { node: nodeId, thread: MAIN_THREAD } })
   for (const warning of config.warnings) logger.warn(warning)
   const lifecycle = new Lifecycle({
     clock,
@@ -78,14 +77,14 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
   try {
     const metrics = new Metrics()
     const onLaneAlarm = laneAlarm(metrics, logger)
-    const backbone = await openBackbone({ settings, nodeId, thread: MAIN, clock, logger, onLaneAlarm })
+    const backbone = await openBackbone({ settings, nodeId, thread: MAIN_THREAD, clock, logger, onLaneAlarm })
     lifecycle.onStop('journal and registry', () => backbone.close())
     const { registry } = backbone
-    const stopWatching = watchProcess(metrics, 'main', true)
+    const stopWatching = watchProcess(metrics, MAIN_THREAD, true)
     lifecycle.onStop('process metrics', async () => stopWatching())
     const status = NodeStatus.create(settings['journal.lanes'])
     const system = new ActorSystem({
-      name: MAIN,
+      name: MAIN_THREAD,
       clock,
       logger,
       onEscalate: ({ actor, error }) => {
@@ -181,7 +180,14 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
 
     const workers = Array.from({ length: settings.workers }, (_, i) => workerName(i))
     const controller = startShards({ settings, nodeId, backbone, system, workers, clock, logger })
-    for (const address of [`${MAIN}/controller`, ...workers.map((name) => `${name}/topology`)]) {
+    const served = serveActors(system, backbone.transport, {
+      cluster: settings['cluster.name'],
+      node: nodeId,
+      open: { controller: { asked: ['describeNode'], told: [] } },
+      logger: logger.child('node-server'),
+    })
+    lifecycle.onStop('questions of other nodes', async () => served.close())
+    for (const address of [`${MAIN_THREAD}/controller`, ...workers.map((name) => `${name}/topology`)]) {
       keeper.tell({ kind: 'followMembers', address })
     }
     membership.announce({ state: 'active', url: settings['http.advertise'] ?? advertisedUrl(settings, first.port) })

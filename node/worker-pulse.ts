@@ -1,5 +1,5 @@
 import type { WorkerProgress } from '../cluster/worker-watch.ts'
-import { workerName } from './worker-name.ts'
+import { workerName } from './thread-names.ts'
 
 /** Of a worker: turns of its event loop, records and bytes of bodies that it has taken in. */
 const SLOT_TURNS = 0

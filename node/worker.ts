@@ -58,7 +58,7 @@ import { metricHooks } from './metric-hooks.ts'
 import { NodeStatus } from './node-status.ts'
 import { openObjectStore } from './object-store.ts'
 import { watchProcess } from './process-metrics.ts'
-import { workerName } from './worker-name.ts'
+import { MAIN_THREAD, workerName } from './thread-names.ts'
 import { WorkerPulse } from './worker-pulse.ts'
 
 /** What a worker thread is started with. */
@@ -136,7 +136,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   const shards = new Map<ShardId, HostedShard>()
   const plans = new ActivePlans()
   const engine = lmdbEngine()
-  const controller = system.ref<ShardControllerMessage>('main/controller')
+  const controller = system.ref<ShardControllerMessage>(`${MAIN_THREAD}/controller`)
   const cutLargestOfWorker = () => {
     let largest: ShardStore | undefined
     for (const { store } of shards.values()) {
@@ -302,7 +302,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   })
 
   // The HTTP side.
-  const keepers = ['main', ...Array.from({ length: workers }, (_, worker) => workerName(worker))]
+  const keepers = [MAIN_THREAD, ...Array.from({ length: workers }, (_, worker) => workerName(worker))]
   const backend: Backend = {
     cluster: new ClusterReporter({
       name: settings['cluster.name'],
@@ -310,8 +310,9 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
       shardCount,
       ring,
       shardMap,
-      keeper: system.ref<MembershipKeeperMessage>('main/membership'),
-      lagOf: () => ({ records: null, ms: status.behindMs() }),
+      keeper: system.ref<MembershipKeeperMessage>(`${MAIN_THREAD}/membership`),
+      controllerOf: (node) =>
+        node === nodeId ? controller : link.ref({ node, thread: MAIN_THREAD, actor: 'controller' }),
     }),
     ingest: {
       admit: (bytes) => admission.admit(bytes),

@@ -76,7 +76,7 @@ export interface ClusterShard {
   readonly owner: NodeId | null
   readonly standby: NodeId | null
   readonly epoch: number
-  /** What the owner has still to apply; null where it is not known here. */
+  /** What the owner has still to apply, as ShardLag says; null where it did not answer in time. */
   readonly lagRecords: number | null
   readonly lagMs: number | null
   /** Everything at or below it is published; null while nobody has taken the shard. */
@@ -88,4 +88,12 @@ export interface ShardMove {
   readonly shard: ShardId
   readonly from: NodeId | null
   readonly to: NodeId
+  /**
+   * Of the node that it goes to. `planned`: it has not begun; `catchingUp`: it reads what the journal held when it began; `following`: it applies what
+   * comes, and takes over next; `unknown`: it did not answer in time.
+   */
+  readonly state: 'planned' | 'catchingUp' | 'following' | 'unknown'
+  /** What that node has still to apply; null where it is not known. */
+  readonly lagRecords: number | null
+  readonly lagMs: number | null
 }

@@ -1,6 +1,7 @@
 import type { WeirError } from '../../base/errors.ts'
 import type { LaneId, Position, ShardId, TenantId } from '../../base/ids.ts'
 import type { Question } from '../runtime/actor.ts'
+import type { ShardLag } from '../shard-lag.ts'
 import type { MembersChanged } from './cluster.ts'
 
 /** A section of one frame on its way to its shard's writer. */
@@ -16,6 +17,8 @@ export interface JournalledSection {
 
 export interface ShardSections {
   readonly shard: ShardId
+  /** Of all sections. */
+  readonly rows: number
   /** In the order of the journal. */
   readonly sections: readonly JournalledSection[]
 }
@@ -28,6 +31,8 @@ export interface ApplyFrames extends Question<{ readonly rows: number }> {
   readonly after: Position
   /** The last frame of the run. */
   readonly through: Position
+  /** The journal's time of that frame. */
+  readonly throughMs: number
   /** The shards of the host that the run is for; what it holds of others is left out. */
   readonly members: readonly ShardId[]
   /** Those of them that it holds something for. */
@@ -94,6 +99,15 @@ export interface ShardState {
   readonly applied: Position
   readonly isCaughtUp: boolean
   readonly floor: Position
+  /** Rows of the shard that a frame of its lane lately held, as a mean; null while none has been applied. */
+  readonly rowsPerFrame: number | null
+  /** The journal's time of the last frame applied; null before one was. */
+  readonly appliedMs: number | null
+}
+
+/** A shard that a node holds, and how far it is behind the journal. */
+export interface HeldShard extends ShardState {
+  readonly lag: ShardLag
 }
 
 /** To the ShardHost: the journal fills up; publish what the shards of the lane have, so that it can be trimmed. */
@@ -179,8 +193,8 @@ export interface FloorAdvanced {
   readonly floor: Position
 }
 
-/** To the ShardController: what this node holds. */
-export interface DescribeNode extends Question<{ readonly shards: readonly ShardState[] }> {
+/** To the ShardController of any node: what it holds. */
+export interface DescribeNode extends Question<{ readonly shards: readonly HeldShard[] }> {
   readonly kind: 'describeNode'
 }
 

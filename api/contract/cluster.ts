@@ -41,9 +41,12 @@ export const ClusterShard = Type.Object(
     epoch: Type.Integer({ description: 'Rises with each change of the owner.' }),
     lagRecords: Nullable(
       Type.Number(),
-      'Records that are durable and cannot be found yet; null where it is not known.',
+      'About how many records are durable and cannot be found yet; null where the owner did not say.',
     ),
-    lagSeconds: Nullable(Type.Number(), 'For how long the oldest of them has waited; null where it is not known.'),
+    lagSeconds: Nullable(
+      Type.Number(),
+      'For how long the oldest of them has waited; null where the owner did not say.',
+    ),
     floor: Nullable(
       Type.Object({ generation: Type.Integer(), sequence: Type.Integer() }),
       'Position in the journal up to which everything is in published segments.',
@@ -54,7 +57,17 @@ export const ClusterShard = Type.Object(
 export type ClusterShard = Static<typeof ClusterShard>
 
 const ClusterMove = Type.Object(
-  { shard: Type.Integer(), from: Nullable(Type.String(), 'Null: from nobody.'), to: Type.String() },
+  {
+    shard: Type.Integer(),
+    from: Nullable(Type.String(), 'Null: from nobody.'),
+    to: Type.String(),
+    state: Type.Enum(['planned', 'catchingUp', 'following', 'unknown'], {
+      description:
+        'Of the node that it goes to. `planned`: it has not begun; `catchingUp`: it reads the journal; `following`: it has caught up and takes over next; `unknown`: it did not say.',
+    }),
+    lagRecords: Nullable(Type.Number(), 'About how many records that node has still to read.'),
+    lagSeconds: Nullable(Type.Number(), 'For how long the oldest of them has waited.'),
+  },
   { title: 'ClusterMove' },
 )
 

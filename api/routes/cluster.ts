@@ -46,9 +46,13 @@ function clusterOf({ name, nodeId, settled, nodes, shards, moves }: ClusterStatu
     })),
     shards: shards.map(({ lagMs, floor, ...shard }) => ({
       ...shard,
-      lagSeconds: lagMs === null ? null : lagMs / 1000,
+      lagSeconds: secondsOf(lagMs),
       floor: floor === null ? null : { generation: floor.generation, sequence: floor.sequence },
     })),
-    moves: moves.map(({ shard, from, to }) => ({ shard, from, to })),
+    moves: moves.map(({ lagMs, ...move }) => ({ ...move, lagSeconds: secondsOf(lagMs) })),
   }
+}
+
+function secondsOf(ms: number | null): number | null {
+  return ms === null ? null : ms / 1000
 }

@@ -93,13 +93,23 @@ const SHARD_COLUMNS: readonly Column<ClusterShard>[] = [
   { title: 'FLOOR', text: ({ floor }) => (floor === null ? ABSENT : `${floor.generation}/${floor.sequence}`) },
 ]
 
+const MOVE_STATES: Readonly<Record<Cluster['moves'][number]['state'], string>> = {
+  planned: 'planned',
+  catchingUp: 'catching up',
+  following: 'following',
+  unknown: ABSENT,
+}
+
 const MOVE_COLUMNS: readonly Column<Cluster['moves'][number]>[] = [
   { title: 'MOVING', text: ({ shard }) => String(shard), align: 'right' },
   { title: 'FROM', text: ({ from }) => from ?? ABSENT },
   { title: 'TO', text: ({ to }) => to },
+  { title: 'STATE', text: ({ state }) => MOVE_STATES[state] },
+  { title: 'LAG', text: lagText, align: 'right' },
 ]
 
-function lagText({ lagRecords, lagSeconds }: ClusterShard): string {
+function lagText({ lagRecords, lagSeconds }: Pick<ClusterShard, 'lagRecords' | 'lagSeconds'>): string {
+  if (lagRecords === 0) return '0'
   const parts = [
     ...(lagRecords === null ? [] : [count(lagRecords, 'record')]),
     ...(lagSeconds === null ? [] : [`${lagSeconds.toFixed(1)} s`]),

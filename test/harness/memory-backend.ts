@@ -94,8 +94,15 @@ const CLUSTER: ClusterStatus = {
     { shard: 2 as ShardId, owner: null, standby: null, epoch: 0, lagRecords: null, lagMs: null, floor: null },
   ],
   moves: [
-    { shard: 1 as ShardId, from: 'node two' as NodeId, to: 'n1' as NodeId },
-    { shard: 2 as ShardId, from: null, to: 'n1' as NodeId },
+    {
+      shard: 1 as ShardId,
+      from: 'node two' as NodeId,
+      to: 'n1' as NodeId,
+      state: 'catchingUp',
+      lagRecords: 40_000,
+      lagMs: 2500,
+    },
+    { shard: 2 as ShardId, from: null, to: 'n1' as NodeId, state: 'planned', lagRecords: null, lagMs: null },
   ],
 }
 

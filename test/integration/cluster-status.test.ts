@@ -3,6 +3,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { systemClock } from '../../base/clock.ts'
+import { ClusterProcesses } from '../harness/cluster-processes.ts'
 import { NodeProcess } from '../harness/node-process.ts'
 import { WeirClient, waitUntil } from '../harness/weir-client.ts'
 
@@ -32,9 +34,10 @@ test('a node that is alone is a cluster of one, by the same means (C1)', async (
   assert.deepEqual([cluster.name, cluster.nodeId, cluster.settled, cluster.moves], ['alone', 'only', true, []])
   const [only, ...others] = cluster.nodes
   assert.deepEqual(others, [])
-  assert.deepEqual(
-    [only.id, only.state, only.url, only.workers, only.shards, only.stuck],
-    ['only', 'active', node.url, 2, 8, []],
+  assert.deepEqual([only.id, only.state, only.url, only.workers, only.shards], ['only', 'active', node.url, 2, 8])
+  await waitUntil(
+    async () => (await client.json('/v1/cluster')).nodes[0].stuck.length === 0,
+    () => 'its workers make progress',
   )
   assert.deepEqual(
     cluster.shards.map((shard: { owner: string; standby: string | null; epoch: number }) => [
@@ -65,4 +68,55 @@ test('a node that is alone is a cluster of one, by the same means (C1)', async (
   assert.deepEqual([drained.status, drained.json().code], [409, 'no_other_node'])
   assert.equal((await client.http.send('/v1/cluster/nodes/other/drain', { method: 'POST' })).status, 404)
   assert.equal(await node.stop(), 0)
+})
+
+interface Shard {
+  readonly owner: string | null
+  readonly lagRecords: number | null
+  readonly lagSeconds: number | null
+}
+
+test('a node shows how far the shards of the others are behind, what moves, and who does not say', async (t) => {
+  const cluster = await ClusterProcesses.start({ natsServers: 1, settings: { workers: 1, shards: 8 } })
+  t.after(() => cluster.remove())
+  const { client } = await cluster.startNode('a')
+  await client.ingest(Array.from({ length: 1000 }, (_, n) => ({ service: `s${n % 50}`, message: `record ${n}` })))
+
+  const joining = cluster.startNode('b')
+  await waitUntil(
+    async () => {
+      const { moves } = await client.json('/v1/cluster')
+      for (const { from, to, state } of moves) {
+        assert.deepEqual([from, to], ['a', 'b'])
+        assert.ok(['planned', 'catchingUp', 'following', 'unknown'].includes(state), state)
+      }
+      return moves.length > 0
+    },
+    () => 'shards are on their way to the new node',
+  )
+  const b = await joining
+  await cluster.settled(b, ['a', 'b'])
+  for (const node of cluster.nodes) {
+    await waitUntil(
+      async () => {
+        const { shards, moves } = await node.client.json('/v1/cluster')
+        return moves.length === 0 && shards.every((shard: Shard) => shard.lagRecords === 0 && shard.lagSeconds === 0)
+      },
+      () => `${node.id} sees every shard without a lag`,
+    )
+  }
+
+  b.process.signal('SIGSTOP')
+  const startedMs = systemClock.monotonicMs()
+  const { shards } = await client.json('/v1/cluster')
+  const tookMs = systemClock.monotonicMs() - startedMs
+  b.process.signal('SIGCONT')
+  assert.ok(tookMs < 2000, `a node that is silent held the answer up for ${tookMs} ms`)
+  for (const { owner, lagRecords, lagSeconds } of shards as Shard[]) {
+    assert.deepEqual([lagRecords, lagSeconds], owner === 'b' ? [null, null] : [0, 0])
+  }
+  assert.ok(shards.some(({ owner }: Shard) => owner === 'b'))
+
+  const { out } = await weir('cluster', 'status', '--url', b.process.url)
+  assert.match(out, /^cluster weir: 2 nodes, 8 shards, as b sees it$/m)
 })

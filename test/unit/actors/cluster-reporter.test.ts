@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ClusterFacts, describeCluster } from '../../../actors/cluster-reporter.ts'
-import type { NodeId, ShardId } from '../../../base/ids.ts'
+import type { HeldShard } from '../../../actors/messages/shard.ts'
+import type { LaneId, NodeId, ShardId } from '../../../base/ids.ts'
 import { type Member, type MemberState, NO_LOAD } from '../../../cluster/heartbeat.ts'
 import { takersOf } from '../../../cluster/membership.ts'
 import { ShardRing } from '../../../cluster/ring.ts'
@@ -31,6 +32,23 @@ function entryOf(owner: string, sequence: number): ShardEntry {
   return { owner: owner as NodeId, epoch: 3, generation: 1, floor, manifestObject: '', featureLevel: 1 }
 }
 
+function heldOf(shard: number, isOwner: boolean): HeldShard {
+  const position = { generation: 1, sequence: 9 }
+  return {
+    shard: shard as ShardId,
+    lane: 0 as LaneId,
+    role: isOwner ? 'owner' : 'follower',
+    epoch: isOwner ? 3 : 0,
+    generation: 1,
+    applied: position,
+    isCaughtUp: isOwner,
+    floor: position,
+    rowsPerFrame: 2.5,
+    appliedMs: 1,
+    lag: { records: 5, ms: 20 },
+  }
+}
+
 function factsOf(members: readonly Member[], ownerOf: (shard: number) => string | undefined): ClusterFacts {
   const ring = new ShardRing({ shardCount: SHARDS, standbyCount: 1 })
   return {
@@ -42,7 +60,9 @@ function factsOf(members: readonly Member[], ownerOf: (shard: number) => string 
       return owner === undefined ? undefined : entryOf(owner, shard)
     }),
     wanted: ring.place(takersOf(members)),
-    lagOf: (_shard, owner) => (owner === 'a' ? { records: 5, ms: 20 } : { records: null, ms: null }),
+    held: new Map([
+      ['a' as NodeId, Array.from({ length: SHARDS }, (_, shard) => heldOf(shard, ownerOf(shard) === 'a'))],
+    ]),
   }
 }
 
@@ -77,6 +97,10 @@ test('a node that is not heard is named with the shards that it owned, and where
     [0, 1, 2, 3],
   )
   assert.ok(status.moves.every(({ to }) => to !== 'gone'))
+  for (const { to, state, lagRecords, lagMs } of from) {
+    const isKnown = to === 'a'
+    assert.deepEqual([state, lagRecords, lagMs], isKnown ? ['catchingUp', 5, 20] : ['unknown', null, null])
+  }
   assert.ok(status.shards.every(({ owner, standby }) => owner !== standby))
 })
 
@@ -99,6 +123,6 @@ test('a shard that nobody has taken says so', () => {
     lagMs: null,
     floor: null,
   })
-  assert.deepEqual(moves[0], { shard: 0, from: null, to: 'a' })
+  assert.deepEqual(moves[0], { shard: 0, from: null, to: 'a', state: 'catchingUp', lagRecords: 5, lagMs: 20 })
   assert.deepEqual(describeCluster(factsOf([memberOf('a', 'joining')], () => undefined)).moves, [])
 })

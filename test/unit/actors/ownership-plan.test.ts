@@ -18,7 +18,7 @@ function follower(change: Partial<ShardState> = {}): ShardState {
   const applied = { generation: 1, sequence: 100 }
   const floor = { generation: 1, sequence: 50 }
   const known = { shard: SHARD, lane: 0 as LaneId, role: 'follower' as const, epoch: 0, generation: 1 }
-  return { ...known, applied, floor, isCaughtUp: true, ...change }
+  return { ...known, applied, floor, isCaughtUp: true, rowsPerFrame: null, appliedMs: null, ...change }
 }
 
 /** What `self`, who is to have the only shard, does when `other` is its owner. */

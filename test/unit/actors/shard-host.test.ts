@@ -64,12 +64,14 @@ async function hostOfTwo() {
         lane: LANE,
         after: after === 0 ? POSITION_ZERO : at(after),
         through: at(through),
+        throughMs: NOON_MS,
         members: [0, 1] as ShardId[],
         shards: Object.entries(rows).map(([shard, uid]) => {
           const { meta, source } = sectionOf([uid])
           const bytes = encodeSection(source, meta, { compression: 'none' })
           return {
             shard: Number(shard) as ShardId,
+            rows: 1,
             sections: [{ position: at(through), appendedMs: NOON_MS, rowBase: 0, bytes }],
           }
         }),

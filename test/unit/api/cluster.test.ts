@@ -21,7 +21,10 @@ test('the cluster as the node sees it', async (t) => {
     floor: { generation: 1, sequence: 99 },
   })
   assert.deepEqual([shards[2].owner, shards[2].lagSeconds, shards[2].floor], [null, null, null])
-  assert.deepEqual(moves[1], { shard: 2, from: null, to: 'n1' })
+  assert.deepEqual(moves, [
+    { shard: 1, from: 'node two', to: 'n1', state: 'catchingUp', lagRecords: 40_000, lagSeconds: 2.5 },
+    { shard: 2, from: null, to: 'n1', state: 'planned', lagRecords: null, lagSeconds: null },
+  ])
   assert.equal((await client.get('/v1/cluster?verbose=1')).status, 400)
 })
 
