@@ -22,6 +22,8 @@ export interface LaneReaderOptions {
   readonly hosts: readonly HostAddress[]
   /** Reading begins behind this position, which all shards that are read for have applied. */
   readonly onBegin?: (after: Position) => void
+  /** The lane is read no more: no shard of it is here. */
+  readonly onEnd?: () => void
   readonly onRun?: (run: { readonly frames: number; readonly bytes: number; readonly through: Position }) => void
 }
 
@@ -118,7 +120,9 @@ export class LaneReader implements Actor<LaneReaderMessage> {
       // The main loop is what those behind join.
       if (loop === this.#main && this.#behind.size > 0) continue
       await loop.stop()
-      if (loop === this.#main) this.#main = undefined
+      if (loop !== this.#main) continue
+      this.#main = undefined
+      this.#options.onEnd?.()
     }
   }
 

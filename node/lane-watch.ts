@@ -15,38 +15,63 @@ export interface LaneWatchParts {
   readonly tell: (lane: LaneId, state: LaneState, through: number, behindMs: number) => void
 }
 
-/**
- * Tells once a second how full a lane is and how far its reader is behind it: for metrics, and for the status that queries look at (Q2). A reader
- * is behind for as long as it has not reached what was the journal's end when it was last caught up.
- */
-export function watchLane(
-  lane: LaneId,
-  parts: LaneWatchParts,
-): {
+/** What the reader of a lane tells. */
+export interface WatchedLane {
+  /** The lane is read from now on; all up to `after` is applied. */
   readonly onBegin: (after: Position) => void
   readonly onRun: (run: { readonly through: Position }) => void
-} {
-  const { journal, clock, status, tell } = parts
-  let endSeen = 0
-  let caughtUpMs = clock.monotonicMs()
-  clock.every(PERIOD_MS, async () => {
-    try {
-      const state = await journal.state(lane)
-      const through = status.appliedThrough(lane)
-      if (through >= endSeen) {
-        caughtUpMs = clock.monotonicMs()
-        endSeen = state.lastSequence
-      }
-      const behindMs = clock.monotonicMs() - caughtUpMs
-      status.laneBehind(lane, behindMs)
-      tell(lane, state, through, behindMs)
-    } catch {
-      // The journal is closing: there is nothing to tell any more.
+  /** No shard of the lane is on this node any more. */
+  readonly onEnd: () => void
+}
+
+/**
+ * Tells once a second how full a lane is and how far its reader is behind it: for metrics, and for the status that queries look at (Q2). A reader
+ * is behind since the last time at which the journal's end was seen that it has reached by now; so it is, too, while the end cannot be seen.
+ */
+export function watchLane(lane: LaneId, { journal, clock, status, tell }: LaneWatchParts): WatchedLane {
+  let isRead = false
+  let isLooking = false
+  let end = { sequence: 0, seenMs: clock.monotonicMs() }
+  let reachedMs = end.seenMs
+  const behindMs = () => (isRead ? clock.monotonicMs() - reachedMs : 0)
+  const reach = () => {
+    if (status.appliedThrough(lane) >= end.sequence) reachedMs = end.seenMs
+  }
+  const look = async () => {
+    const seenMs = clock.monotonicMs()
+    const state = await journal.state(lane)
+    reach()
+    // A journal that begins anew has a lower end.
+    if (reachedMs === end.seenMs || state.lastSequence < end.sequence) {
+      end = { sequence: state.lastSequence, seenMs }
+      reach()
     }
+    status.laneBehind(lane, behindMs())
+    tell(lane, state, status.appliedThrough(lane), behindMs())
+  }
+  clock.every(PERIOD_MS, () => {
+    status.laneBehind(lane, behindMs())
+    if (isLooking) return
+    isLooking = true
+    // What fails is done again, and the lane is behind until then.
+    void look()
+      .catch(() => undefined)
+      .finally(() => {
+        isLooking = false
+      })
   })
   return {
-    onBegin: (after) => status.laneBegins(lane, after.sequence),
+    onBegin(after) {
+      status.laneBegins(lane, after.sequence)
+      end = { sequence: after.sequence, seenMs: clock.monotonicMs() }
+      reachedMs = end.seenMs
+      isRead = true
+    },
     onRun: ({ through }) => status.laneApplied(lane, through.sequence),
+    onEnd() {
+      isRead = false
+      status.laneBehind(lane, 0)
+    },
   }
 }
 

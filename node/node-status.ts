@@ -10,12 +10,10 @@ const SLOTS_PER_LANE = 2
 export class NodeStatus {
   readonly shared: SharedArrayBuffer
   readonly #slots: BigInt64Array
-  readonly #laneCount: number
 
   private constructor(shared: SharedArrayBuffer) {
     this.shared = shared
     this.#slots = new BigInt64Array(shared)
-    this.#laneCount = (this.#slots.length - SLOT_LANES) / SLOTS_PER_LANE
   }
 
   static create(laneCount: number): NodeStatus {
@@ -39,9 +37,9 @@ export class NodeStatus {
     return Atomics.load(this.#slots, SLOT_DRAINING) === 1n
   }
 
-  /** Reading of the lane begins behind this sequence: all up to it is applied. Without effect once a run has been applied. */
+  /** Reading of the lane begins behind this sequence: all up to it is applied. */
   laneBegins(lane: LaneId, after: number): void {
-    Atomics.compareExchange(this.#slots, SLOT_LANES + lane * SLOTS_PER_LANE, 0n, BigInt(after))
+    this.laneApplied(lane, after)
   }
 
   /** Written by the one thread that reads the lane. */
@@ -58,13 +56,9 @@ export class NodeStatus {
     return Number(Atomics.load(this.#slots, SLOT_LANES + lane * SLOTS_PER_LANE))
   }
 
-  /** For how long some lane has been read later than it was written, ms; 0 when all are caught up. */
-  behindMs(): number {
-    let behind = 0
-    for (let lane = 0; lane < this.#laneCount; lane++) {
-      behind = Math.max(behind, Number(Atomics.load(this.#slots, SLOT_LANES + lane * SLOTS_PER_LANE + 1)))
-    }
-    return behind
+  /** For how long the lane has been read later than it was written, ms; 0 when it is caught up, or read for no shard of this node. */
+  behindMs(lane: LaneId): number {
+    return Number(Atomics.load(this.#slots, SLOT_LANES + lane * SLOTS_PER_LANE + 1))
   }
 
   /** Why the node is not ready; empty when it is. */

@@ -7,6 +7,8 @@ import { FAULTS, type FaultKind, faultNamed } from './faults.ts'
 /** Without these it is the short form: a fixed seed, and one fault of some kinds. */
 const { CHAOS_SEED: seed = '1', CHAOS_MINUTES: minutes, CHAOS_NODES: nodes = '3', CHAOS_FAULTS: only } = process.env
 const SHORT = ['kill -9 of a node']
+const NODES_MIN = 3
+const NODES_MAX = 5
 const RECORDS_PER_SECOND = Number(process.env.CHAOS_RATE ?? 600)
 
 /** Every kind once in a random order, then once more, until the time is up. */
@@ -16,7 +18,10 @@ async function sufferAll(run: ChaosRun, kinds: readonly FaultKind[], untilMs: nu
     if (queue.length === 0) queue = prng.shuffle([...kinds])
     const kind = queue.pop()!
     const { length } = run.cluster.ids
-    if (length >= kind.nodesMin && length <= kind.nodesMax) await run.suffer(kind)
+    if (kind.nodes === 'more' && length >= NODES_MAX) await run.suffer(faultNamed('node drains and leaves'))
+    else if (kind.nodes === 'fewer' && length <= NODES_MIN)
+      await run.suffer(faultNamed('node joins with an empty disk'))
+    else await run.suffer(kind)
   }
 }
 
