@@ -4,6 +4,7 @@ import { comparePositions } from '../base/ids.ts'
 import { JOURNAL_RELIEVE_BYTES } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Journal } from '../cluster/journal.ts'
+import { isOfLostJournal } from './ownership-plan.ts'
 import type { ShardMap } from './shard-map.ts'
 import { laneOf } from './shard-places.ts'
 
@@ -67,10 +68,9 @@ export class LaneTrimmer {
 
   /** The shard of the lane that holds back the trimming; undefined while not every shard has an entry. */
   #lowestFloor(lane: LaneId): { readonly shard: ShardId; readonly floor: Position } | undefined {
-    const { shardCount, laneCount, shardMap } = this.#options
+    const { shardMap } = this.#options
     let lowest: { readonly shard: ShardId; readonly floor: Position } | undefined
-    for (let shard = 0 as ShardId; shard < shardCount; shard++) {
-      if (laneOf(shard, laneCount) !== lane) continue
+    for (const shard of this.#shardsOf(lane)) {
       const floor = shardMap.get(shard)?.floor
       if (floor === undefined) return undefined
       if (lowest === undefined || comparePositions(floor, lowest.floor) < 0) lowest = { shard, floor }
@@ -78,12 +78,28 @@ export class LaneTrimmer {
     return lowest
   }
 
+  /** J3: this node has, or may have, rows that it alone has read of a journal that was lost; only once they are published are they safe. */
+  #ownsLost(lane: LaneId, generation: number): boolean {
+    const { shardMap, nodeId } = this.#options
+    return this.#shardsOf(lane).some((shard) => {
+      const entry = shardMap.get(shard)
+      return entry?.owner === nodeId && isOfLostJournal(entry.floor, generation)
+    })
+  }
+
+  #shardsOf(lane: LaneId): ShardId[] {
+    const { shardCount, laneCount } = this.#options
+    const all = Array.from({ length: shardCount }, (_, shard) => shard as ShardId)
+    return all.filter((shard) => laneOf(shard, laneCount) === lane)
+  }
+
   async #look(lane: LaneId): Promise<void> {
     const { journal, relieve, clock, logger } = this.#options
     try {
-      const { bytes, bytesMax, firstSequence, lastSequence } = await journal.state(lane)
+      const { generation, bytes, bytesMax, firstSequence, lastSequence } = await journal.state(lane)
       // What the last floor would have trimmed may have failed.
       if (firstSequence <= lastSequence) await this.#trim(lane)
+      if (this.#ownsLost(lane, generation)) relieve(lane)
       if (bytes < Math.min(RELIEVE_AT * bytesMax, JOURNAL_RELIEVE_BYTES)) return
       relieve(lane)
       if (bytes < ALARM_AT * bytesMax || clock.monotonicMs() - this.#alarmedMs < ALARM_EVERY_MS) return

@@ -40,6 +40,8 @@ export interface OwnershipSteps {
   readonly close: readonly ShardId[]
 }
 
+/** A lane that never began anew. */
+const FIRST_GENERATION = 1
 /** A follower this near to the end of its lane takes over: the rest takes milliseconds. */
 const NEAR_FRAMES = 64
 
@@ -77,7 +79,19 @@ function isAlive(node: NodeId | undefined, { nodes, absentAreDead }: OwnershipVi
 function isHandOffDue(entry: ShardEntry, state: ShardState | undefined, view: OwnershipView): boolean {
   const isDraining = view.nodes.some(({ nodeId, takesShards }) => nodeId === entry.owner && !takesShards)
   if (!view.isStable && !isDraining) return false
-  return state?.isCaughtUp === true && isNear(state.applied, view.lanes[state.lane]!)
+  return (
+    state?.isCaughtUp === true && isNear(state.applied, view.lanes[state.lane]!) && isAllInJournal(entry, state, view)
+  )
+}
+
+/** J3: what the owner had read of a journal that was lost nobody else can read, until the owner has published it. */
+function isAllInJournal({ floor }: ShardEntry, { lane }: ShardState, { lanes }: OwnershipView): boolean {
+  return !isOfLostJournal(floor, lanes[lane]!.generation)
+}
+
+/** A floor that was reached before the journal began anew. */
+export function isOfLostJournal(floor: Position, generation: number): boolean {
+  return generation > FIRST_GENERATION && floor.generation < generation
 }
 
 function isNear(applied: Position, { generation, lastSequence }: LaneEnd): boolean {

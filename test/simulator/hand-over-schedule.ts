@@ -40,7 +40,7 @@ const RACES = [
   'shard_unavailable',
   'actor_stopped',
   'deadline_exceeded',
-  'overloaded',
+  'mailbox_full',
 ]
 
 interface Seat {

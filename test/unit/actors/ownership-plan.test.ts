@@ -68,4 +68,13 @@ describe('a node that is to have a shard', () => {
     assert.deepEqual(planned(crossed, { lanes, entryOf: entry }), { ...nothing, close: [SHARD] })
     assert.deepEqual(planned({ ...crossed, generation: 2 }, { lanes, entryOf: entry }), { ...nothing, claim: [SHARD] })
   })
+
+  it('J3: waits until the owner has published what only it has read of a journal that was lost', () => {
+    const lanes = [{ generation: 2, firstSequence: 1, lastSequence: 7 }]
+    const applied = { generation: 2, sequence: 7 }
+    const opened = follower({ applied, generation: 2 })
+    assert.deepEqual(planned(opened, { lanes }), nothing)
+    const entry = () => entryOf(OTHER, { generation: 2, sequence: 0 })
+    assert.deepEqual(planned(opened, { lanes, entryOf: entry }), { ...nothing, claim: [SHARD] })
+  })
 })
