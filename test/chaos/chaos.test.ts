@@ -40,7 +40,7 @@ it('a cluster under load loses and doubles nothing, whatever fails', { timeout: 
       const untilMs = systemClock.monotonicMs() + Number(minutes) * 60_000
       await sufferAll(run, kinds, untilMs, new Prng(`${seed}/schedule`))
     }
-    context.diagnostic(`\n${await run.finish()}`)
+    await run.finish()
     isWell = true
   } finally {
     if (!isWell) context.diagnostic(run.cluster.logTails())

@@ -129,7 +129,6 @@ function s3(
     name,
     recoversFrom: 'end',
     keepsOwners: true,
-    stallMsMax: STALL_AFTER_DEATH_MS_MAX,
     prepare: ({ cluster, prng }) => ({
       victims: [],
       holdMs: prng.between(3000, holdMsMax),
@@ -142,7 +141,6 @@ function s3(
 const join: FaultKind = {
   name: 'node joins with an empty disk',
   recoversFrom: 'beginning',
-  stallMsMax: STALL_AFTER_DEATH_MS_MAX,
   nodes: 'more',
   prepare: ({ cluster, searches, newId }) => ({
     victims: [],
@@ -155,7 +153,6 @@ const join: FaultKind = {
 const leave: FaultKind = {
   name: 'node drains and leaves',
   recoversFrom: 'beginning',
-  stallMsMax: STALL_AFTER_DEATH_MS_MAX,
   nodes: 'fewer',
   prepare: ({ cluster, searches, prng }) => {
     const id = prng.pick(cluster.ids)
@@ -175,7 +172,6 @@ const leave: FaultKind = {
 const skew: FaultKind = {
   name: 'clock of a node wrong',
   recoversFrom: 'beginning',
-  stallMsMax: STALL_AFTER_DEATH_MS_MAX,
   prepare: ({ cluster, searches, prng }) => {
     const id = prng.pick(cluster.ids)
     const skewMs = prng.pick(SKEWS_MS)
