@@ -5,6 +5,7 @@ import type { Logger } from '../base/logger.ts'
 /** How far a worker thread has come: a count that rises as long as its event loop turns. */
 export interface WorkerProgress {
   readonly worker: string
+  /** 0 until the worker has started. */
   readonly turns: number
 }
 
@@ -45,6 +46,7 @@ export class WorkerWatch {
       this.#workers.set(worker, { turns, idleMs: 0, isStuck: false })
       return
     }
+    if (turns === 0) return
     if (turns !== watched.turns) {
       if (watched.isStuck) this.#logger.info('a worker goes on', { worker })
       watched.turns = turns

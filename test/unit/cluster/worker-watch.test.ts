@@ -33,3 +33,12 @@ test('a process that was paused does not take its workers for stuck', async () =
   await clock.advance(600_000)
   assert.deepEqual(watch.look([{ worker: 'worker-0', turns: 1 }]), [])
 })
+
+test('a worker that takes long to start is not called stuck', async () => {
+  const clock = new SimulatedClock(1)
+  const watch = new WorkerWatch(clock, createLogger({ level: 'info', write: (line) => assert.fail(line) }))
+  for (let i = 0; i < WORKER_STUCK_MS / 100; i++) {
+    await clock.advance(500)
+    assert.deepEqual(watch.look([{ worker: 'worker-0', turns: 0 }]), [])
+  }
+})
