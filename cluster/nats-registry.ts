@@ -56,8 +56,8 @@ export async function openNatsRegistry(options: NatsRegistryOptions): Promise<Re
 const RETRY = { firstMs: 20, maxMs: 500, factor: 2 }
 /** Wrong last sequence of the subject; the second says it without the number. */
 const CONFLICTS: readonly number[] = [10071, 10164]
-/** No suitable peers (yet), and a repeat that overtook its first. */
-const PASSING: readonly number[] = [10005, 10158]
+/** No suitable peers (yet), a repeat that overtook its first, and no such stream: not every server hears at once that it was made. */
+const PASSING: readonly number[] = [10005, 10158, 10059]
 const STATUS_UNAVAILABLE = 503
 
 /** A change of one key, sent under one id however often it is repeated. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ClusterNode, ClusterProcesses } from '../harness/cluster-processes.ts'
@@ -107,6 +107,7 @@ export class ChaosCluster {
   /** The end of what each node has logged. */
   logTails(): string {
     return [...this.#links.keys()]
+      .filter((id) => existsSync(this.#logOf(id)))
       .map((id) => `--- ${id}\n${readFileSync(this.#logOf(id), 'utf8').split('\n').slice(-LOG_LINES_TOLD).join('\n')}`)
       .join('\n')
   }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../base/clock.ts'
 import { NatsServers } from './nats-server.ts'
-import { type NodeOptions, NodeProcess, type NodeSettings } from './node-process.ts'
+import { type NodeOptions, NodeProcess, type NodeSettings, type StartingNode } from './node-process.ts'
 import { S3Server } from './s3-server.ts'
 import { WeirClient } from './weir-client.ts'
 
@@ -31,6 +31,7 @@ export class ClusterProcesses {
   readonly #directory: string
   readonly #settings: NodeSettings
   readonly #nodes = new Map<string, ClusterNode>()
+  readonly #starting = new Set<StartingNode>()
 
   private constructor(nats: NatsServers, s3: S3Server, settings: NodeSettings) {
     this.nats = nats
@@ -71,7 +72,9 @@ export class ClusterProcesses {
       ...this.#settings,
       ...settings,
     }
-    const process = await NodeProcess.start(all, options)
+    const starting = NodeProcess.begin(all, options)
+    this.#starting.add(starting)
+    const process = await starting.ready.finally(() => this.#starting.delete(starting))
     const node = { id, process, client: new WeirClient(process.url) }
     this.#nodes.set(id, node)
     return node
@@ -117,6 +120,7 @@ export class ClusterProcesses {
   }
 
   async remove(): Promise<void> {
+    for (const starting of this.#starting) await starting.kill()
     for (const id of this.#nodes.keys()) await this.killNode(id)
     await this.nats.stop()
     await this.s3.remove()
