@@ -4,7 +4,8 @@ import type { LaneId, ShardId } from '../base/ids.ts'
 import type { Registry } from '../cluster/registry.ts'
 import type { Settings } from './config.ts'
 
-const KEY = 'cluster'
+/** Registry key of what all nodes agree on; there from the first start on. */
+export const CLUSTER_KEY = 'cluster'
 
 interface ClusterRecord {
   readonly name: string
@@ -35,10 +36,10 @@ export async function agreeOnCluster(registry: Registry, settings: Settings): Pr
 
 /** What is written, or else `wanted`, which then is; of several nodes that start together one writes. */
 async function recordOrPut(registry: Registry, wanted: ClusterRecord): Promise<ClusterRecord> {
-  const known = await registry.get(KEY)
+  const known = await registry.get(CLUSTER_KEY)
   if (known !== undefined) return JSON.parse(new TextDecoder().decode(known.value)) as ClusterRecord
   try {
-    await registry.put(KEY, new TextEncoder().encode(JSON.stringify(wanted)), 0)
+    await registry.put(CLUSTER_KEY, new TextEncoder().encode(JSON.stringify(wanted)), 0)
     return wanted
   } catch (error) {
     if (error instanceof WeirError && error.code === 'revision_conflict') return recordOrPut(registry, wanted)

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { ShardMap } from '../actors/shard-map.ts'
 import { settleLaneGenerations } from '../cluster/lane-generation.ts'
 import type { LmdbJournalShared } from '../cluster/lmdb-journal.ts'
@@ -9,6 +10,7 @@ import { localTransport } from '../cluster/local-transport.ts'
 import type { Backbone, BackboneOptions, MainBackbone } from './backbone.ts'
 import { agreeOnCluster, floorsOf } from './cluster-settings.ts'
 import { Opened } from './opened.ts'
+import { recoverFromBucket } from './registry-recovery.ts'
 
 export interface EmbeddedShare {
   readonly kind: 'embedded'
@@ -22,6 +24,8 @@ export function openEmbeddedBackbone(options: BackboneOptions): Promise<MainBack
     const { settings, clock, logger, onLaneAlarm } = options
     const dataDir = settings['data.dir']
     const registry = opened.add(await createLmdbRegistry({ directory: `${dataDir}/registry` }))
+    const hasJournal = async () => existsSync(`${dataDir}/journal`)
+    await recoverFromBucket({ registry, settings, clock, logger: logger.child('recovery'), hasJournal })
     await agreeOnCluster(registry, settings)
     const mapOptions = { registry, shardCount: settings.shards, clock, logger: logger.child('shard-map') }
     const shardMap = opened.add(await ShardMap.open(mapOptions))

@@ -1,14 +1,18 @@
 import { ShardMap } from '../actors/shard-map.ts'
+import type { Clock } from '../base/clock.ts'
+import type { LaneId } from '../base/ids.ts'
 import type { Turbulence } from '../cluster/membership.ts'
 import type { NatsOptions } from '../cluster/nats-connection.ts'
 import { NatsConnection } from '../cluster/nats-connection.ts'
 import { openNatsJournal } from '../cluster/nats-journal.ts'
 import { openNatsRegistry } from '../cluster/nats-registry.ts'
+import { LaneStream } from '../cluster/nats-stream.ts'
 import { openNatsTransport } from '../cluster/nats-transport.ts'
 import type { Backbone, BackboneOptions, MainBackbone } from './backbone.ts'
 import { agreeOnCluster, floorsOf } from './cluster-settings.ts'
 import type { Settings } from './config.ts'
 import { Opened } from './opened.ts'
+import { recoverFromBucket } from './registry-recovery.ts'
 
 /** Copies of the registry at most: as of the journal. */
 const REPLICAS_MAX = 3
@@ -54,6 +58,13 @@ async function openParts(options: BackboneOptions, opened: Opened) {
       logger: logger.child('registry'),
     }),
   )
+  await recoverFromBucket({
+    registry,
+    settings,
+    clock,
+    logger: logger.child('recovery'),
+    hasJournal: () => hasFrames(connection, settings, clock),
+  })
   await agreeOnCluster(registry, settings)
   const mapOptions = { registry, shardCount: settings.shards, clock, logger: logger.child('shard-map') }
   const shardMap = opened.add(await ShardMap.open(mapOptions))
@@ -73,6 +84,22 @@ async function openParts(options: BackboneOptions, opened: Opened) {
   )
   const transport = opened.add(await openNatsTransport({ connection, clock, logger: logger.child('transport') }))
   return { connection, registry, shardMap, journal, transport }
+}
+
+/** True when a lane of the journal holds anything. */
+async function hasFrames(connection: NatsConnection, settings: Settings, clock: Clock): Promise<boolean> {
+  const options = {
+    connection,
+    clock,
+    cluster: settings['cluster.name'],
+    laneCount: settings['journal.lanes'],
+    bytesMax: settings['journal.bytesMax'],
+  }
+  for (let lane = 0; lane < options.laneCount; lane++) {
+    const facts = await (await LaneStream.of({ ...options, lane: lane as LaneId })).facts()
+    if (facts !== undefined && facts.firstSequence <= facts.lastSequence) return true
+  }
+  return false
 }
 
 function natsOptions(settings: Settings, name: string): NatsOptions {

@@ -12,6 +12,7 @@ import { ThreadKeeper } from '../actors/thread-keeper.ts'
 import { systemClock } from '../base/clock.ts'
 import { diskError } from '../base/disk-error.ts'
 import { asWeirError } from '../base/errors.ts'
+import type { ShardId } from '../base/ids.ts'
 import { createLogger } from '../base/logger.ts'
 import { Metrics } from '../base/metrics.ts'
 import { makeDurableDirectory } from '../base/sync-directory.ts'
@@ -31,7 +32,9 @@ import { Lifecycle } from './lifecycle.ts'
 import { LoadMeter } from './load-meter.ts'
 import { nodeIdentity } from './node-identity.ts'
 import { NodeStatus } from './node-status.ts'
+import { openObjectStore } from './object-store.ts'
 import { processCpuMs, watchProcess } from './process-metrics.ts'
+import { SnapshotKeeper } from './registry-snapshot.ts'
 import { startShards } from './shard-part.ts'
 import { MAIN_THREAD, workerName } from './thread-names.ts'
 import type { WorkerReady, WorkerSeedData } from './worker.ts'
@@ -200,6 +203,17 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     })
     await controller.ready()
     status.shardsAreOpen()
+    const objects = await openObjectStore(settings, clock)
+    lifecycle.onStop('bucket', async () => objects.close())
+    const snapshots = new SnapshotKeeper({
+      registry,
+      objects,
+      clock,
+      logger: logger.child('snapshots'),
+      isWriter: () => backbone.shardMap.get(0 as ShardId)?.owner === nodeId,
+    })
+    snapshots.start()
+    lifecycle.onStop('snapshots', () => snapshots.close())
     // Late: a key that is made and not shown, because something else failed, would lock everybody out.
     const newAdminKey = await adminKey(settings, await KeyStore.open(registry, clock), clock)
     if (settings.demo) {
