@@ -29,6 +29,45 @@ export class ComposeProject {
     await this.#compose(['up', '--detach', '--no-recreate', '--scale', `node=${nodes}`])
   }
 
+  /** Ends the process of a container at once, as a crash does; it is not started again by itself. */
+  async kill(container: string): Promise<void> {
+    await run('docker', ['kill', container])
+  }
+
+  /** All processes of a container stay in memory and do nothing. */
+  async freeze(container: string): Promise<void> {
+    await run('docker', ['pause', container])
+  }
+
+  async thaw(container: string): Promise<void> {
+    await run('docker', ['unpause', container])
+  }
+
+  /** The container of a service that has one. */
+  containerOf(service: string): string {
+    return `${this.#name}-${service}-1`
+  }
+
+  /** Stops services in good order, or all of them; their data stays. */
+  async stop(...services: string[]): Promise<void> {
+    await this.#compose(['stop', ...services])
+  }
+
+  async start(...services: string[]): Promise<void> {
+    await this.#compose(['start', ...services])
+  }
+
+  /** Removes services that each have a volume of their own name, with that volume. */
+  async lose(...services: string[]): Promise<void> {
+    await this.#compose(['rm', '--stop', '--force', ...services])
+    await run('docker', ['volume', 'rm', ...services.map((service) => `${this.#name}_${service}`)])
+  }
+
+  /** Stops all nodes and removes them with their disks. */
+  async removeNodes(): Promise<void> {
+    await this.#compose(['rm', '--stop', '--force', '--volumes', 'node'])
+  }
+
   /** Ends everything and removes what it kept. */
   async down(): Promise<void> {
     await this.#compose(['down', '--volumes', '--remove-orphans', '--timeout', '30'])
@@ -56,23 +95,28 @@ export class ComposeProject {
   #compose(words: readonly string[]): Promise<string> {
     const options = ['--project-name', this.#name, '--file', 'compose.yaml', '--env-file', '/dev/null']
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('WEIR_')))
-    return new Promise((resolve, reject) => {
-      const child = spawn('docker', ['compose', ...options, ...words], { cwd: ROOT, env })
-      let out = ''
-      let problems = ''
-      child.stdout.on('data', (bytes) => {
-        out += bytes
-      })
-      child.stderr.on('data', (bytes) => {
-        problems += bytes
-      })
-      child.once('error', (cause) => reject(new Error('docker with Compose v2 is needed', { cause })))
-      child.once('close', (status) => {
-        if (status === 0) resolve(out)
-        else reject(new Error(`docker compose ${words.join(' ')} ended with ${status}\n${problems.slice(-4000)}`))
-      })
-    })
+    return run('docker', ['compose', ...options, ...words], env)
   }
+}
+
+/** Standard output of a command. Rejects with the end of what it says when it fails. */
+function run(command: string, words: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, words, { cwd: ROOT, env })
+    let out = ''
+    let problems = ''
+    child.stdout.on('data', (bytes) => {
+      out += bytes
+    })
+    child.stderr.on('data', (bytes) => {
+      problems += bytes
+    })
+    child.once('error', (cause) => reject(new Error('docker with Compose v2 is needed', { cause })))
+    child.once('close', (status) => {
+      if (status === 0) resolve(out)
+      else reject(new Error(`${command} ${words.join(' ')} ended with ${status}\n${problems.slice(-4000)}`))
+    })
+  })
 }
 
 interface Container {
