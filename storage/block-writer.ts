@@ -1,5 +1,5 @@
 import { present } from '../base/assert.ts'
-import { utf8Text } from '../base/bytes.ts'
+import { nameText, utf8Text } from '../base/bytes.ts'
 import type { CharMask } from '../base/char-mask.ts'
 import { CHARS_ANY, CHARS_NONE, charMaskOfBytes } from '../base/char-mask.ts'
 import { checksum } from '../base/checksum.ts'
@@ -258,7 +258,7 @@ function charsOf(column: Column, rowCount: number): CharMask {
 }
 
 function valuesOf(column: Column & { kind: 'dictionary' }): string[] {
-  return Array.from(column.types, (_, i) => utf8Text(column.bytes, column.offsets[i]!, column.offsets[i + 1]!))
+  return Array.from(column.types, (_, i) => nameText(column.bytes, column.offsets[i]!, column.offsets[i + 1]!))
 }
 
 /** Bounds of a column whose every value is a finite number; undefined otherwise. */

@@ -34,8 +34,9 @@ export function concatColumns(
     if (integers !== undefined) return integers
   }
   if (kinds.size === 1 && kinds.has('dictionary')) {
-    const dictionary = concatDictionaries(name, parts, rowCount, arrays)
-    if (dictionary !== undefined) return dictionary
+    // Of numbers, sections have dictionaries where their rows are few; together they may have too many values for one.
+    const joined = concatDictionaries(name, parts, rowCount, arrays) ?? concatIntegers(name, parts, rowCount, arrays)
+    if (joined !== undefined) return joined
   }
   return concatBytes(name, parts, rowCount, arrays)
 }

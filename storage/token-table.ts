@@ -1,4 +1,4 @@
-import { utf8Text } from '../base/bytes.ts'
+import { nameText, utf8Text } from '../base/bytes.ts'
 import { hashBytes, sealed } from '../base/hash.ts'
 import { foldTokenBytes, isWord, WORD_LENGTH_MAX, WORD_LENGTH_MIN } from '../base/tokenizer.ts'
 import { BLOOM_HEADER_BYTES, bloomLog2Bits, newBloom } from './bloom.ts'
@@ -134,7 +134,7 @@ export class TokenTable {
       const slot = kernel.u32[(WORD_LIST >>> 2) + i]!
       let end = slot + WORD_LENGTH_MIN
       while (end < slot + WORD_LENGTH_MAX && kernel.u8[end] !== 0) end++
-      words.add(utf8Text(kernel.u8, slot, end))
+      words.add(nameText(kernel.u8, slot, end))
     }
     return words.size > BLOCK_WORDS_MAX ? null : [...words].sort()
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { ByteReader, ByteWriter } from '../../../base/bytes.ts'
+import { ByteReader, ByteWriter, nameText, utf8Text } from '../../../base/bytes.ts'
 import { WeirError } from '../../../base/errors.ts'
 
 test('what is written is read back', () => {
@@ -45,4 +45,23 @@ test('any bytes are read or refused as corrupt_data', () => {
       }
     }),
   )
+})
+
+test('a name that comes again is found by its bytes alone, whatever came before it', () => {
+  const byte = fc.integer({ min: 0, max: 255 })
+  const bytes = fc.oneof(
+    fc.uint8Array({ maxLength: 3 }),
+    fc.array(byte, { maxLength: 80 }).map((list) => Uint8Array.from(list)),
+  )
+  fc.assert(
+    fc.property(fc.array(bytes, { maxLength: 20 }), (all) => {
+      for (const one of [...all, ...all]) {
+        const between = Uint8Array.from([1, ...one, 2])
+        assert.equal(nameText(between, 1, between.length - 1), utf8Text(one))
+      }
+    }),
+  )
+  const latin = Uint8Array.of(0xc3, 0xa9)
+  assert.equal(nameText(latin, 0, 2), 'é')
+  assert.equal(nameText(Uint8Array.of(0xe9), 0, 1), '\ufffd')
 })
