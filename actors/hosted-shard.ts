@@ -5,13 +5,13 @@ import { comparePositions, POSITION_ZERO } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Registry } from '../cluster/registry.ts'
 import type { ActivePlans } from '../storage/active-plans.ts'
+import type { CutReport } from '../storage/cut-head.ts'
 import type { HeadBudget } from '../storage/head-budget.ts'
 import type { KeyValueEngine } from '../storage/kv.ts'
 import type { ShardEntry } from '../storage/manifest.ts'
 import type { ObjectStore } from '../storage/object-store/object-store.ts'
 import { PublishedState } from '../storage/published-state.ts'
 import { readSeenPages } from '../storage/seen-pages.ts'
-import type { CutReport } from '../storage/shard-store.ts'
 import { ShardStore } from '../storage/shard-store.ts'
 import type {
   OpenedLane,
@@ -108,7 +108,7 @@ export class HostedShard {
 
   /** Opens a shard as a follower, with what the registry says is published. Throws storage_unavailable, corrupt_data. */
   static async open(parts: ShardParts, shard: ShardId, lane: OpenedLane): Promise<HostedShard> {
-    const { system, registry, objects, engine, clock, budget, cutLargestOfWorker, hooks } = parts
+    const { system, registry, objects, engine, clock, budget, cutLargestOfWorker, plans, hooks } = parts
     const known = await readShardEntry(shard, registry)
     const published = known === undefined ? PublishedState.empty() : await publishedOf(known.entry, objects)
     const store = await ShardStore.open({
@@ -120,6 +120,7 @@ export class HostedShard {
       published,
       seen: await readSeenPages(published.page.seen, objects),
       zstdLevel: parts.cutZstdLevel,
+      whenUnread: (action) => plans.whenOver(action),
       ...(hooks?.onCut === undefined ? {} : { onCut: hooks.onCut }),
     })
     const writer = system.spawn<ShardWriterMessage>(

@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'
+import { freeBytes } from '../base/free-bytes.ts'
 import type { Position } from '../base/ids.ts'
 import { comparePositions } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
@@ -74,7 +75,10 @@ export class ShardWriter implements Actor<ShardWriterMessage> {
     const decoded: SectionRows[] = []
     for (const { rowBase, bytes } of sections) {
       try {
-        decoded.push({ ...decodeSection(ownBytes(bytes)), rowBase })
+        const own = ownBytes(bytes)
+        const section = decodeSection(own)
+        if (section.bytes !== own) freeBytes(own)
+        decoded.push({ ...section, rowBase })
       } catch (error) {
         if (!(error instanceof WeirError) || error.code !== 'corrupt_data') throw error
         const { store, logger } = this.#options

@@ -14,8 +14,12 @@ export function freeBytes(bytes: Uint8Array): boolean {
 
 /** A copy of `bytes` that is the whole of its buffer. */
 export function ownCopy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  // Not filled with zeros first.
-  const copy = new Uint8Array(Buffer.allocUnsafeSlow(bytes.byteLength).buffer as ArrayBuffer)
+  const copy = uninitialized(bytes.byteLength)
   copy.set(bytes)
   return copy
+}
+
+/** Bytes of any content, the whole of their buffer. */
+export function uninitialized(length: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer as ArrayBuffer)
 }

@@ -4,8 +4,8 @@ import { asWeirError } from '../base/errors.ts'
 import type { LaneId } from '../base/ids.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { LaneState } from '../cluster/journal.ts'
+import type { CutReport } from '../storage/cut-head.ts'
 import type { S3Attempt } from '../storage/object-store/s3-requests.ts'
-import type { CutReport } from '../storage/shard-store.ts'
 
 /** Ties what the parts of a worker report to the metrics of its thread; the parts know nothing of metric names. */
 export function metricHooks(metrics: Metrics) {

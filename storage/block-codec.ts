@@ -8,7 +8,7 @@ import { COLUMN_RECEIVED, COLUMN_ROW, COLUMN_SEQUENCE } from './block.ts'
 import type { BlockIdentity } from './block-header.ts'
 import { BlockWriter } from './block-writer.ts'
 import type { ColumnArrays } from './column-arrays.ts'
-import { ReusedArrays } from './column-arrays.ts'
+import { freshArrays, ReusedArrays } from './column-arrays.ts'
 import { compacted, concatColumns, takeRows } from './column-gather.ts'
 import { overflowColumn } from './overflow-column.ts'
 import type { RowKeys } from './row-order.ts'
@@ -131,13 +131,13 @@ export function selectRows(source: ColumnSource, rows: Uint32Array): ColumnSourc
   return new TableSource(timeMs, timeNs, columns)
 }
 
-/** One part of the rows of several, in the same order, with a column for each row's position and receipt. */
-export function concatParts(parts: readonly BlockPart[]): BlockPart {
+/** One part of the rows of several, at least two, in the same order, with a column for each row's position and receipt. */
+export function concatParts(parts: readonly BlockPart[], arrays: ColumnArrays = freshArrays): BlockPart {
   const first = present(parts[0], 'first part')
   const rowCount = countRows(parts)
-  const { timeMs, timeNs, sequence, row, received } = concatPositions(parts, newPositions(rowCount))
+  const { timeMs, timeNs, sequence, row, received } = concatPositions(parts, newPositions(rowCount, arrays))
   const columns = new Map<string, Column>()
-  for (const name of namesOf(parts)) columns.set(name, concatNamed(parts, name, rowCount))
+  for (const name of namesOf(parts)) columns.set(name, concatNamed(parts, name, rowCount, arrays))
   columns.set(COLUMN_SEQUENCE, integers(COLUMN_SEQUENCE, sequence))
   columns.set(COLUMN_ROW, integers(COLUMN_ROW, row))
   columns.set(COLUMN_RECEIVED, integers(COLUMN_RECEIVED, received))
@@ -243,13 +243,13 @@ interface RowPositions extends RowKeys {
   readonly received: Float64Array
 }
 
-function newPositions(rowCount: number): RowPositions {
+function newPositions(rowCount: number, arrays: ColumnArrays = freshArrays): RowPositions {
   return {
-    timeMs: new Float64Array(rowCount),
-    timeNs: new Uint32Array(rowCount),
-    sequence: new Float64Array(rowCount),
-    row: new Float64Array(rowCount),
-    received: new Float64Array(rowCount),
+    timeMs: arrays.values(rowCount),
+    timeNs: arrays.offsets(rowCount),
+    sequence: arrays.values(rowCount),
+    row: arrays.values(rowCount),
+    received: arrays.values(rowCount),
   }
 }
 

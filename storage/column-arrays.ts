@@ -1,3 +1,5 @@
+import { uninitialized } from '../base/free-bytes.ts'
+
 /** Where columns that are being joined or reordered get their arrays from; contents undefined. */
 export interface ColumnArrays {
   /** Types or codes. */
@@ -51,6 +53,46 @@ export class ReusedArrays implements ColumnArrays {
     if (length > KEPT_BYTES_MAX) return new Uint8Array(length)
     if (length > this.#bytes.length) this.#bytes = new Uint8Array(roomFor(length))
     return this.#bytes.subarray(0, length)
+  }
+}
+
+/** Of the regions behind the first. */
+const REGION_BYTES_MIN = 4096
+
+/** Arrays that lie side by side in a few buffers, `memory`, which can be freed together. */
+export class RegionArrays implements ColumnArrays {
+  readonly memory: Uint8Array[] = []
+  #used = 0
+
+  /** `expectedBytes` is a guess of what the arrays take in all. */
+  constructor(expectedBytes: number) {
+    this.memory.push(uninitialized(expectedBytes))
+  }
+
+  octets(rowCount: number): Uint8Array {
+    return this.bytes(rowCount)
+  }
+
+  offsets(length: number): Uint32Array {
+    const { buffer, byteOffset } = this.bytes(length * 4)
+    return new Uint32Array(buffer, byteOffset, length)
+  }
+
+  values(rowCount: number): Float64Array {
+    const { buffer, byteOffset } = this.bytes(rowCount * 8)
+    return new Float64Array(buffer, byteOffset, rowCount)
+  }
+
+  bytes(length: number): Uint8Array {
+    let region = this.memory[this.memory.length - 1]!
+    if (this.#used + length > region.length) {
+      region = uninitialized(Math.max(length, REGION_BYTES_MIN))
+      this.memory.push(region)
+      this.#used = 0
+    }
+    const start = this.#used
+    this.#used = (start + length + 7) & ~7
+    return region.subarray(start, start + length)
   }
 }
 

@@ -3,13 +3,14 @@ import { assert } from '../base/assert.ts'
 /**
  * S4: the bytes that all heads of a worker share. When those that still take rows are above the limit, the worker cuts its largest head;
  * when frozen ones pile up behind a disk that takes no blocks, and both together reach twice the limit, it stops reading the
- * journal until there is room.
+ * journal until there is room. Heads become blocks one after the other.
  */
 export class HeadBudget {
   readonly bytesMax: number
   #openBytes = 0
   #frozenBytes = 0
   #waiters = new Set<() => void>()
+  #lastEncoding: Promise<unknown> = Promise.resolve()
 
   constructor(bytesMax: number) {
     assert(bytesMax > 0, 'heads may hold something')
@@ -59,6 +60,16 @@ export class HeadBudget {
         signal.addEventListener('abort', wake, { once: true })
       })
     }
+  }
+
+  /**
+   * Runs `encode`, which makes a block of a head, when those before it are done. Blocks of one thread in the making side by side would take a
+   * workspace and a token kernel each, some 3 MB that no cache holds, and be no sooner done.
+   */
+  inTurn<R>(encode: () => Promise<R>): Promise<R> {
+    const turn = this.#lastEncoding.then(encode)
+    this.#lastEncoding = turn.catch(() => undefined)
+    return turn
   }
 
   #hasRoom(): boolean {

@@ -4,16 +4,27 @@ import type { DayNumber, Position, TenantId } from '../base/ids.ts'
 import { BLOCK_BYTES_MAX, BLOCK_ROWS_MAX, HEAD_AGE_MAX_MS } from '../base/limits.ts'
 import type { BlockPart } from './block-codec.ts'
 import { concatParts, rowsBeyond, selectRows } from './block-codec.ts'
+import { RegionArrays } from './column-arrays.ts'
+import { sourceBytes } from './section-rows.ts'
 
 /** Small parts are joined this many at a time, so that a trickle of single records does not make thousands of them. */
 const PARTS_PER_LEVEL = 16
+/** Parts of so many rows stay as they came: joining them would cost more than it spares queries. */
+const JOINED_ROWS_MIN = BLOCK_ROWS_MAX / 32
+/** Of sequence, row and time of receipt of a row. */
+const POSITION_BYTES = 24
 
 /** Rows of a head as a query sees them: parts in order of arrival, each immutable. */
 export interface HeadPart extends BlockPart {
   readonly minMs: number
   readonly maxMs: number
   readonly lastSequence: number
+  /** What `source` consists of views of, where it is the part's own. */
+  readonly memory: readonly Uint8Array[]
 }
+
+/** Takes memory that no head needs any more; queries may still be reading it. */
+export type LetGo = (memory: readonly Uint8Array[]) => void
 
 /**
  * The newest rows of one (shard, tenant, day), in memory, rebuilt from the journal after a crash. Rows are kept as the
@@ -25,17 +36,20 @@ export class Head {
   readonly generation: number
   /** Monotonic. */
   readonly openedMs: number
+  readonly #letGo: LetGo
   #parts: HeadPart[] = []
   #rowCount = 0
   #byteSize = 0
   #firstSequence = 0
   #lastSequence = 0
 
-  constructor(tenant: TenantId, day: DayNumber, generation: number, openedMs: number) {
+  /** Without `letGo` the memory of the rows is left to the garbage collector. */
+  constructor(tenant: TenantId, day: DayNumber, generation: number, openedMs: number, letGo: LetGo = () => undefined) {
     this.tenant = tenant
     this.day = day
     this.generation = generation
     this.openedMs = openedMs
+    this.#letGo = letGo
   }
 
   get rowCount(): number {
@@ -78,7 +92,8 @@ export class Head {
     return runs
   }
 
-  append(part: BlockPart, byteSize: number): void {
+  /** `memory` is what the rows of `part` are views of, if that is for the head to let go. */
+  append(part: BlockPart, byteSize: number, memory?: Uint8Array): void {
     const rowCount = part.source.rowCount
     assert(rowCount > 0, 'a part of a head has rows')
     assert(part.sequence >= this.#lastSequence, 'parts come in the order of the journal')
@@ -87,8 +102,19 @@ export class Head {
     this.#rowCount += rowCount
     this.#byteSize += byteSize
     const [minMs, maxMs] = timeBounds(part.source)
-    this.#parts.push({ ...part, minMs, maxMs, lastSequence: part.sequence })
+    this.#parts.push({
+      ...part,
+      minMs,
+      maxMs,
+      lastSequence: part.sequence,
+      memory: memory === undefined ? [] : [memory],
+    })
     this.#joinSmallParts()
+  }
+
+  /** The rows are in blocks now, and the head is at its end. */
+  release(): void {
+    this.#letGo(this.#parts.flatMap(({ memory }) => memory))
   }
 
   /**
@@ -136,15 +162,18 @@ export class Head {
       let start = this.#parts.length
       while (start > 0 && levelOf(this.#parts[start - 1]!.source.rowCount) <= level) start--
       const run = this.#parts.slice(start)
-      if (run.length < PARTS_PER_LEVEL || newest.source.rowCount >= BLOCK_ROWS_MAX / PARTS_PER_LEVEL) return
-      const joined = concatParts(run)
+      if (run.length < PARTS_PER_LEVEL || newest.source.rowCount >= JOINED_ROWS_MIN) return
+      const arrays = new RegionArrays(run.reduce((bytes, { source }) => bytes + joinedBytes(source), 0))
+      const joined = concatParts(run, arrays)
       this.#parts.length = start
       this.#parts.push({
         ...joined,
         minMs: Math.min(...run.map((part) => part.minMs)),
         maxMs: Math.max(...run.map((part) => part.maxMs)),
         lastSequence: newest.lastSequence,
+        memory: arrays.memory,
       })
+      this.#letGo(run.flatMap(({ memory }) => memory))
     }
   }
 }
@@ -155,6 +184,11 @@ function partBeyond(part: HeadPart, sequence: number): HeadPart {
   const source = selectRows(part.source, rows)
   const [minMs, maxMs] = timeBounds(source)
   return { ...part, source, sequence: first, minMs, maxMs }
+}
+
+/** What the rows of a part take in a joined one, about. */
+function joinedBytes(source: ColumnSource): number {
+  return sourceBytes(source) + source.rowCount * POSITION_BYTES + source.columnNames.length * 8
 }
 
 function levelOf(rowCount: number): number {

@@ -37,8 +37,10 @@ export interface KeyedChunk {
 
 export interface DecodedSection {
   readonly meta: SectionMeta
-  /** Views of the section's bytes: keep those unchanged while it is used. */
+  /** Views of `bytes`: keep those unchanged while it is used. */
   readonly source: ColumnSource
+  /** The section's bytes, or what they were inflated to. */
+  readonly bytes: Uint8Array
 }
 
 const MAGIC = 0x43455357
@@ -142,13 +144,13 @@ export function decodeSection(bytes: Uint8Array): DecodedSection {
   const meta = readMeta(directory, rowCount)
   const arrays = new ArrayReader(body, padded(directoryLength))
   const timeMs = arrays.f64(rowCount)
-  const timeNs = (flags & FLAG_NANOSECONDS) !== 0 ? arrays.u32(rowCount) : new Uint32Array(rowCount)
+  const timeNs = (flags & FLAG_NANOSECONDS) !== 0 ? arrays.u32(rowCount) : zeros(rowCount)
   checkTimes(timeMs, timeNs)
   const source = new SectionSource(rowCount, timeMs, timeNs)
   for (let i = 0; i < columnCount; i++) source.add(readColumn(directory, arrays, rowCount))
   directory.finish()
   arrays.finish()
-  return { meta, source }
+  return { meta, source, bytes: body.buffer === bytes.buffer ? bytes : body }
 }
 
 // --- meta -----------------------------------------------------------------------------------------------------
@@ -442,6 +444,13 @@ function checkRows(rows: Uint32Array, rowCount: number): void {
   for (let i = 0; i < rows.length; i++) {
     if (rows[i]! >= rowCount || (i > 0 && rows[i]! <= rows[i - 1]!)) throw corruptData('rows do not ascend')
   }
+}
+
+const ZEROS = new Uint32Array(8192)
+
+/** Not written to. */
+function zeros(count: number): Uint32Array {
+  return count <= ZEROS.length ? ZEROS.subarray(0, count) : new Uint32Array(count)
 }
 
 function checkTimes(timeMs: Float64Array, timeNs: Uint32Array): void {

@@ -9,6 +9,8 @@ export interface SectionRows {
   readonly source: ColumnSource
   /** Rows of the shard in earlier sections of the frame. */
   readonly rowBase: number
+  /** What the rows are views of, where nobody else uses it: it is freed when they are in a block. */
+  readonly bytes?: Uint8Array
 }
 
 /** Days of the rows, in order of first appearance. */

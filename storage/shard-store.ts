@@ -2,15 +2,18 @@ import { assert, present } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
 import type { ColumnSource } from '../base/columns.ts'
 import { WeirError } from '../base/errors.ts'
+import { freeBytes } from '../base/free-bytes.ts'
 import type { DayNumber, Position, ShardId, TenantId } from '../base/ids.ts'
 import { comparePositions, dayOf } from '../base/ids.ts'
-import { noteShortLived } from '../base/young-collection.ts'
 import { adopt, adoptAtOpening, isPrepared, prepareAdoption } from './adoption.ts'
 import type { BlockSummary } from './block.ts'
 import type { BlockPart } from './block-codec.ts'
-import { encodeBlock, selectRows } from './block-codec.ts'
+import { selectRows } from './block-codec.ts'
+import type { CutReport } from './cut-head.ts'
+import { cutHead } from './cut-head.ts'
 import type { TenantDay } from './day-partition.ts'
 import { DayPartition } from './day-partition.ts'
+import type { LetGo } from './head.ts'
 import { Head } from './head.ts'
 import type { HeadBudget } from './head-budget.ts'
 import { repeatsIn } from './keyed-rows.ts'
@@ -36,15 +39,8 @@ export interface ShardStoreOptions {
   /** zstd level of the blocks of a cut. */
   readonly zstdLevel: number
   readonly onCut?: (cut: CutReport) => void
-}
-
-/** What a cut made of a head. */
-export interface CutReport {
-  readonly rows: number
-  readonly blocks: number
-  /** Blocks and their filters, as stored. */
-  readonly bytes: number
-  readonly tookMs: number
+  /** Runs an action when no query can be reading any more what has just left the heads. Undefined: the garbage collector finds out. */
+  readonly whenUnread?: (action: () => void) => void
 }
 
 const NO_BLOCKS: ReadonlySet<BlockSummary> = new Set()
@@ -88,6 +84,7 @@ export class ShardStore {
   #nextCut: Promise<void> | undefined
   #cutError: unknown
   #isClosed = false
+  readonly #letGo: LetGo = (memory) => this.#options.whenUnread?.(() => memory.forEach(freeBytes))
 
   private constructor(options: ShardStoreOptions) {
     this.shard = options.shard
@@ -154,7 +151,7 @@ export class ShardStore {
     const conflicts: KeyedChunk[] = []
     let rows = 0
     let repeatedRows = 0
-    for (const { meta, source, rowBase } of sections) {
+    for (const { meta, source, rowBase, bytes } of sections) {
       const dropped = repeatsIn(meta, source.rowCount, this.seen, position, appendedMs)
       conflicts.push(...(dropped?.conflicts ?? []))
       repeatedRows += dropped?.repeated ?? 0
@@ -162,7 +159,7 @@ export class ShardStore {
         const partition = present(this.#days.get(day), 'an open day')
         const state = partition.tenant(meta.tenant, this.#published.publishedThrough(meta.tenant, day))
         if (comparePositions(position, state.appliedThrough) <= 0) continue
-        rows += this.#append(state, source, selected, position, rowBase, meta.receivedMs)
+        rows += this.#append(state, source, selected, position, rowBase, meta.receivedMs, bytes)
       }
     }
     this.#reach(position)
@@ -400,6 +397,7 @@ export class ShardStore {
     position: Position,
     rowBase: number,
     receivedMs: number,
+    bytes: Uint8Array | undefined,
   ): number {
     const rowCount = selected === null ? source.rowCount : selected.length
     const { clock, budget } = this.#options
@@ -412,13 +410,13 @@ export class ShardStore {
         void this.#cutFrozen()
       }
     }
-    state.head ??= new Head(state.tenant, state.day, position.generation, clock.monotonicMs())
+    state.head ??= new Head(state.tenant, state.day, position.generation, clock.monotonicMs(), this.#letGo)
     const byteSize = Math.ceil(sourceBytes(source) * (rowCount / source.rowCount))
     const part: BlockPart =
       selected === null
         ? { source, rows: null, sequence: position.sequence, rowBase, receivedMs }
         : { source: selectRows(source, selected), rows: selected, sequence: position.sequence, rowBase, receivedMs }
-    state.head.append(part, byteSize)
+    state.head.append(part, byteSize, selected === null ? bytes : undefined)
     budget.take(byteSize)
     return rowCount
   }
@@ -448,7 +446,7 @@ export class ShardStore {
         }
         for (const state of partition.tenants()) {
           try {
-            while (state.frozen.length > 0) await this.#cutHead(partition, state, state.frozen[0]!)
+            while (state.frozen.length > 0) await cutHead(partition, state, state.frozen[0]!, this.#options)
           } catch (error) {
             failure ??= error
           }
@@ -457,21 +455,6 @@ export class ShardStore {
       this.#cutError = failure
     })
     return this.#nextCut
-  }
-
-  async #cutHead(partition: DayPartition, state: TenantDay, head: Head): Promise<void> {
-    const { clock, zstdLevel, budget, onCut } = this.#options
-    const startedMs = clock.monotonicMs()
-    const identity = { tenant: head.tenant, day: head.day, retentionClass: 0, generation: head.generation }
-    const blocks = []
-    for (const parts of head.partsOfBlocks()) {
-      blocks.push(await encodeBlock(parts, identity, { zstdLevel, clock }))
-    }
-    await partition.commitCut(state, head, blocks)
-    noteShortLived(blocks.reduce((bytes, block) => bytes + block.bytes.length + block.bloom.length, 0))
-    budget.release(head.byteSize)
-    const bytes = blocks.reduce((sum, block) => sum + block.bytes.length + block.bloom.length, 0)
-    onCut?.({ rows: head.rowCount, blocks: blocks.length, bytes, tookMs: clock.monotonicMs() - startedMs })
   }
 
   async #destroyDay(partition: DayPartition): Promise<void> {

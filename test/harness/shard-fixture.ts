@@ -1,10 +1,12 @@
 import { valueText } from '../../base/columns.ts'
 import type { Position, ShardId, TenantId } from '../../base/ids.ts'
 import { DAY_MS } from '../../base/ids.ts'
+import { ActivePlans } from '../../storage/active-plans.ts'
 import { openBlock } from '../../storage/block-reader.ts'
 import { HeadBudget } from '../../storage/head-budget.ts'
 import { PublishedState } from '../../storage/published-state.ts'
 import type { KeyedChunk } from '../../storage/section-codec.ts'
+import { decodeSection, encodeSection } from '../../storage/section-codec.ts'
 import type { SectionRows } from '../../storage/section-rows.ts'
 import type { SeenEntry } from '../../storage/seen-set.ts'
 import { ShardStore } from '../../storage/shard-store.ts'
@@ -42,15 +44,22 @@ export function sectionOf(uids: readonly string[], options: SectionOptions = {})
   return { meta: { tenant, receivedMs: NOON_MS, keyed }, source: columnSourceOf(records), rowBase }
 }
 
+/** The same section as it comes from a frame, in memory of its own. */
+export function decodedSection(section: SectionRows): SectionRows {
+  const bytes = encodeSection(section.source, section.meta, { compression: 'none' })
+  return { ...decodeSection(bytes), rowBase: section.rowBase }
+}
+
 /** A store of one shard on a simulated disk that outlives it. */
 export class ShardFixture {
   readonly clock = new SimulatedClock('shard-fixture', NOON_MS)
   readonly engine = new SimulatedKeyValueEngine('shard-fixture')
+  readonly plans = new ActivePlans()
   budget = new HeadBudget(64 * 1024 * 1024)
 
   open(published = PublishedState.empty(), seen: readonly SeenEntry[] = []): Promise<ShardStore> {
     this.budget = new HeadBudget(64 * 1024 * 1024)
-    const { clock, engine, budget } = this
+    const { clock, engine, budget, plans } = this
     return ShardStore.open({
       shard: SHARD,
       directory: 'shards/3',
@@ -60,6 +69,7 @@ export class ShardFixture {
       published,
       seen,
       zstdLevel: 1,
+      whenUnread: (action) => plans.whenOver(action),
     })
   }
 }

@@ -42,4 +42,23 @@ describe('the budget of heads', () => {
     assert.throws(() => budget.freeze(2), /frozen that were taken/)
     assert.throws(() => new HeadBudget(1).release(1), /released that were frozen/)
   })
+
+  it('has one block made at a time, in order, whatever becomes of the one before', async () => {
+    const budget = new HeadBudget(100)
+    const log: string[] = []
+    const encode = (name: string, fails = false) =>
+      budget.inTurn(async () => {
+        log.push(`${name} begins`)
+        await Promise.resolve()
+        log.push(`${name} ends`)
+        if (fails) throw new Error(name)
+        return name
+      })
+    const results = await Promise.allSettled([encode('a'), encode('b', true), encode('c')])
+    assert.deepEqual(log, ['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends'])
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['fulfilled', 'rejected', 'fulfilled'],
+    )
+  })
 })

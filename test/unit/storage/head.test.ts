@@ -92,4 +92,28 @@ describe('a head', () => {
     append(head, 2, 1)
     assert.throws(() => append(head, 1, 1), /order of the journal/)
   })
+
+  it('lets go of what it was given once its rows lie elsewhere, each once', () => {
+    const given: Uint8Array[] = []
+    const gone: Uint8Array[] = []
+    const head = new Head(ACME, DAY, 1, 0, (memory) => gone.push(...memory))
+    const give = (count: number) => {
+      const sequence = given.length + 1
+      const { source } = sectionOf(Array.from({ length: count }, (_, i) => `${sequence}.${i}`))
+      given.push(new Uint8Array(8))
+      head.append({ source, rows: null, sequence, rowBase: 0, receivedMs: sequence }, 100, given.at(-1))
+    }
+    for (let i = 0; i < 15; i++) give(1)
+    assert.equal(gone.length, 0)
+    give(1)
+    assert.deepEqual(gone, given, 'the rows of sixteen parts lie in one')
+    const [joined] = head.parts()
+    give(200)
+    const rows = head.parts().flatMap(rowsOf)
+    head.release()
+    assert.ok(joined!.memory.length > 0 && joined!.memory.every((memory) => gone.includes(memory)))
+    assert.ok(given.every((memory) => gone.includes(memory)))
+    assert.equal(gone.length, given.length + joined!.memory.length)
+    assert.equal(rows.length, 216)
+  })
 })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { valueText } from '../../../base/columns.ts'
 import { WeirError } from '../../../base/errors.ts'
 import { dayOf } from '../../../base/ids.ts'
 import { BLOCK_ROWS_MAX, HEAD_AGE_MAX_MS } from '../../../base/limits.ts'
@@ -10,6 +11,7 @@ import {
   ACME,
   at,
   chunkOf,
+  decodedSection,
   GLOBEX,
   localUids,
   NOON_MS,
@@ -78,6 +80,31 @@ describe('applying frames', () => {
     const again = await fixture.open()
     await again.applyFrame(at(1), NOON_MS, [sectionOf(many), sectionOf(['z'], { rowBase: BLOCK_ROWS_MAX })])
     assert.equal(localUids(again).length, BLOCK_ROWS_MAX + 1)
+  })
+
+  it('frees the memory of what has become a block, but not while a query may read it', async () => {
+    const fixture = new ShardFixture()
+    const store = await fixture.open()
+    const sections = ['a', 'b'].map((uid) => decodedSection(sectionOf([uid])))
+    await store.applyFrame(at(1), NOON_MS, [sections[0]!])
+    const ended = fixture.plans.begin(0)
+    await store.cut('all')
+    assert.equal(valueText(sections[0]!.source.column('uid')!, 0), 'a')
+    ended()
+    assert.equal(sections[0]!.bytes!.length, 0)
+    await store.applyFrame(at(2), NOON_MS, [sections[1]!])
+    await store.cut('all')
+    assert.equal(sections[1]!.bytes!.length, 0)
+    assert.deepEqual(localUids(store), ['a', 'b'])
+  })
+
+  it('leaves memory alone that rows of several days lie in', async () => {
+    const store = await new ShardFixture().open()
+    const section = decodedSection(sectionOf(['a', 'b'], { timesMs: [NOON_MS, YESTERDAY_MS] }))
+    await store.applyFrame(at(1), NOON_MS, [section])
+    await store.cut('all')
+    assert.ok(section.bytes!.length > 0)
+    assert.deepEqual(localUids(store), ['b', 'a'])
   })
 
   it('never steps over a frame that it has not applied', async () => {
