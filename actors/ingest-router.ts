@@ -3,9 +3,10 @@ import { createHash } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
 import { VALUE_STRING } from '../base/columns.ts'
 import { WeirError } from '../base/errors.ts'
-import { shardOf } from '../base/hash.ts'
+import { shardOf, slotOfKey } from '../base/hash.ts'
 import type { ShardId, TenantId } from '../base/ids.ts'
 import { deadLetterTenant } from '../base/ids.ts'
+import { keyTimeMs } from '../base/key-time.ts'
 import { DEAD_LETTER_RAW_BYTES_MAX, FUTURE_MAX_MS, REJECTS_LISTED_MAX } from '../base/limits.ts'
 import type { ColumnWriter } from '../ingest/column-writer.ts'
 import type { RecordRejection } from '../ingest/reject.ts'
@@ -17,6 +18,7 @@ import type { FrameGatherer } from './frame-gatherer.ts'
 import type { IngestReceipt, IngestRequest, RecordReject } from './messages/ingest.ts'
 import type { CheckKey } from './messages/shard.ts'
 import type { Actor, MessageContext, Question } from './runtime/actor.ts'
+import type { SpreadTable } from './spread-table.ts'
 
 /** To the IngestRouter; answered once every accepted record is durable. */
 export interface Ingest extends Question<IngestReceipt> {
@@ -38,6 +40,10 @@ export interface IngestRouterOptions {
   readonly laneOf: (shard: ShardId) => number
   /** Asks the owner of a key's home whether the key is known with another body (D3). */
   readonly checkKey: (question: CheckKey) => Promise<{ readonly conflict: boolean }>
+  /** Over how many slots rows of a service are dealt. */
+  readonly spread: Pick<SpreadTable, 'slotsNow' | 'forKeys'>
+  /** Moves on with every frame of this thread. */
+  readonly turn: () => number
   readonly retentionDays: number
   /** Records of a lower level are refused now; 0: none are. */
   readonly levelFloor: () => number
@@ -48,6 +54,8 @@ export interface IngestRouterOptions {
 interface RequestKey {
   readonly keyHash: string
   readonly bodyHash: string
+  /** The slot of the request's rows of a service, the same whenever the request comes again. */
+  readonly slotOf: (service: string) => number
 }
 
 /**
@@ -143,7 +151,7 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
     const { tenant, receivedMs } = request
     const rowsBefore = key === undefined ? undefined : this.#rowCounts()
     const route = (bytes: Uint8Array, start: number, end: number): ColumnWriter =>
-      this.#section(tenant, this.#shardOf(tenant, bytes, start, end), receivedMs).writer
+      this.#section(tenant, this.#shardOf(tenant, bytes, start, end, key), receivedMs).writer
     const outcome = this.#scanner.scanChunk(scan, route, (rejection) => {
       if (errors.length < REJECTS_LISTED_MAX) {
         errors.push({ index: rejection.index, code: rejection.code, reason: rejection.reason })
@@ -159,9 +167,15 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
     return gatherer.section(tenant, shard, receivedMs)
   }
 
-  #shardOf(tenant: TenantId, bytes: Uint8Array, start: number, end: number): ShardId {
+  #shardOf(tenant: TenantId, bytes: Uint8Array, start: number, end: number, key: RequestKey | undefined): ShardId {
     const service = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('utf8')
-    return shardOf(tenant, service, 0, this.#options.shardCount) as ShardId
+    return shardOf(tenant, service, this.#slotOf(tenant, service, key), this.#options.shardCount) as ShardId
+  }
+
+  /** Slots take turns, frame by frame, where no key says which it is. */
+  #slotOf(tenant: TenantId, service: string, key: RequestKey | undefined): number {
+    const { spread, turn } = this.#options
+    return key === undefined ? turn() % spread.slotsNow(tenant, service) : key.slotOf(service)
   }
 
   /** Keeps a refused record with its reason (X1: up to 64 KiB of it), in the dead letters of its tenant. */
@@ -194,14 +208,15 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
 
   /** D3: every section that the chunk put rows into lists it, and so does the home shard of the key, rows or not. */
   #markChunk(request: IngestRequest, key: RequestKey, chunk: number, before: Map<ColumnWriter, number>): void {
-    const home = this.#homeOf(request.tenant, key.keyHash)
+    const { keyHash, bodyHash } = key
+    const home = this.#homeOf(request.tenant, keyHash)
     const homeSection = this.#section(request.tenant, home, request.receivedMs)
     for (const gatherer of this.#options.gatherers) {
       for (const section of gatherer.sections()) {
         const rowFrom = before.get(section.writer) ?? 0
         const rowTo = section.writer.rowCount
         if (rowTo > rowFrom || section === homeSection) {
-          section.keyed.push({ ...key, chunk, chunks: 0, rowFrom, rowTo })
+          section.keyed.push({ keyHash, bodyHash, chunk, chunks: 0, rowFrom, rowTo })
         }
       }
     }
@@ -211,14 +226,22 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
     return shardOf(tenant, keyHash, 0, this.#options.shardCount) as ShardId
   }
 
-  async #keyOf({ tenant, body, idempotencyKey }: IngestRequest): Promise<RequestKey> {
+  /** Throws shard_unavailable where it is not known which slots the rows belong to. */
+  async #keyOf({ tenant, body, receivedMs, idempotencyKey }: IngestRequest): Promise<RequestKey> {
     const keyHash = hex(createHash('sha256').update(tenant).update('\0').update(idempotencyKey!))
     const bodyHash = createHash('sha256')
     for (let at = 0; at < body.length; at += HASH_SLICE_BYTES) {
       if (at > 0) await this.#options.clock.yieldTurn()
       bodyHash.update(body.subarray(at, at + HASH_SLICE_BYTES))
     }
-    return { keyHash, bodyHash: hex(bodyHash) }
+    const madeMs = keyTimeMs(idempotencyKey!)
+    // What looks like a time so far ahead is none; a spread may yet come into force before it.
+    if (madeMs === undefined || madeMs > receivedMs + FUTURE_MAX_MS) {
+      return { keyHash, bodyHash: hex(bodyHash), slotOf: () => 0 }
+    }
+    const spread = this.#options.spread.forKeys()
+    const slotOf = (service: string) => slotOfKey(keyHash, spread.slotsAt(tenant, service, madeMs))
+    return { keyHash, bodyHash: hex(bodyHash), slotOf }
   }
 
   /** Throws idempotency_conflict when the key is known with another body. */

@@ -1,7 +1,7 @@
 import { WeirError } from '../base/errors.ts'
 import type { ShardId, TenantId } from '../base/ids.ts'
 import { deadLetterTenant } from '../base/ids.ts'
-import { HISTOGRAM_BUCKETS_MAX, TOTAL_EXACT_MAX } from '../base/limits.ts'
+import { HISTOGRAM_BUCKETS_MAX, SPREAD_SLOTS_MAX, TOTAL_EXACT_MAX } from '../base/limits.ts'
 import type { AggregationSpec } from '../query/aggregate.ts'
 import { compareCells, mergePartials } from '../query/aggregate.ts'
 import { histogramOf, histogramSpec } from '../query/aggregate-histogram.ts'
@@ -40,7 +40,7 @@ import type {
   TailRequest,
   TraceAnswer,
 } from './messages/search.ts'
-import { fieldIs, narrowed, withinBounds } from './query-scope.ts'
+import { fieldIs, narrowed, shardsOf, withinBounds } from './query-scope.ts'
 import { Scatter, type ScatterOptions } from './scatter.ts'
 import type { Answers } from './scatter-run.ts'
 import type { TailPlace } from './search-cursor.ts'
@@ -215,7 +215,10 @@ export class QueryCoordinator {
       const endMs = startedMs + request.waitMs
       for (;;) {
         const limits = { timeoutMs: request.timeoutMs, signal, patienceMs: TAIL_PATIENCE_MS, ownersOnly: true }
-        const answers = await this.#scatter.ask(scope, limits, (own) => ({
+        // A tail that begins takes its place in every shard that its services may be spread to while it lasts.
+        const isFirst = places.size === 0
+        const shards = shardsOf(scope.tenant, scope.filter, this.#options.shardCount, () => SPREAD_SLOTS_MAX)
+        const answers = await this.#scatter.ask(scope, { ...limits, ...(isFirst ? { shards } : {}) }, (own) => ({
           kind: 'followRows' as const,
           scope: own,
           behind: [...places.values()],

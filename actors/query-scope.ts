@@ -49,11 +49,20 @@ function nanosecondsOf(ms: number): number {
   return Math.floor((ms - Math.floor(ms)) * 1e6)
 }
 
-/** The shards that may hold matches: those of the services that the filter demands, else all. */
-export function shardsOf(tenant: TenantId, filter: Filter, shardCount: number): ShardId[] {
-  const services = servicesOf(filter)
-  if (services === undefined) return Array.from({ length: shardCount }, (_, shard) => shard as ShardId)
-  return [...new Set([...services].map((service) => shardOf(tenant, service, 0, shardCount) as ShardId))]
+/** Over how many slots rows of a service may be spread; undefined: over any. */
+export type SlotsOf = (tenant: TenantId, service: string) => number | undefined
+
+/** The shards that may hold matches: those of the slots of the services that the filter demands, else all. Ascending. */
+export function shardsOf(tenant: TenantId, filter: Filter, shardCount: number, slotsOf: SlotsOf): ShardId[] {
+  const shards = new Set<ShardId>()
+  for (const service of servicesOf(filter) ?? [undefined]) {
+    const slots = service === undefined ? undefined : slotsOf(tenant, service)
+    if (service === undefined || slots === undefined) {
+      return Array.from({ length: shardCount }, (_, shard) => shard as ShardId)
+    }
+    for (let slot = 0; slot < slots; slot++) shards.add(shardOf(tenant, service, slot, shardCount) as ShardId)
+  }
+  return [...shards].sort((a, b) => a - b)
 }
 
 function servicesOf(filter: Filter): Set<string> | undefined {

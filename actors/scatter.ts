@@ -2,7 +2,7 @@ import { WeirError } from '../base/errors.ts'
 import type { ShardId } from '../base/ids.ts'
 import type { LeafReport, LeafScope, QueryLeafMessage, QueryScope } from './messages/leaf.ts'
 import type { Coverage, QueryStats } from './messages/search.ts'
-import { shardsOf, withinBounds } from './query-scope.ts'
+import { type SlotsOf, shardsOf, withinBounds } from './query-scope.ts'
 import type { AnswerOf } from './runtime/actor.ts'
 import type { AskOptions } from './runtime/actor-ref.ts'
 import type { Answers, ScatterRunParts } from './scatter-run.ts'
@@ -10,6 +10,7 @@ import { ScatterRun } from './scatter-run.ts'
 
 export interface ScatterOptions extends ScatterRunParts {
   readonly shardCount: number
+  readonly slotsOf: SlotsOf
   readonly onAnswered?: (kind: string, outcome: string, tookMs: number, stats: QueryStats | undefined) => void
 }
 
@@ -53,12 +54,12 @@ export class Scatter {
     limits: ScatterLimits,
     questionFor: (scope: LeafScope, isLocal: boolean) => QuestionOfKind<K>,
   ): Promise<Answers<LeafAnswer<K>>> {
-    const { topology, shardCount, clock } = this.#options
+    const { topology, shardCount, slotsOf, clock } = this.#options
     const { timeoutMs, signal } = limits
     const bounded = withinBounds(scope)
     const endsMs = clock.monotonicMs() + timeoutMs
     const run = new ScatterRun<LeafAnswer<K>>(this.#options, {
-      shards: limits.shards ?? shardsOf(scope.tenant, scope.filter, shardCount),
+      shards: limits.shards ?? shardsOf(scope.tenant, scope.filter, shardCount, slotsOf),
       dealsSegments: limits.ownersOnly !== true,
       patienceMs: limits.patienceMs ?? timeoutMs - Math.min(ANSWER_RESERVE_MAX_MS, timeoutMs * ANSWER_SHARE),
       signal,

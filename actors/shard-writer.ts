@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'
 import { freeBytes } from '../base/free-bytes.ts'
-import type { Position } from '../base/ids.ts'
+import type { Position, ShardId } from '../base/ids.ts'
 import { comparePositions } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import type { HeadBudget } from '../storage/head-budget.ts'
@@ -13,6 +13,8 @@ import type { Actor, MessageContext } from './runtime/actor.ts'
 
 export interface ShardWriterHooks {
   readonly onApplied?: (applied: { readonly rows: number; readonly repeatedRows: number }) => void
+  /** What a frame, journalled at `journalMs`, brings to the shard; the rows may be read during the call only. */
+  readonly onSections?: (shard: ShardId, journalMs: number, sections: readonly SectionRows[]) => void
 }
 
 export interface ShardWriterOptions extends ShardWriterHooks {
@@ -49,7 +51,7 @@ export class ShardWriter implements Actor<ShardWriterMessage> {
   }
 
   async #apply({ after, through, sections }: ApplySections, signal: AbortSignal): Promise<number> {
-    const { store, budget, cutLargestOfWorker } = this.#options
+    const { store, budget, cutLargestOfWorker, onSections } = this.#options
     store.mustFollow(after)
     let rows = 0
     for (let from = 0; from < sections.length; ) {
@@ -60,6 +62,7 @@ export class ShardWriter implements Actor<ShardWriterMessage> {
         if (budget.isOver) cutLargestOfWorker()
         await budget.room(signal)
         const decoded = this.#decode(position, sections.slice(from, to))
+        onSections?.(store.shard, appendedMs, decoded)
         const result = await store.applyFrame(position, appendedMs, decoded)
         this.#report(result)
         rows += result.rows

@@ -77,6 +77,11 @@ export function valueHashOfBytes(seed: number, bytes: Uint8Array, start: number,
   return sealed(hash)
 }
 
+/** The slot (0 to slots - 1) of a service's rows that came with an idempotency key, by the key's hash (D3). Part of the format, as `shardOf` is. */
+export function slotOfKey(keyHash: string, slots: number): number {
+  return (mix32(hashText(keyHash)) >>> 0) % slots
+}
+
 /** The shard (0 to shardCount - 1) of a slot of a tenant's service (J1). Part of the format: changing it moves every record. */
 export function shardOf(tenant: string, service: string, slot: number, shardCount: number): number {
   let hash = hashText(tenant, SHARD_SEED)

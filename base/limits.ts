@@ -160,6 +160,23 @@ export const TRANSPORT_SILENT_CHECKS_MAX = 3
 /** A question waits so long for the connection to come back. */
 export const TRANSPORT_CONNECT_MS = 2000
 
+// --- hot services ---------------------------------------------------------------------------------------------
+
+/** From hearing that a service has more slots until rows are dealt to them: others have heard of it by then, or know that they hear nothing. */
+export const SPREAD_SETTLE_MS = 10_000
+/** A thread that has not read the spread for so long asks all shards. */
+export const SPREAD_QUERY_SILENCE_MAX_MS = 5000
+/** D3: from writing a spread until keys are dealt by it. */
+export const SPREAD_KEY_LEAD_MS = 120_000
+/** A thread that has not read the spread for so long refuses requests whose key has a time. */
+export const SPREAD_KEY_SILENCE_MAX_MS = 45_000
+/** How far clocks of senders and nodes may differ, so that no retry misses its first attempt. */
+export const SPREAD_SKEW_MAX_MS = 60_000
+/** Far beyond what one service can need; of as many slots a tail knows its place before they are used. */
+export const SPREAD_SLOTS_MAX = 64
+/** The entry that names all services with more than one slot, a few thousand; each thread reads it every two seconds. */
+export const SPREAD_BYTES_MAX = 256 * KIB
+
 // --- storage --------------------------------------------------------------------------------------------------
 
 /** Rows of a block: small enough that a query opens little, large enough that columns compress. */
@@ -259,4 +276,10 @@ assert(
   'C1: who is cut off notices it before the others seem dead',
 )
 assert(SILENCE_MAX_MS < DISTURBANCE_GRACE_MS, 'C1: a disturbance gives time')
+assert(SPREAD_QUERY_SILENCE_MAX_MS < SPREAD_SETTLE_MS, 'nobody asks too few shards while rows are dealt to more')
+assert(
+  SPREAD_KEY_SILENCE_MAX_MS + REGISTRY_WAIT_MS + SPREAD_SKEW_MAX_MS <= SPREAD_KEY_LEAD_MS,
+  'D3: every key is dealt as the spread at its time says, once and for all',
+)
+assert(SPREAD_BYTES_MAX <= REGISTRY_VALUE_BYTES_MAX, 'the spread fits the registry')
 assert(CHUNK_ROWS_MAX <= 0xffff, 'a row number of a chunk fits 16 bits')

@@ -55,6 +55,14 @@ export const METRIC_CATALOGUE = {
     unit: 'records',
     labels: ['protocol'],
   },
+  servicesSpread: {
+    name: 'weir_services_spread',
+    help: 'Services that are so hot that they have more than one slot.',
+    type: 'gauge',
+    unit: 'services',
+    labels: [],
+    across: 'max',
+  },
   ingestRecordsRejected: {
     name: 'weir_ingest_records_rejected_total',
     help: 'Records refused one by one and kept as dead letters, by protocol and reason code.',

@@ -7,6 +7,7 @@ import {
   HEADS_BYTES_MAX,
   MEMBER_WEIGHT_MAX,
   RESULT_CACHE_BYTES_MAX,
+  SPREAD_SLOTS_MAX,
   WORKERS_MAX,
 } from '../base/limits.ts'
 import { LOG_LEVELS } from '../base/logger.ts'
@@ -112,6 +113,22 @@ export const SETTINGS = {
     max: 64 * 1024 * GIB,
     unit: 'bytes',
     description: 'Size of the journal beyond which records are refused with 503 until segments are published.',
+  },
+  'spread.slotRecords': {
+    kind: 'integer',
+    default: 50_000,
+    min: 1,
+    max: 1_000_000_000,
+    unit: 'records/s',
+    description: 'Rate of one service in one shard beyond which the service is spread over more shards.',
+  },
+  'spread.slotsMax': {
+    kind: 'integer',
+    default: 16,
+    min: 1,
+    max: SPREAD_SLOTS_MAX,
+    unit: 'slots',
+    description: 'Slots that a hot service is spread over at most; a power of two, or the next below. 1 spreads none.',
   },
   'retention.days': {
     kind: 'integer',

@@ -38,7 +38,12 @@ export function metricHooks(metrics: Metrics) {
   const objectMisses = metrics.counter('cacheMisses', { cache: 'objects' })
   const blocksSkipped = metrics.counter('searchBlocks', { fate: 'skipped' })
 
+  const servicesSpread = metrics.gauge('servicesSpread')
+
   return {
+    spread(services: number) {
+      servicesSpread.set(services)
+    },
     frame(frame: { readonly bytes: number; readonly sections: number; readonly tookMs: number }) {
       frames.add(1)
       sections.add(frame.sections)

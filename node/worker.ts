@@ -2,6 +2,7 @@ import { ClusterReporter } from '../actors/cluster-reporter.ts'
 import { FrameGatherer } from '../actors/frame-gatherer.ts'
 import type { ShardParts } from '../actors/hosted-shard.ts'
 import { HostedShard } from '../actors/hosted-shard.ts'
+import { HotServices } from '../actors/hot-services.ts'
 import type { IngestRouterMessage } from '../actors/ingest-router.ts'
 import { IngestRouter } from '../actors/ingest-router.ts'
 import { checkKey } from '../actors/key-check.ts'
@@ -30,6 +31,7 @@ import type { HostedWorker, WorkerSide } from '../actors/runtime/worker-host.ts'
 import { hostWorker } from '../actors/runtime/worker-host.ts'
 import { ShardHost } from '../actors/shard-host.ts'
 import { laneOf, workerOf } from '../actors/shard-places.ts'
+import { SpreadTable } from '../actors/spread-table.ts'
 import { ThreadKeeper } from '../actors/thread-keeper.ts'
 import type { Backend } from '../api/backend.ts'
 import { createServer } from '../api/server.ts'
@@ -144,6 +146,15 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     }
     largest?.cutLargest()
   }
+  const spread = await SpreadTable.open({ registry, clock, logger: logger.child('spread') })
+  const hotServices = new HotServices({
+    spread,
+    isOwner: (shard) => shards.get(shard)?.role === 'owner',
+    slotRecords: settings['spread.slotRecords'],
+    slotsMax: settings['spread.slotsMax'],
+    clock,
+    logger: logger.child('hot-services'),
+  })
   const shardParts: ShardParts = {
     system,
     nodeId,
@@ -163,6 +174,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     hooks: {
       onCut: hooks.cut,
       onApplied: hooks.applied,
+      onSections: (shard, journalMs, sections) => hotServices.note(shard, journalMs, sections),
       onPublished: hooks.published,
       onMerged: hooks.merged,
       onDropped: hooks.dropped,
@@ -259,6 +271,9 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
             ownerOf: (shard) => shardMap.get(shard)?.owner,
             keeperOf: (owner, shard) => topology.ref(owner, workerOf(shard, topology.workersOf(owner)), 'key-keeper'),
           }),
+        spread,
+        // Workers begin with different slots.
+        turn: () => frames + index,
         retentionDays: settings['retention.days'],
         levelFloor: () => admission.levelFloor(),
         clock,
@@ -290,6 +305,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     shardMap,
     workerOf,
     shardCount,
+    slotsOf: (tenant, service) => spread.slotsEver(tenant, service),
     clock,
     groupsMax: settings['limits.aggregateGroups'],
     onAnswered: hooks.answered,
@@ -346,6 +362,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     },
   }
   metrics.onSnapshot(() => hooks.storage(budget.bytes, blocks.memoryBytes, cache.memoryBytes, results.memoryBytes))
+  metrics.onSnapshot(() => hooks.spread(spread.size))
   const server = await createServer(backend, {
     authMode: settings['auth.mode'] === 'keys' ? 'keys' : 'off',
     host: settings['http.host'],
@@ -370,6 +387,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
       beating.cancel()
       await server.close()
       await system.stop(drainMs)
+      spread.close()
       served.close()
       await backbone.close()
       await objects.close()

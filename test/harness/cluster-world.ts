@@ -3,7 +3,7 @@ import { shardOf } from '../../base/hash.ts'
 import type { LaneId, NodeId, TenantId } from '../../base/ids.ts'
 import { Prng } from '../../base/prng.ts'
 import { type FlatRecord, string } from './column-source.ts'
-import { randomRecord } from './random-query.ts'
+import { randomRecord, SERVICES } from './random-query.ts'
 import { recordText } from './record-text.ts'
 import { type Member, SimulatedCluster } from './simulated-cluster.ts'
 
@@ -11,13 +11,16 @@ export const SHARDS = 6
 export const TENANT = 'acme' as TenantId
 export const OTHER_TENANT = 'other' as TenantId
 const NAMES = ['a', 'b', 'c'] as NodeId[]
+/** Slots of a service at most. */
+const SLOTS_MAX = 8
 const TRACES = ['t1', 't2', 't3', 't4', 't5']
 
 /** A record that was sent. */
 export interface Known {
   /** Of TENANT: its place in `sent`. */
   readonly uid: number
-  readonly shard: number
+  /** One of these holds it. */
+  readonly shards: readonly number[]
   readonly record: FlatRecord
 }
 
@@ -38,6 +41,7 @@ export class ClusterWorld {
   readonly #dead = new Set<NodeId>()
   #uids = 0
   kills = 0
+  spreads = 0
 
   constructor(number: number) {
     this.random = new Prng(`cluster-oracle/${number}`)
@@ -56,6 +60,8 @@ export class ClusterWorld {
   async open(): Promise<void> {
     await Promise.all(NAMES.map((name) => this.cluster.start(name)))
     await this.clock.sleep(6000)
+    const { spread } = this.anyMember().node
+    for (const service of SERVICES.slice(0, 3)) await spread.raise(TENANT, service, 2, 0)
   }
 
   /** Sends records of two tenants through some node; resolves when they are acknowledged and every node has read them. */
@@ -93,7 +99,7 @@ export class ClusterWorld {
     const all = new Map([...fields, ['uid', { type: 2 as const, text: String(uid) }]] as const)
     if (random.chance(0.5)) all.set('traceId', string(random.pick(TRACES)))
     const record = { ...rest, fields: all }
-    return { uid, record, shard: shardOf(tenant, fields.get('service')!.text, 0, SHARDS) }
+    return { uid, record, shards: this.#shardsOf(tenant, fields.get('service')!.text) }
   }
 
   /** Every node has applied all that the journal has of its shards. */
@@ -101,6 +107,29 @@ export class ClusterWorld {
     const { lastSequence } = this.cluster.machine.journal.lane(0 as LaneId)
     return [...this.cluster.members.values()].every(({ node }) =>
       [...node.shards.values()].every(({ store }) => store.applied.sequence >= lastSequence),
+    )
+  }
+
+  /** Rows are dealt to no more slots than any node has heard of. */
+  #shardsOf(tenant: TenantId, service: string): number[] {
+    const heard = [...this.cluster.members.values()].map(({ node }) => node.spread.latest(tenant, service).slots)
+    return Array.from({ length: Math.max(...heard) }, (_, slot) => shardOf(tenant, service, slot, SHARDS))
+  }
+
+  /** A service becomes hot. */
+  #spread(): void {
+    const { random } = this
+    const { node } = this.anyMember()
+    const tenant = random.pick([TENANT, OTHER_TENANT])
+    const service = random.pick(SERVICES)
+    const slots = 2 * node.spread.latest(tenant, service).slots
+    if (slots > SLOTS_MAX) return
+    const raised = node.spread.raise(tenant, service, slots, 0)
+    raised.then(
+      (isRaised) => {
+        if (isRaised) this.spreads++
+      },
+      () => undefined,
     )
   }
 
@@ -128,6 +157,7 @@ export class ClusterWorld {
         await publisher?.ask({ kind: 'tidyUp' }, { deadlineMs: 5000 }).catch(() => undefined)
         return
       case 6:
+        if (random.chance(0.5)) this.#spread()
         return this.clock.sleep(random.below(5000))
       default: {
         const everything = random.chance(0.7)

@@ -21,7 +21,7 @@ const WORDS = [
   'x_1',
 ]
 const GAPS = [' ', '-', '.', '=', ': ', '\n', '"', '\\', '/']
-const SERVICES = ['checkout', 'cart', 'web-1', 'caf\u00e9', '5', 'True', 'null', 'unknown']
+export const SERVICES = ['checkout', 'cart', 'web-1', 'caf\u00e9', '5', 'True', 'null', 'unknown']
 const HOSTS = ['h1', 'h2', 'H1', '10.0.0.1']
 const LEVELS = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL']
 const NUMBERS = ['5', '42', '500', '-7', '0', '1.5', '5.0', '5e2', '9007199254740993', '0.1']

@@ -7,7 +7,7 @@ import type { ActorRef } from '../../actors/runtime/actor-ref.ts'
 import { NodeLink } from '../../actors/runtime/node-link.ts'
 import { serveActors } from '../../actors/runtime/node-server.ts'
 import { workerOf } from '../../actors/shard-places.ts'
-import type { NodeId } from '../../base/ids.ts'
+import type { NodeId, TenantId } from '../../base/ids.ts'
 import { AGGREGATE_GROUPS_MAX } from '../../base/limits.ts'
 import { silentLogger } from '../../base/logger.ts'
 import type { MembersView } from '../../cluster/membership.ts'
@@ -180,10 +180,11 @@ export class SimulatedCluster {
     }
     process.hear(this.#view())
     const groupsMax = AGGREGATE_GROUPS_MAX
+    const slotsOf = (tenant: TenantId, service: string) => node.spread.slotsEver(tenant, service)
     return {
       node,
       results: lookups,
-      search: new QueryCoordinator({ topology, shardMap, workerOf, shardCount, clock, groupsMax }),
+      search: new QueryCoordinator({ topology, shardMap, workerOf, shardCount, slotsOf, clock, groupsMax }),
     }
   }
 }

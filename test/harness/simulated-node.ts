@@ -1,6 +1,7 @@
 import { FrameGatherer } from '../../actors/frame-gatherer.ts'
 import type { ShardParts } from '../../actors/hosted-shard.ts'
 import { HostedShard } from '../../actors/hosted-shard.ts'
+import { HotServices } from '../../actors/hot-services.ts'
 import type { IngestRouterMessage } from '../../actors/ingest-router.ts'
 import { IngestRouter } from '../../actors/ingest-router.ts'
 import { KeyKeeper } from '../../actors/key-keeper.ts'
@@ -13,6 +14,7 @@ import type {
   ShardControllerMessage,
   ShardHostMessage,
 } from '../../actors/messages/shard.ts'
+import { shardsOf } from '../../actors/query-scope.ts'
 import type { ActorRef } from '../../actors/runtime/actor-ref.ts'
 import { ActorSystem } from '../../actors/runtime/actor-system.ts'
 import { RESTART_DEFAULT } from '../../actors/runtime/supervisor.ts'
@@ -20,6 +22,7 @@ import { ShardController } from '../../actors/shard-controller.ts'
 import { ShardHost } from '../../actors/shard-host.ts'
 import { ShardMap } from '../../actors/shard-map.ts'
 import { laneOf } from '../../actors/shard-places.ts'
+import { SpreadTable } from '../../actors/spread-table.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Column } from '../../base/columns.ts'
 import { valueText } from '../../base/columns.ts'
@@ -60,6 +63,8 @@ export interface MachineOptions {
   readonly headsBytesMax?: number
   readonly journalBytesMax?: number
   readonly retentionDays?: number
+  /** Records a second that one slot of a service may take. */
+  readonly slotRecords?: number
   /** Wall-clock time at the beginning. */
   readonly startMs?: number
   /** Longest time that an answer of a port takes, ms. */
@@ -99,6 +104,7 @@ export class SimulatedMachine {
       headsBytesMax: 64 * 1024 * 1024,
       journalBytesMax: 1 << 30,
       retentionDays: 7,
+      slotRecords: 1e9,
       startMs: Date.UTC(2026, 0, 1),
       answerMsMax: 0,
       log: () => undefined,
@@ -175,6 +181,7 @@ export class SimulatedNode {
   #controller: ShardController | undefined
   #seen: MembersView | undefined
   host!: ActorRef<ShardHostMessage>
+  spread!: SpreadTable
 
   constructor(machine: SimulatedMachine, place: NodePlace = {}) {
     this.machine = machine
@@ -204,7 +211,7 @@ export class SimulatedNode {
   /** Resolves when the shards are open and the lanes are read. */
   async start(): Promise<void> {
     const { machine, clock, shards, budget, cache, journal } = this
-    const { shardCount, laneCount, retentionDays } = machine.options
+    const { shardCount, laneCount, retentionDays, slotRecords } = machine.options
     const system = this.system
     const objects = this.objects
     const delay = () => machine.answerDelay()
@@ -225,6 +232,16 @@ export class SimulatedNode {
     const logger = loggerTo(machine.options.log)
     const shardMap = await ShardMap.open({ registry, shardCount, clock, logger })
     this.shardMap = shardMap
+    const spread = await SpreadTable.open({ registry, clock, logger })
+    this.spread = spread
+    const hotServices = new HotServices({
+      spread,
+      isOwner: (shard) => shards.get(shard)?.role === 'owner',
+      slotRecords,
+      slotsMax: 8,
+      clock,
+      logger,
+    })
     const parts: ShardParts = {
       system,
       nodeId: this.nodeId,
@@ -241,7 +258,10 @@ export class SimulatedNode {
       retentionDays,
       cutZstdLevel: 1,
       mergeZstdLevel: 1,
-      hooks: { onDeleted: (key) => cache.forget(key) },
+      hooks: {
+        onDeleted: (key) => cache.forget(key),
+        onSections: (shard, journalMs, sections) => hotServices.note(shard, journalMs, sections),
+      },
     }
     this.host = system.spawn<ShardHostMessage>(
       'shard-host',
@@ -267,7 +287,7 @@ export class SimulatedNode {
         { mailboxMax: 64, restart: failFast },
       ),
     )
-    this.#spawnRouter = () => this.#routerOf(keyKeeper)
+    this.#spawnRouter = () => this.#routerOf(keyKeeper, spread)
     const trimmer = new LaneTrimmer({
       nodeId: this.nodeId,
       shardCount,
@@ -311,7 +331,7 @@ export class SimulatedNode {
   }
 
   /** Spawned for the first request: its tables take longer to make than most processes of a schedule live. */
-  #routerOf(keyKeeper: ActorRef<KeyKeeperMessage>): ActorRef<IngestRouterMessage> {
+  #routerOf(keyKeeper: ActorRef<KeyKeeperMessage>, spread: SpreadTable): ActorRef<IngestRouterMessage> {
     const { machine, clock, journal } = this
     const { shardCount, laneCount, retentionDays } = machine.options
     const { paths, scanner } = sharedScanner()
@@ -338,6 +358,8 @@ export class SimulatedNode {
           shardCount,
           laneOf: (shard) => laneOf(shard, laneCount),
           checkKey: (question) => keyKeeper.ask(question, { deadlineMs: 10_000 }),
+          spread,
+          turn: () => frames,
           retentionDays,
           levelFloor: () => 0,
           clock,
@@ -360,7 +382,9 @@ export class SimulatedNode {
     const { filter } = parseQuery(text, { nowMs: this.clock.nowMs() })
     const compiled = compileFilter(filter)
     const range = { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER }
-    const stores = [...this.shards.values()].map(({ store }) => store)
+    const { shardCount } = this.machine.options
+    const asked = shardsOf(tenant, filter, shardCount, (_, service) => this.spread.slotsEver(tenant, service))
+    const stores = asked.flatMap((shard) => this.shards.get(shard)?.store ?? [])
     const plans = await Promise.all(
       stores.map((store) => planSearch(store, { tenant, range, expr: pruneOf(filter), cache: this.cache })),
     )

@@ -166,7 +166,7 @@ class Question {
   /** Of an answer that was counted. */
   #checkCount(count: number, { missing }: Coverage): void {
     const gone = new Set(missing.map(({ shard }) => shard))
-    const least = this.#must.filter(({ shard }) => !gone.has(shard)).length
+    const least = this.#must.filter(({ shards }) => !shards.some((shard) => gone.has(shard))).length
     assert.ok(
       count >= least && count <= this.#may().length,
       `${count} of ${least} to ${this.#may().length}: ${this.#what}`,
@@ -225,10 +225,10 @@ class Question {
     for (const uid of got) assert.ok(may.has(uid), `${uid} does not match ${this.#what}`)
     const last = rows.length === 0 ? undefined : this.#asker.world.sent[rows[rows.length - 1]!.uid]
     const sign = this.#order === 'asc' ? 1 : -1
-    for (const { uid, shard, record } of this.#must) {
-      if (gone.has(shard) || got.has(uid)) continue
+    for (const { uid, shards, record } of this.#must) {
+      if (shards.some((shard) => gone.has(shard)) || got.has(uid)) continue
       const isDue = isAll || (last !== undefined && sign * compareTimes(record, last.record) < 0)
-      assert.ok(!isDue, `${uid} of shard ${shard} is missing in ${this.#what} ${JSON.stringify(missing)}`)
+      assert.ok(!isDue, `${uid} of shard ${shards.join(' or ')} is missing in ${this.#what} ${JSON.stringify(missing)}`)
     }
   }
 
@@ -467,7 +467,7 @@ for (let number = 0; number < WORLDS; number++) {
       assert.deepEqual(actors.find(({ name }) => name === 'query-leaf')?.detail, { running: 0, waiting: 0 })
     }
     const { complete, partial, cancelled } = asker
-    const told = JSON.stringify({ kills: world.kills, complete, partial, cancelled })
+    const told = JSON.stringify({ kills: world.kills, spreads: world.spreads, complete, partial, cancelled })
     assert.ok(world.kills > 0 && cancelled > 0 && partial > 0 && complete > 10 * partial, told)
   })
 }

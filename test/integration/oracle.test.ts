@@ -45,6 +45,11 @@ const QUERIES_AT_ONCE = 10
 const SHARDS = 4
 const WORKERS = 2
 const TENANT = 'acme' as TenantId
+/** Hot services: over so many slots their rows are dealt; 4 slots may be fewer shards. */
+const SLOTS: ReadonlyMap<string, number> = new Map([
+  ['checkout', 2],
+  ['web-1', 4],
+])
 const OTHER_TENANT = 'other' as TenantId
 /** Two days meet here; both are within retention. */
 const MIDNIGHT_MS = Math.floor(Date.now() / 86_400_000) * 86_400_000 - 86_400_000
@@ -129,6 +134,7 @@ class World {
       shardMap,
       workerOf: (shard) => shard % WORKERS,
       shardCount: SHARDS,
+      slotsOf: (_, service) => SLOTS.get(service) ?? 1,
       clock,
       groupsMax: AGGREGATE_GROUPS_MAX,
     })
@@ -174,7 +180,8 @@ class World {
     for (let i = 6 + random.below(18); i > 0; i--) {
       const tenant = random.chance(0.85) ? TENANT : OTHER_TENANT
       const record = randomRecord(random, MIDNIGHT_MS + random.below(4000) - 2000, random.pick([0, 0, 1, 999_999]))
-      const shard = shardOf(tenant, record.fields.get('service')!.text, 0, SHARDS)
+      const service = record.fields.get('service')!.text
+      const shard = shardOf(tenant, service, random.below(SLOTS.get(service) ?? 1), SHARDS)
       const own = sections.get(shard) ?? []
       sections.set(shard, own)
       const section = own.find((candidate) => candidate.tenant === tenant)

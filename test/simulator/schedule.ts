@@ -1,6 +1,7 @@
 import { asWeirError, WeirError } from '../../base/errors.ts'
 import type { LaneId, TenantId } from '../../base/ids.ts'
 import { comparePositions } from '../../base/ids.ts'
+import { SPREAD_KEY_LEAD_MS, SPREAD_SETTLE_MS, SPREAD_SLOTS_MAX } from '../../base/limits.ts'
 import { Prng } from '../../base/prng.ts'
 import { decodeShardEntry, SHARD_KEYS } from '../../storage/manifest.ts'
 import { SimulatedMachine, SimulatedNode } from '../harness/simulated-node.ts'
@@ -85,8 +86,9 @@ class Schedule {
   async #act(): Promise<void> {
     const prng = this.#prng
     const action = prng.below(100)
-    if (action < 45) for (let i = prng.between(1, 3); i > 0; i--) this.#send()
-    else if (action < 55) void this.#search(false)
+    if (action < 6) await this.#spread()
+    else if (action < 46) for (let i = prng.between(1, 3); i > 0; i--) this.#send()
+    else if (action < 55) void this.#search()
     else if (action < 72) await this.#ask()
     else if (action < 82) this.#makeTrouble()
     else if (action < 85) await this.#pass(prng.between(60_000, 900_000))
@@ -244,17 +246,34 @@ class Schedule {
     void this.#background(sendRequest(request, client))
   }
 
-  /** A search, which the schedule goes on under; checked when it comes back. */
-  #search(isWhole: boolean): Promise<void> {
-    return this.#background(this.#searchOnce(this.#prng.pick(TENANTS), isWhole))
+  /** A service becomes hot, and its new slots are used. */
+  async #spread(): Promise<void> {
+    const node = this.#node
+    if (node === undefined || !this.#isReady) return
+    const tenant = this.#prng.pick(TENANTS)
+    const service = this.#prng.pick(SERVICES)
+    const slots = Math.min(2 * node.spread.latest(tenant, service).slots, SPREAD_SLOTS_MAX)
+    if (slots === node.spread.latest(tenant, service).slots) return
+    this.#trace(`spread ${service} of ${tenant} over ${slots} slots`)
+    node.spread.raise(tenant, service, slots, 0).catch((error) => {
+      if (!(error instanceof WeirError)) this.#violation ??= error
+    })
+    if (this.#prng.chance(0.3)) return
+    await this.#pass(this.#prng.pick([SPREAD_SETTLE_MS, SPREAD_KEY_LEAD_MS]) + this.#prng.below(5000))
+    for (let requests = this.#prng.between(1, 4); requests > 0; requests--) this.#send()
   }
 
-  async #searchOnce(tenant: TenantId, isWhole: boolean): Promise<void> {
+  /** A search, which the schedule goes on under; checked when it comes back. */
+  #search(): Promise<void> {
+    const service = this.#prng.chance(0.5) ? this.#prng.pick(SERVICES) : undefined
+    return this.#background(this.#searchOnce(this.#prng.pick(TENANTS), false, service))
+  }
+
+  async #searchOnce(tenant: TenantId, isWhole: boolean, service: string | undefined): Promise<void> {
     const node = this.#node
     if (node === undefined || !this.#isReady) return
     const mustSee = this.#ledger.visibleNow(tenant)
-    const service = this.#prng.chance(0.5) ? this.#prng.pick(SERVICES) : undefined
-    const text = isWhole || service === undefined ? '*' : `service:${service}`
+    const text = service === undefined ? '*' : `service:${service}`
     const wasTroubled = this.#isTroubled()
     const search = node.search(tenant, text)
     const found = await Promise.race([search, node.life.ended.then(() => undefined)]).catch((error) => {
@@ -263,7 +282,7 @@ class Schedule {
       return undefined
     })
     if (found === undefined || !node.life.isAlive) return
-    const matches = (record: { service: string }) => text === '*' || record.service === service
+    const matches = (record: { service: string }) => service === undefined || record.service === service
     this.#ledger.checkAnswer(tenant, found, mustSee, matches, isWhole, this.#machine.clock.nowMs())
     this.#trace(`search of ${tenant} ${text} found ${found.length}`)
   }
@@ -285,7 +304,7 @@ class Schedule {
       if (prng.chance(0.3)) this.#send()
       for (let searches = prng.below(3); searches > 0; searches--) {
         await this.#pass(prng.exponential(20))
-        void this.#search(false)
+        void this.#search()
       }
       await this.#pass(prng.exponential(50))
       if (!this.#isReady || !node.life.isAlive) return
@@ -407,17 +426,22 @@ class Schedule {
     }
     await this.#passUntil(isCaughtUp, CATCH_UP_MAX_MS, 'liveness', `the journal is not applied ${when}`)
     for (const tenant of TENANTS) {
-      let isDone = false
-      const search = this.#searchOnce(tenant, true).then(() => {
-        isDone = true
-      })
-      search.catch((error) => {
-        const message = error instanceof Error ? error.message : String(error)
-        this.#violation ??= Object.assign(new Error(`${when}: ${message}`), { stack: error?.stack })
-        isDone = true
-      })
-      await this.#passUntil(() => isDone, 60_000, 'liveness', `a search does not end ${when}`)
+      await this.#checkWhole(tenant, undefined, when)
+      await this.#checkWhole(tenant, this.#prng.pick(SERVICES), when)
     }
+  }
+
+  async #checkWhole(tenant: TenantId, service: string | undefined, when: string): Promise<void> {
+    let isDone = false
+    const search = this.#searchOnce(tenant, true, service).then(() => {
+      isDone = true
+    })
+    search.catch((error) => {
+      const message = error instanceof Error ? error.message : String(error)
+      this.#violation ??= Object.assign(new Error(`${when}: ${message}`), { stack: error?.stack })
+      isDone = true
+    })
+    await this.#passUntil(() => isDone, 60_000, 'liveness', `a search does not end ${when}`)
   }
 
   /** S3: nothing is left to publish. J5: nothing is left in the journal. */

@@ -14,6 +14,9 @@ const LEVELS = ['DEBUG', 'INFO', 'WARN', 'ERROR']
 /** Ages of records, ms: most are new, some come late into older days, some when their day is about to go. */
 const AGES_MS = [0, 0, 0, 5_000, 3_600_000, 20 * 3_600_000, DAY_MS, 3 * DAY_MS, RETENTION_DAYS * DAY_MS - 120_000]
 const CLIENT_TIMEOUT_MS = 20_000
+/** Of clients that make keys: how far their clocks are ahead. */
+const SKEWS_MS = [0, 0, -300_000, 60_000]
+const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 
 export interface ClientOptions {
   readonly prng: Prng
@@ -26,7 +29,7 @@ export interface ClientOptions {
 /** Makes a request, with or without a key; where `mayMisuse`, sometimes one that uses the key of another request for other records. */
 export function makeRequest(prng: Prng, ledger: Ledger, nowMs: number, mayMisuse: boolean): SentRequest {
   const other = mayMisuse && prng.chance(0.06) ? ledger.someKeyed(prng) : undefined
-  const key = other?.key ?? (prng.chance(0.6) ? `key-${ledger.requests.length}` : undefined)
+  const key = other?.key ?? (prng.chance(0.6) ? makeKey(prng, ledger.requests.length, nowMs) : undefined)
   const tenant = other?.tenant ?? prng.pick(TENANTS)
   const services = SERVICES.slice(0, prng.between(1, SERVICES.length))
   const count = prng.chance(0.05) ? prng.between(30, 120) : prng.between(1, 10)
@@ -36,6 +39,17 @@ export function makeRequest(prng: Prng, ledger: Ledger, nowMs: number, mayMisuse
     level: prng.pick(LEVELS),
   }))
   return ledger.newRequest(tenant, key, rows)
+}
+
+/** With a time in it (a ULID) or without. */
+function makeKey(prng: Prng, number: number, nowMs: number): string {
+  if (prng.chance(0.4)) return `key-${number}`
+  let key = ''
+  for (let left = nowMs + prng.pick(SKEWS_MS); key.length < 10; left = Math.floor(left / 32)) {
+    key = CROCKFORD.charAt(left % 32) + key
+  }
+  while (key.length < 26) key += CROCKFORD.charAt(prng.below(32))
+  return key
 }
 
 /** Sends a request until it is acknowledged, refused for good, or the client gives up; receipts get lost on the way. */
