@@ -126,13 +126,13 @@ class Answering implements MuxReceiver {
 
   /** Sends the answer or the error. Never rejects. */
   async run(asked: TransportMessage, handle: Handle): Promise<void> {
-    const { mux, incoming, clock, closing } = this.#parts
+    const { mux, clock, closing } = this.#parts
     const onClosing = (): void => this.#giveUp.abort(closing.reason)
     closing.addEventListener('abort', onClosing, { once: true })
     const limit = new Deadline(clock, asked.remainingMs).signal(this.#giveUp.signal)
     const { signal } = limit
     try {
-      const payload = isAnnounced(asked) ? await incoming.receive(this.#asker, asked.position, signal) : copyOf(asked)
+      const payload = isAnnounced(asked) ? await this.#receiveLarge(asked.position, signal) : copyOf(asked)
       const answer = await unlessAborted(handle(payload, signal), signal)
       if (answer === undefined) return
       checkAnswer(this.#subject, answer)
@@ -174,6 +174,16 @@ class Answering implements MuxReceiver {
   #ownAddress(): string {
     this.#address ??= this.#parts.mux.add(this)
     return this.#address
+  }
+
+  async #receiveLarge(bytes: number, signal: AbortSignal): Promise<Uint8Array> {
+    try {
+      return await this.#parts.incoming.receive(this.#asker, bytes, signal)
+    } catch (error) {
+      // Another subscriber has it: the asker does not wait for us.
+      if (error instanceof WeirError && error.code === 'cancelled') this.cancel(error.message)
+      throw error
+    }
   }
 
   async #sendLarge(answer: Uint8Array, signal: AbortSignal): Promise<void> {

@@ -112,3 +112,12 @@ export class NatsMux {
 export function peerOf(address: string): string {
   return address.slice(0, address.lastIndexOf('.'))
 }
+
+/**
+ * Frees a payload of a message that nobody reads any more. The client gathers a message that came in several reads in a Uint8Array of its own; one
+ * that came in a single read is a part of that read's Buffer, with other messages in it, and is left alone. (Answers of 4 MiB: 22 → 10 ms
+ * of CPU, most of it whole collections; bench/micro/transport.ts.)
+ */
+export function freeGathered(payload: Uint8Array): void {
+  if (!Buffer.isBuffer(payload) && payload.buffer instanceof ArrayBuffer) payload.buffer.transfer(0)
+}

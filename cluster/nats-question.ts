@@ -172,7 +172,7 @@ export class Question implements MuxReceiver {
       const payload = await this.#parts.incoming.receive(sender, bytes, this.#controller().signal)
       this.#settle(() => this.#listener.onAnswer(payload))
     } catch (error) {
-      this.#settle(() => this.#listener.onFailure(error))
+      this.#settle(() => this.#listener.onFailure(asLoss(error)))
     } finally {
       this.#receiving--
     }
@@ -193,4 +193,10 @@ export class Question implements MuxReceiver {
     this.#over ??= new AbortController()
     return this.#over
   }
+}
+
+/** Whoever stops in the middle of its answer is no more there for it. */
+function asLoss(error: unknown): unknown {
+  if (!(error instanceof WeirError) || error.code !== 'cancelled') return error
+  return new WeirError('shard_unavailable', `an answer was cut off: ${error.message}`, error.details, { cause: error })
 }

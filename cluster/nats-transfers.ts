@@ -8,7 +8,7 @@ import {
   TRANSPORT_TRANSFERS_WAITING_MAX,
   TRANSPORT_WINDOW_BYTES,
 } from '../base/limits.ts'
-import { type MuxReceiver, type NatsMux, peerOf } from './nats-mux.ts'
+import { freeGathered, type MuxReceiver, type NatsMux, peerOf } from './nats-mux.ts'
 import { TransferAdmission } from './transfer-admission.ts'
 import { CANCELLED, GRANTED, PIECE, type TransportMessage } from './transport-wire.ts'
 
@@ -66,7 +66,7 @@ export class IncomingTransfers {
 
   /**
    * The `bytes` that `sender` has announced. Rejects with the reason of `signal`, and the sender is told; overloaded when too many
-   * wait, shard_unavailable when the sender has stopped or something was lost.
+   * wait, cancelled when the sender has stopped, shard_unavailable when something was lost.
    */
   receive(sender: string, bytes: number, signal: AbortSignal): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
@@ -146,7 +146,7 @@ class IncomingTransfer implements MuxReceiver {
   }
 
   receive({ kind, position, payload }: TransportMessage): void {
-    if (kind === CANCELLED) this.lose('the sender has stopped')
+    if (kind === CANCELLED) this.#listener.fail(new WeirError('cancelled', 'the sender has stopped'))
     else if (kind !== PIECE) return
     else if (position === this.#received && position + payload.length <= this.#granted) this.#add(payload)
     else this.lose('a piece is missing')
@@ -155,6 +155,7 @@ class IncomingTransfer implements MuxReceiver {
   #add(payload: Uint8Array): void {
     this.#payload.set(payload, this.#received)
     this.#received += payload.length
+    freeGathered(payload)
     this.#silentChecks = 0
     if (this.#received === this.#payload.length) this.#listener.whole(this.#payload)
     else this.grant()

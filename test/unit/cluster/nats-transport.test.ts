@@ -143,6 +143,39 @@ describe('one server', () => {
     equal(asked, 1)
   })
 
+  test('of two who could take a large question, one gets it', async (t) => {
+    const [a, b] = await pair(t)
+    const c = await open(t, servers.urls[0]!)
+    const taken: number[] = []
+    for (const peer of [b, c]) {
+      peer.transport.subscribe('take', async (payload) => {
+        taken.push(payload.length)
+        return NONE
+      })
+      await peer.connection.client.flush()
+    }
+    await a.transport.request('take', new Uint8Array(3 * MB), LONG)
+    await assertIdle(a, b, c)
+    deepEqual(taken, [3 * MB])
+  })
+
+  test('a request to many that is left early ends the work of the others', async (t) => {
+    const [a, b] = await pair(t)
+    let stopped = 0
+    b.transport.subscribe('many', async () => sized(1))
+    b.transport.subscribe('many', (_payload, signal) => {
+      signal.addEventListener('abort', () => stopped++)
+      return new Promise(() => {})
+    })
+    await b.connection.client.flush()
+    for await (const answer of a.transport.requestMany('many', NONE, { ...LONG, expected: 2 })) {
+      equal(sizeOf(answer), 1)
+      break
+    }
+    await assertIdle(a, b)
+    equal(stopped, 1)
+  })
+
   test('deadlines that pass between pieces leave nothing', async (t) => {
     const [a, b] = await pair(t)
     for (const deadlineMs of [1, 3, 10, 20]) {
@@ -354,6 +387,24 @@ describe('three servers, of which one dies', () => {
       await servers.restart(i)
     })
   }
+
+  test('a server that hangs: what was asked through it fails within seconds, and another is found', async (t) => {
+    const [a, b] = await apart(t)
+    const moved = next(a, 'reconnected')
+    const startMs = systemClock.monotonicMs()
+    servers.pause(0)
+    t.after(() => servers.resume(0))
+    const askOn = async (): Promise<never> => {
+      for (;;) await a.transport.request('fill', sized(1), LONG)
+    }
+    await rejects(askOn(), { code: 'shard_unavailable' })
+    ok(systemClock.monotonicMs() - startMs < 10_000)
+    await moved
+    await reachable(a, 'fill')
+    await assertIdle(a, b)
+    servers.resume(0)
+    await servers.ready()
+  })
 
   test('a question while there is no connection waits for it; a publication is lost', async (t) => {
     const [a, b] = await apart(t)
