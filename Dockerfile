@@ -22,7 +22,8 @@ USER node
 ENV NODE_ENV=production \
     WEIR_HTTP_HOST=0.0.0.0 \
     WEIR_AUTH_MODE=keys \
-    WEIR_DATA_DIR=/data
+    WEIR_DATA_DIR=/data \
+    NODE_COMPILE_CACHE=/data/compiled
 VOLUME /data
 EXPOSE 9347
 # Ready: it has its shards, what the journal held is searchable, and it is not about to stop.

@@ -11,8 +11,6 @@ import type { Registry } from '../cluster/registry.ts'
 import type { Transport } from '../cluster/transport.ts'
 import type { Settings } from './config.ts'
 import type { EmbeddedShare } from './embedded-backbone.ts'
-import { joinEmbeddedBackbone, openEmbeddedBackbone } from './embedded-backbone.ts'
-import { joinNatsBackbone, openNatsBackbone } from './nats-backbone.ts'
 
 /** What a thread of a node stands on: the durable log, the registry and what it says of the shards, the way to other nodes. */
 export interface Backbone {
@@ -47,10 +45,13 @@ export interface BackboneOptions {
 }
 
 /** NATS where the settings name its servers, else what the data directory holds. */
-export function openBackbone(options: BackboneOptions): Promise<MainBackbone> {
-  return options.settings['nats.url'] === null ? openEmbeddedBackbone(options) : openNatsBackbone(options)
+export async function openBackbone(options: BackboneOptions): Promise<MainBackbone> {
+  if (options.settings['nats.url'] === null)
+    return (await import('./embedded-backbone.ts')).openEmbeddedBackbone(options)
+  return (await import('./nats-backbone.ts')).openNatsBackbone(options)
 }
 
-export function joinBackbone(share: BackboneShare, options: BackboneOptions): Promise<Backbone> {
-  return share.kind === 'embedded' ? joinEmbeddedBackbone(share, options) : joinNatsBackbone(options)
+export async function joinBackbone(share: BackboneShare, options: BackboneOptions): Promise<Backbone> {
+  if (share.kind === 'nats') return (await import('./nats-backbone.ts')).joinNatsBackbone(options)
+  return (await import('./embedded-backbone.ts')).joinEmbeddedBackbone(share, options)
 }

@@ -2,7 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { systemClock } from '../base/clock.ts'
-import { runCli } from './cli/run.ts'
+import { useCompileCache } from '../base/compile-cache.ts'
+
+useCompileCache()
+const { runCli } = await import('./cli/run.ts')
 
 // Before anything uses the thread pool: compression, file system and LMDB share it (T2).
 process.env.UV_THREADPOOL_SIZE ??= String(Math.max(8, 2 * availableParallelism()))

@@ -9,7 +9,9 @@ import { RESTART_DEFAULT } from '../actors/runtime/supervisor.ts'
 import { WorkerMesh } from '../actors/runtime/worker-host.ts'
 import { FEATURE_LEVEL } from '../actors/shard-ledger.ts'
 import { ThreadKeeper } from '../actors/thread-keeper.ts'
+import { present } from '../base/assert.ts'
 import { systemClock } from '../base/clock.ts'
+import { keepCompiled } from '../base/compile-cache.ts'
 import { diskError } from '../base/disk-error.ts'
 import { asWeirError } from '../base/errors.ts'
 import type { ShardId } from '../base/ids.ts'
@@ -35,6 +37,7 @@ import { NodeStatus } from './node-status.ts'
 import { openObjectStore } from './object-store.ts'
 import { processCpuMs, watchProcess } from './process-metrics.ts'
 import { SnapshotKeeper } from './registry-snapshot.ts'
+import { reservePort } from './reserved-port.ts'
 import { startShards } from './shard-part.ts'
 import { MAIN_THREAD, workerName } from './thread-names.ts'
 import type { WorkerReady, WorkerSeedData } from './worker.ts'
@@ -144,10 +147,12 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     membership.start()
     lifecycle.onStop('membership', async () => membership.leave())
 
-    // Workers: the first one picks the port, the others share it.
+    // Workers, which share the port.
     const mesh = new WorkerMesh(system, clock)
     const boot = Buffer.from(clock.randomBytes(6)).toString('hex')
-    const start = async (index: number, port: number) => {
+    const reserved = settings['http.port'] === 0 ? await reservePort(settings['http.host']) : undefined
+    const port = reserved?.port ?? settings['http.port']
+    const start = async (index: number) => {
       const { share, transfer } = backbone.share()
       const data: WorkerSeedData = {
         settings,
@@ -162,7 +167,7 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
       }
       const worker = await mesh.start({
         name: workerName(index),
-        url: new URL('./worker.ts', import.meta.url),
+        url: new URL('./worker-entry.ts', import.meta.url),
         data,
         transfer,
         resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
@@ -178,8 +183,9 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
       })
       return worker.ready as WorkerReady
     }
-    const first = await start(0, settings['http.port'])
-    await Promise.all(Array.from({ length: settings.workers - 1 }, (_, i) => start(i + 1, first.port)))
+    const started = await Promise.all(Array.from({ length: settings.workers }, (_, index) => start(index)))
+    reserved?.release()
+    const first = present(started[0], 'a node has workers')
 
     const workers = Array.from({ length: settings.workers }, (_, i) => workerName(i))
     const controller = startShards({ settings, nodeId, backbone, system, workers, clock, logger })
@@ -221,6 +227,7 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
       lifecycle.onStop('demo', async () => demo.stop())
     }
     announce(config, version, first.url, newAdminKey)
+    keepCompiled()
   } catch (error) {
     const { code, message } = asWeirError(error)
     logger.fatal('the node could not start', { code, error })

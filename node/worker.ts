@@ -36,6 +36,7 @@ import { ThreadKeeper } from '../actors/thread-keeper.ts'
 import type { Backend } from '../api/backend.ts'
 import { createServer } from '../api/server.ts'
 import { systemClock } from '../base/clock.ts'
+import { keepCompiled } from '../base/compile-cache.ts'
 import type { LaneId, NodeId, ShardId } from '../base/ids.ts'
 import { HEARTBEAT_EVERY_MS } from '../base/limits.ts'
 import { createLogger } from '../base/logger.ts'
@@ -72,7 +73,7 @@ export interface WorkerSeedData {
   readonly boot: string
   /** Number of this worker, from 0. */
   readonly index: number
-  /** The port to listen on: the configured one, or the one that the first worker was given. */
+  /** The port to listen on, as all workers of the node. */
   readonly port: number
   readonly backbone: BackboneShare
   readonly status: SharedArrayBuffer
@@ -399,3 +400,4 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
 const INGEST_DEADLINE_MS = 60_000
 
 await hostWorker(startWorker)
+keepCompiled()

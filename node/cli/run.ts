@@ -2,7 +2,6 @@ import type { Clock } from '../../base/clock.ts'
 import { WeirError } from '../../base/errors.ts'
 import { type LoadedConfig, loadConfig } from '../config-load.ts'
 import { EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from '../exit-status.ts'
-import { clusterStatus } from './cluster-status.ts'
 import { parseCommandLine } from './command-line.ts'
 import { explainConfig } from './explain-config.ts'
 import { helpText } from './help.ts'
@@ -36,6 +35,8 @@ export async function runCli(parts: CliParts): Promise<number> {
   }
   try {
     if (line.command === 'clusterStatus') {
+      // What it checks answers with is much to load, for nothing where a node starts.
+      const { clusterStatus } = await import('./cluster-status.ts')
       // The variable keeps the key out of the list of processes.
       const key = line.key ?? parts.env.WEIR_AUTH_ADMIN_KEY
       parts.writeOut(await clusterStatus({ ...line, ...(key === undefined ? {} : { key }) }, parts.clock))

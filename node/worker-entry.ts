@@ -1,0 +1,4 @@
+import { useCompileCache } from '../base/compile-cache.ts'
+
+useCompileCache()
+await import('./worker.ts')
