@@ -54,9 +54,9 @@ test('the status of a cluster is printed as tables', async (t) => {
     ' | 1 | node two | n1 | 2 | - | 1/5',
     ' | 2 | - | - | 0 | - | -',
     '',
-    'MOVING | FROM | TO',
-    ' | 1 | node two | n1',
-    ' | 2 | - | n1',
+    'MOVING | FROM | TO | STATE | LAG',
+    ' | 1 | node two | n1 | catching up | 40,000 records, 2.5 s',
+    ' | 2 | - | n1 | planned | -',
     '',
   ])
 })
