@@ -14,8 +14,8 @@ import { planPipes } from '../query/pipes-plan.ts'
 import type { RowKey } from '../query/row-key.ts'
 import { overflowOf } from '../query/row-overflow.ts'
 import { DistinctSketch } from '../query/sketch-distinct.ts'
-import type { UnitMatches } from '../storage/block-search.ts'
 import { encodeRecordId } from '../storage/record-id.ts'
+import type { UnitMatches } from '../storage/unit-matcher.ts'
 import type { FieldCounts, RunPipes } from './messages/leaf.ts'
 
 /** A way to answer a question from the matches of each unit. */

@@ -10,13 +10,16 @@ import { compileFilter } from '../query/filter.ts'
 import { columnsNeededBy } from '../query/needed-columns.ts'
 import { originalJson, recordJson } from '../query/record-json.ts'
 import type { ActivePlans } from '../storage/active-plans.ts'
-import type { FoundRow, UnitMatches } from '../storage/block-search.ts'
-import { matchUnit, SearchPace, searchRows } from '../storage/block-search.ts'
+import type { FoundRow } from '../storage/block-search.ts'
+import { searchRows } from '../storage/block-search.ts'
 import type { RecordKey } from '../storage/record-id.ts'
 import { compareRecordKeys, encodeRecordId } from '../storage/record-id.ts'
 import type { RowSource } from '../storage/row-source.ts'
-import type { SearchPlan, WholeSegment } from '../storage/search-plan.ts'
+import { SearchPace } from '../storage/search-pace.ts'
+import type { SearchPlan } from '../storage/search-plan.ts'
 import type { ColumnDirectory, SearchUnit } from '../storage/search-unit.ts'
+import type { UnitMatches } from '../storage/unit-matcher.ts'
+import { UnitMatcher } from '../storage/unit-matcher.ts'
 import type { UnitFold, Work } from './leaf-folds.ts'
 import { aggregationWork, fieldsWork, patternsWork, pipesWork } from './leaf-folds.ts'
 import type { LeafPlannerOptions } from './leaf-planner.ts'
@@ -41,6 +44,7 @@ import type { KnownResults, ResultCache } from './result-cache.ts'
 import type { Actor, AnswerOf, MessageContext } from './runtime/actor.ts'
 import type { TailPlace } from './search-cursor.ts'
 import { TAIL_ROW_LAST } from './search-cursor.ts'
+import { searchParts } from './search-parts.ts'
 
 export interface QueryLeafOptions extends LeafPlannerOptions {
   readonly results: ResultCache
@@ -218,15 +222,36 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
     order: SortOrder = 'desc',
   ): Promise<R & { readonly report: LeafReport }> {
     const search = await this.#begin(scope, signal, remainingMs, work.key)
+    const { plans, results, pace } = search
     const fold = work.fold()
-    for (const { result } of search.plans.flatMap(({ plan }) => plan.known)) fold.absorb?.(result as R)
-    for (const { units, segment } of partsOf(search, order)) {
-      const own = segment === undefined ? fold : work.fold()
-      const isWhole = await addUnits(search, units, own)
+    for (const { result } of plans.flatMap(({ plan }) => plan.known)) fold.absorb?.(result as R)
+    const parts = searchParts(plans, results !== undefined, order)
+    const units = parts.flatMap((part) => part.units)
+    const columns = {
+      filter: columnsNeededBy(scope.filter),
+      matches: (directory: ColumnDirectory) => fold.columns(directory.columnNames),
+    }
+    const matcher = new UnitMatcher(search.compiled, columns, scope.range, pace)
+    let next = 0
+    /** Adds the matches of the next so many units. False when the time is up before all are looked at. */
+    const addNext = async (count: number, to: UnitFold<R>): Promise<boolean> => {
+      for (const end = next + count; next < end; next++) {
+        if (await pace.isOver()) return false
+        const { minMs, maxMs } = units[next]!
+        if (to.needs?.(minMs, maxMs) === false) continue
+        const found = await matcher.match(units, next)
+        if (found === 'late') return false
+        if (found !== undefined) to.add(found)
+      }
+      return true
+    }
+    for (const { units: own, segment } of parts) {
+      const to = segment === undefined ? fold : work.fold()
+      const isWhole = await addNext(own.length, to)
       if (segment !== undefined) {
-        const result = await own.result()
+        const result = await to.result()
         fold.absorb?.(result)
-        if (isWhole) search.results?.keep(segment.meta, { result, blocks: segment.blocks, rows: rowsIn(units) })
+        if (isWhole) results?.keep(segment.meta, { result, blocks: segment.blocks, rows: rowsIn(own) })
       }
       if (isWhole) continue
       allMissing(search, TIME_IS_UP)
@@ -256,6 +281,7 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
     const gaps = new Set(search.missing.filter(({ part }) => part === 'segments').map(({ shard }) => shard))
     search.missing.push(...missing)
     const columns = { filter: columnsNeededBy(scope.filter) }
+    const matcher = new UnitMatcher(search.compiled, columns, scope.range, search.pace)
     for (const { shard, plan } of search.plans) {
       // Its place must not pass rows that could not be looked at.
       if (gaps.has(shard)) continue
@@ -268,7 +294,7 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
         if (place.generation === through.generation && unit.lastSequence < place.sequence) continue
         isWhole = !(await search.pace.isOver())
         if (!isWhole) break
-        const found = await matchUnit(unit, search.compiled, columns, scope.range, search.pace)
+        const found = await matcher.match([unit])
         isWhole = found !== 'late'
         if (found === 'late') break
         // A frame may be half applied: only what is up to `through` is all there.
@@ -289,9 +315,10 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
     const { scope, key } = message
     const { range } = scope
     const search = await this.#begin(scope, signal, remainingMs)
+    const matcher = new UnitMatcher(search.compiled, NO_COLUMNS, range, search.pace)
     for (const unit of search.units) {
       if (await search.pace.isOver()) throw new WeirError('deadline_exceeded', TIME_IS_UP)
-      const found = await matchUnit(unit, search.compiled, NO_COLUMNS, range, search.pace)
+      const found = await matcher.match([unit])
       if (found === 'late') throw new WeirError('deadline_exceeded', TIME_IS_UP)
       if (found === undefined) continue
       const rows = rowsOf(found).filter((row) => compareRecordKeys(row.key, key) === 0)
@@ -332,49 +359,6 @@ function answerBudgetMs(remainingMs: number): number {
 /** Which shards had not been looked at is not told apart: none of them is known to be complete. */
 function allMissing(search: Search, reason: string): void {
   for (const { shard } of search.plans) search.missing.push({ shard, part: 'hot', reason, retry: false })
-}
-
-/** Units that are searched one after the other; of a segment, when what they give is kept. */
-interface Part {
-  readonly units: readonly SearchUnit[]
-  readonly segment: WholeSegment | undefined
-  readonly minMs: number
-  readonly maxMs: number
-}
-
-/** The first in the order of the search first, and so the units of each. */
-function partsOf({ plans, units, results }: Search, order: SortOrder): Part[] {
-  const byTime = (a: { minMs: number; maxMs: number }, b: { minMs: number; maxMs: number }) =>
-    order === 'desc' ? b.maxMs - a.maxMs : a.minMs - b.minMs
-  const segments = results === undefined ? [] : plans.flatMap(({ plan }) => plan.whole)
-  const apart = new Set(segments.flatMap((segment) => segment.units))
-  const others = apart.size === 0 ? units : units.filter((unit) => !apart.has(unit))
-  const parts = segments.map((segment): Part => {
-    const { minMs, maxMs } = segment.meta
-    return { units: segment.units.toSorted(byTime), segment, minMs, maxMs }
-  })
-  const [first] = others.toSorted(byTime)
-  if (first !== undefined) {
-    const { minMs, maxMs } = first
-    parts.push({ units: others.toSorted(byTime), segment: undefined, minMs, maxMs })
-  }
-  return parts.sort(byTime)
-}
-
-/** Adds the matches of units to `fold`, in this order. False when the time is up before all are looked at. */
-async function addUnits<R>({ scope, compiled, pace }: Search, units: readonly SearchUnit[], fold: UnitFold<R>) {
-  const columns = {
-    filter: columnsNeededBy(scope.filter),
-    matches: (directory: ColumnDirectory) => fold.columns(directory.columnNames),
-  }
-  for (const unit of units) {
-    if (await pace.isOver()) return false
-    if (fold.needs?.(unit.minMs, unit.maxMs) === false) continue
-    const found = await matchUnit(unit, compiled, columns, scope.range, pace)
-    if (found === 'late') return false
-    if (found !== undefined) fold.add(found)
-  }
-  return true
 }
 
 function bytesOfRows(rows: readonly LeafRow[]): number {

@@ -106,6 +106,10 @@ class Bins {
   }
 
   merge(state: readonly number[]): void {
+    if (state.length === 0) return
+    // Room for all of them at once: bins come in order.
+    this.add(state[state.length - 2]!, 0)
+    this.add(state[0]!, 0)
     for (let i = state.length - 2; i >= 0; i -= 2) this.add(state[i]!, state[i + 1]!)
   }
 

@@ -1,134 +1,11 @@
-import type { Bitmap } from '../base/bitmap.ts'
-import type { Clock } from '../base/clock.ts'
-import { WeirError } from '../base/errors.ts'
-import { SLICE_MAX_MS } from '../base/limits.ts'
 import type { Filter } from '../query/ast.ts'
 import type { CompiledFilter } from '../query/filter.ts'
-import { timeMask } from '../query/filter.ts'
 import type { RecordKey } from './record-id.ts'
 import { compareRecordKeys } from './record-id.ts'
-import type { RowSource } from './row-source.ts'
-import type { ColumnDirectory, OpenUnit, SearchUnit } from './search-unit.ts'
-
-/** Half-open range of time, milliseconds. */
-export interface SearchRange {
-  readonly fromMs: number
-  readonly toMs: number
-}
-
-/** Bounds the work of one query on one thread: stops at the deadline or when nobody waits, gives way to other work in between. */
-export class SearchPace {
-  readonly #clock: Clock
-  readonly #signal: AbortSignal
-  readonly #deadlineMs: number
-  #sliceStartMs: number
-  rowsScanned = 0
-  bytesRead = 0
-  blocksOpened = 0
-
-  /** `remainingMs` from now is the deadline. */
-  constructor(clock: Clock, signal: AbortSignal, remainingMs: number) {
-    this.#clock = clock
-    this.#signal = signal
-    this.#sliceStartMs = clock.monotonicMs()
-    this.#deadlineMs = this.#sliceStartMs + remainingMs
-  }
-
-  /** True when the time is up; the caller then returns what it has, labelled as incomplete. Throws cancelled. */
-  async isOver(): Promise<boolean> {
-    if (this.#signal.aborted) throw new WeirError('cancelled', 'nobody waits for the answer any more')
-    let nowMs = this.#clock.monotonicMs()
-    if (nowMs - this.#sliceStartMs >= SLICE_MAX_MS / 2) {
-      await this.#clock.yieldTurn()
-      nowMs = this.#clock.monotonicMs()
-      this.#sliceStartMs = nowMs
-    }
-    return nowMs >= this.#deadlineMs
-  }
-
-  /** What comes before the deadline, or 'late'. */
-  async inTime<T>(work: Promise<T>): Promise<T | 'late'> {
-    const remainingMs = this.#deadlineMs - this.#clock.monotonicMs()
-    if (remainingMs === Number.POSITIVE_INFINITY) return work
-    const late = Promise.withResolvers<'late'>()
-    const timer = this.#clock.after(Math.max(0, remainingMs), () => late.resolve('late'))
-    try {
-      return await Promise.race([work, late.promise])
-    } finally {
-      timer.cancel()
-    }
-  }
-
-  opened(unit: SearchUnit, open: OpenUnit): void {
-    if (unit.summary !== undefined) this.blocksOpened++
-    this.rowsScanned += unit.rowCount
-    this.bytesRead += open.bytesRead
-  }
-}
-
-/** Rows of a unit that match, with the columns that the filter read. */
-export interface UnitMatches {
-  readonly unit: SearchUnit
-  readonly rows: RowSource
-  readonly matches: Bitmap
-}
-
-/** The columns that a query reads of each unit: to find what matches, and of what matches. */
-export interface UnitColumns {
-  readonly filter: (directory: ColumnDirectory) => readonly string[]
-  /** Absent: none; null: all. */
-  readonly matches?: (directory: ColumnDirectory) => readonly string[] | null
-}
-
-function choose(columns: UnitColumns, directory: ColumnDirectory, isMatched: boolean): readonly string[] | null {
-  const read = columns.matches === undefined ? [] : columns.matches(directory)
-  if (read === null || isMatched) return read
-  return [...new Set([...columns.filter(directory), ...read])]
-}
-
-/**
- * Opens a unit, evaluates the filter within the range of time; of a block that lies wholly in it, what matched is remembered. Undefined when
- * nothing matches, 'late' when the unit cannot be read before the deadline; the matches may be shared and must stay as they are.
- */
-export async function matchUnit(
-  unit: SearchUnit,
-  filter: CompiledFilter,
-  columns: UnitColumns,
-  range: SearchRange,
-  pace: SearchPace,
-): Promise<UnitMatches | 'late' | undefined> {
-  const inRange = isWhollyIn(unit, range)
-  let known: Bitmap | undefined
-  const opening = unit.open((directory) => {
-    known = inRange ? directory.matchesOf?.(filter.key) : undefined
-    return choose(columns, directory, known !== undefined)
-  })
-  // What is on this node is read at once.
-  const open = await (unit.tier === 'segment' ? pace.inTime(opening) : opening)
-  if (open === 'late') return 'late'
-  pace.opened(unit, open)
-  if (known !== undefined) return matchesOf(unit, open, known)
-  const source = open.rows.columns
-  if (inRange) {
-    const matches = filter.evaluate(source)
-    if (!filter.matchesAll) open.keepMatches?.(filter.key, matches)
-    return matchesOf(unit, open, matches)
-  }
-  const within = timeMask(source, range.fromMs, range.toMs)
-  if (within.isEmpty()) return undefined
-  return matchesOf(unit, open, filter.evaluate(source, within).and(within))
-}
-
-/** `found` may be shared: it is left as it is. */
-function matchesOf(unit: SearchUnit, { rows }: OpenUnit, found: Bitmap): UnitMatches | undefined {
-  let matches = found
-  const { afterSequence } = unit
-  if (afterSequence !== undefined) {
-    matches = found.clone()
-    for (const row of found.toArray()) if (rows.sequenceOf(row) <= afterSequence) matches.delete(row)
-  }
-  return matches.isEmpty() ? undefined : { unit, rows, matches }
-}
+import type { SearchPace, SearchRange } from './search-pace.ts'
+import type { SearchUnit } from './search-unit.ts'
+import type { UnitColumns, UnitMatches } from './unit-matcher.ts'
+import { isWhollyIn, UnitMatcher } from './unit-matcher.ts'
 
 export interface RowsQuery {
   readonly filter: Filter
@@ -186,7 +63,10 @@ export async function searchRows(
     if (counted !== undefined) Atomics.add(counted, 0, matches)
   }
   const inPart = () => ({ rows: best.inOrder(), count, countIsLowerBound: true, isComplete: false })
-  for (const unit of ordered) {
+  const matcher = new UnitMatcher(query.compiled, columns, query.range, pace)
+  // Where all rows match, most units are counted without being opened.
+  const isEachOpened = query.filter.kind !== 'all'
+  for (const [i, unit] of ordered.entries()) {
     const edgeMs = descending ? unit.maxMs : unit.minMs
     const worst = best.worst()
     const mayAddRows =
@@ -204,7 +84,7 @@ export async function searchRows(
       add(unit.rowCount)
       continue
     }
-    const found = await matchUnit(unit, query.compiled, columns, query.range, pace)
+    const found = await (isEachOpened ? matcher.match(ordered, i) : matcher.match([unit]))
     if (found === 'late') return inPart()
     if (found === undefined) continue
     if (counting) add(found.matches.count())
@@ -212,11 +92,6 @@ export async function searchRows(
   }
   const lowerBound = countMax > 0 && isCounted()
   return { rows: best.inOrder(), count, countIsLowerBound: lowerBound, isComplete: true }
-}
-
-/** Bounds are whole milliseconds, of which the rows' nanoseconds are left out; those of a range may have fractions. */
-function isWhollyIn(unit: SearchUnit, range: SearchRange): boolean {
-  return unit.minMs >= range.fromMs && unit.maxMs + 1 <= range.toMs
 }
 
 function isWhollyBefore(unit: SearchUnit, after: RecordKey, descending: boolean): boolean {

@@ -177,7 +177,7 @@ describe('Q3: a question that is asked again', () => {
   })
 
   it('keeps nothing of a segment that there was no time to look at', async () => {
-    const single = await Single.start({ answerMsMax: 40 })
+    const single = await Single.start({ answerMsMax: 70 })
     for (let i = 0; i < 12; i++) {
       await single.send('web', [i])
       await single.publish()
