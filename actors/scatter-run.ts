@@ -74,6 +74,8 @@ interface Outgoing {
   deal: SegmentDeal | undefined
 }
 
+/** So often rows that are not published are asked for where something that was asked for with them is damaged. */
+const DAMAGED_TRIES_MAX = 3
 /** Time between asking the same leaves for the same part again. */
 const BACKOFF_MIN_MS = 50
 const BACKOFF_MAX_MS = 500
@@ -208,6 +210,7 @@ export class ScatterRun<A extends { readonly report: LeafReport }> {
     } catch (error) {
       const { code, retryable, message } = asWeirError(error)
       if (RETRIED.has(code)) this.#again(outgoing.parts, message)
+      else if (code === 'corrupt_data') this.#aroundDamage(outgoing.parts, message)
       else if (retryable) for (const { shard } of outgoing.parts) this.#missing.push({ shard, reason: message })
       else this.#fail(asWeirError(error))
     } finally {
@@ -245,6 +248,13 @@ export class ScatterRun<A extends { readonly report: LeafReport }> {
       parts.filter(({ deal }) => deal !== undefined),
       reason,
     )
+  }
+
+  /** One of the parts cannot be read. A node's own copy may be damaged: others read the segments; the rest is asked for apart from them. */
+  #aroundDamage(parts: readonly Part[], reason: string): void {
+    const mayTry = (part: Part) => part.deal !== undefined || part.failures + 1 < DAMAGED_TRIES_MAX
+    for (const part of parts) if (!mayTry(part)) this.#missing.push({ shard: part.shard, reason })
+    this.#again(parts.filter(mayTry), reason)
   }
 
   /** Segments that a node was to answer and has not go to the others, but not to those that have failed them before. */
