@@ -223,7 +223,7 @@ async function addToSlices(
   for (const { rows, writer } of slices) {
     const taken = rows === null ? column : takeRows(column, rows, arrays)
     const count = rows === null ? rowCount : rows.length
-    if (count === rowCount || hasValues(taken, count)) writer.addColumn(compacted(taken, count))
+    if (count === rowCount || hasValues(taken, count)) writer.addColumn(compacted(taken, count, arrays))
     await turns.pass()
   }
 }

@@ -15,6 +15,8 @@ export interface ColumnPart {
 }
 
 const builder = new DictionaryBuilder()
+const MINUS = 0x2d
+const ZERO = 0x30
 const CANONICAL_INTEGER = /^(0|-?[1-9][0-9]{0,15})$/
 
 /**
@@ -243,9 +245,9 @@ function takeBytes(column: BytesColumn, order: Uint32Array, arrays: ColumnArrays
   return { kind: 'bytes', name: column.name, types, offsets, bytes }
 }
 
-/** The same values as a dictionary, where there are few enough; and a dictionary without values that no row has. */
-export function compacted(column: Column, rowCount: number): Column {
-  if (column.kind === 'bytes') return toDictionary(column, rowCount) ?? column
+/** The same values as a dictionary, where there are few enough, or else as integers; and a dictionary without values that no row has. */
+export function compacted(column: Column, rowCount: number, arrays: ColumnArrays = freshArrays): Column {
+  if (column.kind === 'bytes') return toDictionary(column, rowCount) ?? toIntegers(column, rowCount, arrays) ?? column
   if (column.kind === 'integer') return column
   const used = new Uint8Array(256)
   for (let row = 0; row < rowCount; row++) used[column.codes[row]!] = 1
@@ -288,6 +290,36 @@ function toDictionary(column: BytesColumn, rowCount: number): DictionaryColumn |
     codes[row] = code
   }
   return builder.column(column.name, codes)
+}
+
+/** More digits would not all be safe integers. */
+const SAFE_DIGITS = 15
+
+/** Undefined when some value is no canonical integer. */
+function toIntegers(column: BytesColumn, rowCount: number, arrays: ColumnArrays): IntegerColumn | undefined {
+  const { types, offsets, bytes } = column
+  const values = arrays.values(rowCount)
+  for (let row = 0; row < rowCount; row++) {
+    if (types[row] === VALUE_ABSENT) {
+      values[row] = NaN
+      continue
+    }
+    if (types[row] !== VALUE_NUMBER) return undefined
+    const end = offsets[row + 1]!
+    const isNegative = bytes[offsets[row]!] === MINUS
+    const start = isNegative ? offsets[row]! + 1 : offsets[row]!
+    const digits = end - start
+    if (digits < 1 || digits > SAFE_DIGITS) return undefined
+    if (bytes[start] === ZERO && (digits > 1 || isNegative)) return undefined
+    let value = 0
+    for (let i = start; i < end; i++) {
+      const digit = bytes[i]! - ZERO
+      if (digit < 0 || digit > 9) return undefined
+      value = value * 10 + digit
+    }
+    values[row] = isNegative ? -value : value
+  }
+  return { kind: 'integer', name: column.name, values }
 }
 
 function firstOf<T extends Uint8Array | Float64Array>(values: T, count: number): T {

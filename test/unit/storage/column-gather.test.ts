@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { utf8Bytes } from '../../../base/bytes.ts'
-import type { DictionaryColumn } from '../../../base/columns.ts'
-import { VALUE_NUMBER, VALUE_STRING, valueText } from '../../../base/columns.ts'
+import type { BytesColumn, DictionaryColumn } from '../../../base/columns.ts'
+import { VALUE_ABSENT, VALUE_NUMBER, VALUE_STRING, valueText } from '../../../base/columns.ts'
 import { DICTIONARY_VALUES_MAX } from '../../../base/limits.ts'
-import { concatColumns } from '../../../storage/column-gather.ts'
+import { compacted, concatColumns } from '../../../storage/column-gather.ts'
 
 /** A row each of `values`. */
 function dictionary(values: readonly string[], type: typeof VALUE_NUMBER | typeof VALUE_STRING): DictionaryColumn {
@@ -69,4 +70,53 @@ test('few distinct integers stay a dictionary', () => {
   )
   assert.ok(rowCount > 301)
   assert.equal(concatColumns('field', distinct, 301).kind, 'dictionary')
+})
+
+/** A row each of `texts`, numbers; undefined for a row without the field. */
+function numbers(texts: readonly (string | undefined)[]): BytesColumn {
+  const offsets = new Uint32Array(texts.length + 1)
+  for (const [i, text] of texts.entries()) offsets[i + 1] = offsets[i]! + (text?.length ?? 0)
+  const types = Uint8Array.from(texts, (text) => (text === undefined ? VALUE_ABSENT : VALUE_NUMBER))
+  return { kind: 'bytes', name: 'field', types, offsets, bytes: utf8Bytes(texts.join('')) }
+}
+
+/** More values than a dictionary takes. */
+const MANY = Array.from({ length: DICTIONARY_VALUES_MAX + 1 }, (_, i) => String(i))
+
+test('numbers become integers where all of them are, and come back as they were sent', () => {
+  const text = fc.oneof(
+    fc.maxSafeInteger().map(String),
+    fc.double().map(String),
+    fc.constantFrom(
+      '0',
+      '-0',
+      '-',
+      '',
+      '00',
+      '01',
+      '-01',
+      '1e3',
+      '1.0',
+      '999999999999999',
+      '9007199254740993',
+      undefined,
+    ),
+  )
+  fc.assert(
+    fc.property(fc.array(text, { maxLength: 8 }), (some) => {
+      const texts = [...MANY, ...some]
+      const column = compacted(numbers(texts), texts.length)
+      assert.deepEqual(
+        texts.map((_, row) => valueText(column, row)),
+        texts,
+      )
+    }),
+  )
+})
+
+test('integers with rows between them that have none are integers', () => {
+  const texts = [...MANY, undefined, '-7', '999999999999999']
+  const column = compacted(numbers(texts), texts.length)
+  assert.ok(column.kind === 'integer')
+  assert.deepEqual([...column.values.slice(-3)], [Number.NaN, -7, 999_999_999_999_999])
 })
