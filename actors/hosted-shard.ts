@@ -81,7 +81,7 @@ export class HostedShard {
   readonly #parts: ShardParts
   /** Of the newest state that the store was given to follow. */
   #manifestObject: string
-  /** See `generation`. */
+  /** J3: of the lane, up to which what this shard knows of keys is what the owner knows. */
   #generation: number
   #holding: Holding | undefined
   /** The end of the last change of role; never rejects. */
@@ -137,11 +137,12 @@ export class HostedShard {
   }
 
   /**
-   * J3: of the lane, up to which what this shard knows of keys is what the owner knows. Of the end of a generation that was lost, nodes may have
-   * read more or less than the owner. So once the owner has published in the next one, a follower that was opened before begins anew, from that.
+   * J3: false when a follower must be opened anew, since it may know other keys than the owner (D3). Of the end of a generation that was lost, nodes have
+   * read more or less than the owner: those that lack something of what it published, and once it has published in the next one, all that
+   * were opened before.
    */
-  get generation(): number {
-    return this.#generation
+  isGoodFor({ floor }: ShardEntry): boolean {
+    return floor.generation <= this.#generation && !this.store.hasMissed(floor)
   }
 
   /** Of the owner; 0 for a follower. */
@@ -229,7 +230,7 @@ export class HostedShard {
   /** An owner publishes on top of what is published already: so it must have taken that over. */
   async #adopt(entry: ShardEntry): Promise<void> {
     const { store, shard } = this
-    if (entry.floor.generation > this.#generation) {
+    if (!this.isGoodFor(entry)) {
       throw new WeirError('shard_unavailable', 'the journal began anew; the shard must be opened anew here', { shard })
     }
     const isKnown =

@@ -63,7 +63,7 @@ export function planOwnership(view: OwnershipView): OwnershipSteps {
     const isToClaim = isOurs || (isWanted && (!isAlive(entry?.owner, view) || isHandOffDue(entry!, state, view)))
     if (state === undefined) {
       if (isToClaim || isWanted || standby === view.self) open.push(shard)
-    } else if (hasLostFrames(state, entry, view)) close.push(shard)
+    } else if (hasLostFrames(state, view)) close.push(shard)
     else if (isToClaim) claim.push(shard)
     else if (!isWanted && standby !== view.self) close.push(shard)
   }
@@ -100,12 +100,11 @@ function isNear(applied: Position, { generation, lastSequence }: LaneEnd): boole
 }
 
 /**
- * The journal has been trimmed beyond what a follower has read, or began anew while it was read (J3), and the owner has published since: the follower
- * must begin anew, from what is published.
+ * The journal has been trimmed beyond what a follower has read, or began anew while the follower read it (J3): it must begin anew itself, from what is
+ * published.
  */
-function hasLostFrames(state: ShardState, entry: ShardEntry | undefined, { lanes }: OwnershipView): boolean {
-  if (state.role !== 'follower') return false
-  if (entry !== undefined && entry.floor.generation > state.generation) return true
-  const { generation, firstSequence } = lanes[state.lane]!
-  return state.applied.generation === generation && state.applied.sequence + 1 < firstSequence
+function hasLostFrames({ role, isOutdated, applied, lane }: ShardState, { lanes }: OwnershipView): boolean {
+  if (role !== 'follower') return false
+  const { generation, firstSequence } = lanes[lane]!
+  return isOutdated || (applied.generation === generation && applied.sequence + 1 < firstSequence)
 }

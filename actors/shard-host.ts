@@ -4,6 +4,7 @@ import type { ShardId } from '../base/ids.ts'
 import { HEAD_AGE_MAX_MS, UNPUBLISHED_AGE_MAX_MS, UNPUBLISHED_BYTES_MAX } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { HeadBudget } from '../storage/head-budget.ts'
+import type { ShardEntry } from '../storage/manifest.ts'
 import type { HostedShard } from './hosted-shard.ts'
 import type {
   ApplyFrames,
@@ -90,7 +91,7 @@ export class ShardHost implements Actor<ShardHostMessage> {
         context.defer(message).settleWith(() => this.#close(message.shards))
         return
       case 'describeShards':
-        context.answer(message, [...this.#options.shards.values()].map(stateOf))
+        context.answer(message, this.#states())
         return
       case 'publishLane':
         for (const { lane, publisher } of this.#options.shards.values()) {
@@ -107,6 +108,11 @@ export class ShardHost implements Actor<ShardHostMessage> {
   observe(): Readonly<Record<string, unknown>> {
     const { shards, budget } = this.#options
     return { shards: shards.size, headBytes: budget.bytes }
+  }
+
+  #states(): ShardState[] {
+    const { shards, shardMap } = this.#options
+    return [...shards.values()].map((hosted) => stateOf(hosted, shardMap.get(hosted.shard)))
   }
 
   #tick(tick: number): void {
@@ -247,11 +253,12 @@ export class ShardHost implements Actor<ShardHostMessage> {
   }
 }
 
-function stateOf(hosted: HostedShard): ShardState {
-  const { shard, lane, role, epoch, generation, store, isCaughtUp, pace } = hosted
+function stateOf(hosted: HostedShard, entry: ShardEntry | undefined): ShardState {
+  const { shard, lane, role, epoch, store, isCaughtUp, pace } = hosted
   const { rowsPerFrame, appliedMs } = pace
+  const isOutdated = role === 'follower' && entry !== undefined && !hosted.isGoodFor(entry)
   const floor = store.published.floor
-  return { shard, lane, role, epoch, generation, applied: store.applied, isCaughtUp, floor, rowsPerFrame, appliedMs }
+  return { shard, lane, role, epoch, isOutdated, applied: store.applied, isCaughtUp, floor, rowsPerFrame, appliedMs }
 }
 
 /** What happens on time happens again; a publisher that has stopped needs it no more. */

@@ -6,6 +6,7 @@ import { freeBytes } from '../base/free-bytes.ts'
 import type { DayNumber, Position, ShardId, TenantId } from '../base/ids.ts'
 import { comparePositions, dayOf } from '../base/ids.ts'
 import { adopt, adoptAtOpening, isPrepared, prepareAdoption } from './adoption.ts'
+import { AppliedFrames } from './applied-frames.ts'
 import type { BlockSummary } from './block.ts'
 import type { BlockPart } from './block-codec.ts'
 import { selectRows } from './block-codec.ts'
@@ -76,8 +77,7 @@ export class ShardStore {
   readonly #days = new Map<DayNumber, DayPartition>()
   readonly #opening = new Map<DayNumber, Promise<DayPartition>>()
   readonly #destroying = new Map<DayNumber, Promise<void>>()
-  /** The last frame that has been applied; every one before it has been too. */
-  #applied: Position
+  readonly #applied: AppliedFrames
   /** The end of the last piece of disk work; never rejects. */
   #diskWork: Promise<void> = Promise.resolve()
   /** A cut that has not begun yet, and so takes along what is frozen until then. */
@@ -90,7 +90,7 @@ export class ShardStore {
     this.shard = options.shard
     this.#published = options.published
     this.#options = options
-    this.#applied = options.published.floor
+    this.#applied = new AppliedFrames(options.shard, options.published.floor)
     this.seen.load(options.seen)
   }
 
@@ -128,7 +128,12 @@ export class ShardStore {
 
   /** Everything at or below it has been applied: it is in a head, in a block, published, or was a repeat. */
   get applied(): Position {
-    return this.#applied
+    return this.#applied.last
+  }
+
+  /** J3: of the frames that were published up to `floor`, some were not applied here and can be read by nobody any more. */
+  hasMissed(floor: Position): boolean {
+    return this.#applied.hasMissed(floor)
   }
 
   /** The error that keeps frozen heads from becoming blocks, or a state from being adopted, if any; cleared by the next success. */
@@ -141,7 +146,7 @@ export class ShardStore {
    * over. `appendedMs` is the journal's time of the frame. Throws storage_unavailable when a day cannot be opened; nothing is applied then.
    */
   async applyFrame(position: Position, appendedMs: number, sections: readonly SectionRows[]): Promise<ApplyResult> {
-    if (comparePositions(position, this.#applied) <= 0) return { rows: 0, repeatedRows: 0, conflicts: [] }
+    if (this.#applied.has(position)) return { rows: 0, repeatedRows: 0, conflicts: [] }
     // Again, because a sweep may have closed one while another was opened.
     for (let days = this.#closedDaysOf(sections); days.size > 0; days = this.#closedDaysOf(sections)) {
       for (const day of days) await this.#openDay(day)
@@ -172,17 +177,12 @@ export class ShardStore {
    */
   passOver(after: Position, through: Position): void {
     this.mustFollow(after)
-    if (comparePositions(through, this.#applied) > 0) this.#reach(through)
+    if (!this.#applied.has(through)) this.#reach(through)
   }
 
   /** Throws shard_unavailable unless every frame up to `after` has been applied. */
   mustFollow(after: Position): void {
-    if (comparePositions(this.#applied, after) >= 0) return
-    throw new WeirError('shard_unavailable', 'the run begins behind a frame that this shard has not applied', {
-      shard: this.shard,
-      applied: this.#applied.sequence,
-      after: after.sequence,
-    })
+    this.#applied.mustFollow(after)
   }
 
   /**
@@ -223,7 +223,7 @@ export class ShardStore {
 
   /** The highest position at or below which every row is in a published segment or in a block of `publishing`. */
   floorNow(publishing: ReadonlySet<BlockSummary>): Position {
-    let floor = this.#applied
+    let floor = this.applied
     const lower = (generation: number, sequence: number) => {
       const before = { generation, sequence: sequence - 1 }
       if (comparePositions(before, floor) < 0) floor = before
@@ -354,7 +354,7 @@ export class ShardStore {
 
   /** Everything up to `position` has been applied. */
   #reach(position: Position): void {
-    this.#applied = position
+    this.#applied.reach(position)
     if (this.#pending === undefined) return
     this.#adoptPending().catch((error: unknown) => {
       this.#adoptError = error
@@ -368,7 +368,7 @@ export class ShardStore {
   }
 
   #isAdoptable(state: PublishedState | undefined): state is PublishedState {
-    return state !== undefined && comparePositions(state.floor, this.#applied) <= 0
+    return state !== undefined && this.#applied.has(state.floor)
   }
 
   async #adopt(): Promise<void> {

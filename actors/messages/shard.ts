@@ -94,8 +94,8 @@ export interface ShardState {
   readonly role: 'owner' | 'follower'
   /** Of an owner; 0 for a follower. */
   readonly epoch: number
-  /** J3: of the lane, up to which the shard knows of keys what the owner knows. */
-  readonly generation: number
+  /** J3: a follower that was there when the journal began anew, and must be opened anew itself. */
+  readonly isOutdated: boolean
   readonly applied: Position
   readonly isCaughtUp: boolean
   readonly floor: Position

@@ -15,8 +15,6 @@ const STDERR_CHARS_MAX = 20_000
 export type NodeSettings = Readonly<Record<string, string | number | boolean>>
 
 export interface NodeOptions {
-  /** Before the command, such as `ip netns exec x`; it must become the node and not start it. */
-  readonly wrapper?: readonly string[]
   /** Flags of Node itself. */
   readonly nodeFlags?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
@@ -157,10 +155,9 @@ interface Run {
 }
 
 function launch(settings: NodeSettings, options: NodeOptions): Run {
-  const { wrapper = [], nodeFlags = [], environment = {}, showErrors = false, errorsFile } = options
+  const { nodeFlags = [], environment = {}, showErrors = false, errorsFile } = options
   const flags = Object.entries(settings).map(([key, value]) => `--${key}=${value}`)
-  const [command, ...args] = [...wrapper, process.execPath, ...nodeFlags, MAIN, ...flags]
-  const child = spawn(command!, args, {
+  const child = spawn(process.execPath, [...nodeFlags, MAIN, ...flags], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...environment },
   })

@@ -10,6 +10,7 @@ import { SimulatedRegistry } from '../harness/simulated-registry.ts'
 import { Lane } from './lane.ts'
 import { LaneTraffic } from './lane-traffic.ts'
 import { Violation } from './ledger.ts'
+import { PortTrouble, TROUBLE_LINGERS_MS } from './port-trouble.ts'
 import { PublishedRows } from './published-rows.ts'
 import type { ShardWorld } from './shard-node.ts'
 import { SHARD, ShardMachine, type ShardNode } from './shard-node.ts'
@@ -30,8 +31,6 @@ export interface HandOverSummary {
 
 const STEPS = 60
 const STARTS_MS = [Date.UTC(2026, 0, 1), Date.UTC(2026, 0, 1, 23, 58)]
-/** Errors of ports linger in what they interrupted. */
-const TROUBLE_LINGERS_MS = 5000
 const PATIENCE_MS = 300_000
 /** What comes of being too late: another node was quicker, or knows more. */
 const RACES = [
@@ -67,11 +66,10 @@ class HandOver {
   readonly #registry = new SimulatedRegistry()
   readonly #objects = new MemoryObjectStore()
   readonly #published: PublishedRows
+  readonly #trouble: PortTrouble
   readonly #seats: Seat[]
   readonly #trace: (line: string) => void
   #violation: Error | undefined
-  #faultProbability = 0
-  #troubleUntilMs = 0
   /** Entries of the registry that are still to be checked. */
   #unchecked: ShardEntry[] = []
   #checks = 0
@@ -85,6 +83,7 @@ class HandOver {
     this.#clock = new SimulatedClock(seed, prng.pick(STARTS_MS))
     this.#traffic = new LaneTraffic(prng.fork('traffic'), this.#lane)
     this.#published = new PublishedRows(this.#objects, this.#lane)
+    this.#trouble = new PortTrouble(prng.fork('trouble'), this.#clock, this.#registry, this.#objects)
     this.#trace = (line) => trace(`${(this.#clock.monotonicMs() / 1000).toFixed(3)} ${line}`)
     const answerMsMax = prng.pick([0, 2, 20, 200])
     const delays = prng.fork('delays')
@@ -110,7 +109,7 @@ class HandOver {
       isStarting: false,
     }))
     this.#registry.pause = () => world.delay()
-    this.#installFaults()
+    for (const { machine } of this.#seats) this.#trouble.reach(machine.kv)
   }
 
   async run(): Promise<HandOverSummary> {
@@ -153,7 +152,7 @@ class HandOver {
     else if (action < 88) this.#claim(node)
     else if (action < 91) this.#suspend(node)
     else if (action < 94) this.#die(seat)
-    else if (action < 96) this.#makeTrouble()
+    else if (action < 96) this.#trace(this.#trouble.turn())
     else if (action < 99) this.#trim()
     else if (prng.chance(0.3)) this.#recreate()
   }
@@ -250,7 +249,7 @@ class HandOver {
     this.#trace(`${node.name}: ${how}`)
     node.die(how)
     seat.node = undefined
-    this.#installFaults()
+    this.#trouble.reach(seat.machine.kv)
   }
 
   #suspend(node: ShardNode): void {
@@ -286,7 +285,7 @@ class HandOver {
     if (node === undefined || entry === undefined) return
     const { owner, epoch, floor, manifestObject } = entry
     this.#background(`question to ${node.name} under epoch ${epoch}`, node, async () => {
-      const pinned = await this.#untroubled(() => publishedOf(entry, this.#objects))
+      const pinned = await this.#trouble.spare(() => publishedOf(entry, this.#objects))
       const share = {
         shard: SHARD,
         pin: { page: manifestObject, floor },
@@ -315,7 +314,7 @@ class HandOver {
       const { owner, epoch, floor } = entry
       this.#trace(`entry: ${owner}, epoch ${epoch}, floor ${floor.generation}.${floor.sequence}`)
       const found = entry
-      await this.#untroubled(() => this.#published.check(found))
+      await this.#trouble.spare(() => this.#published.check(found))
     }
   }
 
@@ -374,7 +373,7 @@ class HandOver {
     const { code, message } = asWeirError(error)
     this.#trace(`${what} failed: ${message}`)
     if (code === 'epoch_fenced') this.#fenced++
-    const isTrouble = code === 'storage_unavailable' && this.#isTroubled()
+    const isTrouble = code === 'storage_unavailable' && this.#trouble.isOn
     if (error instanceof WeirError && (isTrouble || RACES.includes(code))) return
     this.#violation ??= error instanceof Error ? error : new Error(String(error))
   }
@@ -382,52 +381,6 @@ class HandOver {
   #hear(level: string, message: string, fields: Readonly<Record<string, unknown>>): void {
     this.#trace(`${level}: ${message} ${JSON.stringify(fields)}`)
     if (level === 'error') this.#violation ??= new Violation('log', `${message} ${JSON.stringify(fields)}`)
-  }
-
-  #isTroubled(): boolean {
-    return this.#faultProbability > 0 || this.#clock.monotonicMs() < this.#troubleUntilMs
-  }
-
-  #makeTrouble(): void {
-    if (this.#faultProbability > 0) this.#endTrouble()
-    else this.#faultProbability = this.#prng.pick([0.05, 0.3, 1])
-    this.#trace(`calls of ports fail with probability ${this.#faultProbability}`)
-  }
-
-  #endTrouble(): void {
-    this.#faultProbability = 0
-    this.#troubleUntilMs = this.#clock.monotonicMs() + TROUBLE_LINGERS_MS
-  }
-
-  /** What `look` reads of the objects does not fail; it must not take time. */
-  async #untroubled<T>(look: () => Promise<T>): Promise<T> {
-    const { fault } = this.#objects
-    this.#objects.fault = () => undefined
-    try {
-      return await look()
-    } finally {
-      this.#objects.fault = fault
-    }
-  }
-
-  #installFaults(): void {
-    const prng = this.#prng
-    const fault = (port: string) => {
-      if (this.#faultProbability === 0 || !prng.chance(this.#faultProbability)) return undefined
-      const error = new WeirError('storage_unavailable', `${port}: no space is left on the device`)
-      return { when: prng.chance(0.7) ? ('before' as const) : ('after' as const), error }
-    }
-    for (const { machine } of this.#seats) {
-      machine.kv.fault = (call) => {
-        const found = fault('kv')
-        return found !== undefined && call === 'open' ? { ...found, when: 'before' } : found
-      }
-    }
-    this.#registry.fault = () => fault('registry')
-    this.#objects.fault = () => {
-      const found = fault('objects')
-      return found === undefined ? undefined : { kind: found.when, error: found.error }
-    }
   }
 
   #entry(): ShardEntry | undefined {
@@ -439,7 +392,7 @@ class HandOver {
 
   /** All is well again: one node owns the shard, and everything is published and found, in the end on nothing but the registry and the objects. */
   async #finish(): Promise<void> {
-    this.#endTrouble()
+    this.#trouble.end()
     for (const { node } of this.#seats) node?.life.resume()
     await this.#pass(TROUBLE_LINGERS_MS)
     await this.#settle('after the last fault')
@@ -447,7 +400,6 @@ class HandOver {
       seat.node?.die('disk lost')
       seat.node = undefined
     }
-    this.#installFaults()
     await this.#settle('without the local disks')
     for (const { node } of this.#seats) node?.die('killed')
   }
@@ -457,23 +409,28 @@ class HandOver {
     this.#append()
     for (const seat of this.#seats) this.#start(seat)
     await this.#passUntil(() => this.#seats.every(({ node }) => node !== undefined), `not all nodes are there ${when}`)
-    for (const seat of this.#seats) {
-      if (!seat.node!.isOwner && seat.node!.isLeftBehind(this.#entry())) this.#openAnew(seat, seat.node!)
+    // One that was replaced without knowing still thinks that it has the shard.
+    const hearAll = () => Promise.all(this.#seats.map(({ node }) => node!.hear()))
+    await this.#do(hearAll, `not all nodes hear ${when}`)
+    const isFed = () => {
+      for (const seat of this.#seats) {
+        const { node } = seat
+        if (node !== undefined && !node.isOwner && node.isLeftBehind(this.#entry())) this.#openAnew(seat, node)
+      }
+      return this.#seats.every(
+        ({ node }) => node !== undefined && comparePositions(node.store.applied, this.#lane.last) >= 0,
+      )
     }
-    const isFed = () =>
-      this.#seats.every(({ node }) => node !== undefined && comparePositions(node.store.applied, this.#lane.last) >= 0)
     await this.#passUntil(isFed, `the lane is not applied ${when}`)
     const nodes = this.#seats.map(({ node }) => node!)
     const chosen = this.#prng.pick(nodes)
-    // One that was replaced without knowing still thinks that it has the shard.
-    for (const node of nodes) await this.#do(() => node.hear(), `${node.name} hears nothing ${when}`)
     await this.#do(() => chosen.claim(), `the shard has no owner ${when}`)
     await this.#checkAll(nodes)
     await this.#do(() => chosen.ask('publish', true), `nothing is published ${when}`)
     const { floor } = this.#entry()!
     if (comparePositions(floor, this.#lane.last) < 0)
       throw new Violation('S3', `the floor is ${floor.sequence} ${when}`)
-    for (const node of nodes) await this.#do(() => node.hear(), `${node.name} hears nothing ${when}`)
+    await this.#do(hearAll, `not all nodes hear ${when}`)
     await this.#pass(20_000)
     for (const node of nodes) {
       await this.#do(() => node.sweep(), `${node.name} does not sweep ${when}`)

@@ -187,9 +187,9 @@ export class ShardNode {
     return this.shard.role === 'owner'
   }
 
-  /** The lane was trimmed beyond what this follower has applied, or began anew and something was published since: it must be opened anew. */
+  /** The lane was trimmed beyond what this follower has applied, or began anew while it was applied: it must be opened anew. */
   isLeftBehind(entry: ShardEntry | undefined): boolean {
-    if (entry !== undefined && entry.floor.generation > this.shard.generation) return true
+    if (entry !== undefined && !this.shard.isGoodFor(entry)) return true
     return this.#process.world.lane.after(this.store.applied) === undefined
   }
 
@@ -293,7 +293,10 @@ export class ShardNode {
   }
 
   async #apply(after: Position, through: Position, frames: readonly LaneFrame[]): Promise<void> {
-    const sections = frames.flatMap((frame) => frame.sections)
+    // The writer takes the bytes.
+    const sections = frames.flatMap((frame) =>
+      frame.sections.map((section) => ({ ...section, bytes: section.bytes.slice() })),
+    )
     if (sections.length === 0) return this.store.passOver(after, through)
     const run = { kind: 'applySections', after, through, sections } as const
     await this.life.outlasts(this.shard.writer.ask(run, { deadlineMs: 600_000 }))

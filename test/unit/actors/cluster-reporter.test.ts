@@ -39,7 +39,7 @@ function heldOf(shard: number, isOwner: boolean): HeldShard {
     lane: 0 as LaneId,
     role: isOwner ? 'owner' : 'follower',
     epoch: isOwner ? 3 : 0,
-    generation: 1,
+    isOutdated: false,
     applied: position,
     isCaughtUp: isOwner,
     floor: position,

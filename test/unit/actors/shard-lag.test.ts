@@ -12,7 +12,7 @@ function stateAt(sequence: number, more: Partial<ShardState> = {}): ShardState {
     lane: 0 as LaneId,
     role: 'owner',
     epoch: 1,
-    generation: 1,
+    isOutdated: false,
     applied: { generation: 1, sequence },
     isCaughtUp: true,
     floor: { generation: 0, sequence: 0 },

@@ -284,4 +284,17 @@ describe('a published state', () => {
     const again = await store.applyFrame(at(4), NOON_MS, [sectionOf(['k1'], { keyed: [chunkOf('k1', 0, 1)] })])
     assert.equal(again.repeatedRows, 1)
   })
+
+  it('J3: of frames that went with an old journal before they were applied is known to be missed', async () => {
+    const store = await new ShardFixture().open()
+    await applyFrames(store, 1, 3)
+    assert.ok(!store.hasMissed(at(5)), 'they may still come')
+    await applyFrames(store, 1, 2, 2)
+    assert.deepEqual(
+      [at(3), at(4), at(1, 2), at(9, 2)].map((floor) => store.hasMissed(floor)),
+      [false, true, false, false],
+    )
+    await applyFrames(store, 1, 1, 4)
+    assert.ok(store.hasMissed(at(1, 3)), 'a whole generation')
+  })
 })
