@@ -1,6 +1,6 @@
 import { WeirError } from '../base/errors.ts'
 import type { ShardId, TenantId } from '../base/ids.ts'
-import { deadLetterTenant } from '../base/ids.ts'
+import { deadLetterTenant, POSITION_ZERO } from '../base/ids.ts'
 import { HISTOGRAM_BUCKETS_MAX, SPREAD_SLOTS_MAX, TOTAL_EXACT_MAX } from '../base/limits.ts'
 import type { AggregationSpec } from '../query/aggregate.ts'
 import { compareCells, mergePartials } from '../query/aggregate.ts'
@@ -44,7 +44,13 @@ import { fieldIs, narrowed, shardsOf, withinBounds } from './query-scope.ts'
 import { Scatter, type ScatterOptions } from './scatter.ts'
 import type { Answers } from './scatter-run.ts'
 import type { TailPlace } from './search-cursor.ts'
-import { decodeSearchCursor, decodeTailCursor, encodeSearchCursor, encodeTailCursor } from './search-cursor.ts'
+import {
+  decodeSearchCursor,
+  decodeTailCursor,
+  encodeSearchCursor,
+  encodeTailCursor,
+  TAIL_ROW_LAST,
+} from './search-cursor.ts'
 import { isBehind, takeInOrder } from './tail-merge.ts'
 import { summariseTrace } from './trace-summary.ts'
 
@@ -224,6 +230,7 @@ export class QueryCoordinator {
           behind: [...places.values()],
           limit: request.limit,
         }))
+        this.#placeUnheard(answers.missing, places)
         const followed = answers.ok.flatMap((answer) => answer.shards)
         const rows = takeInOrder(followed, request.limit, places)
         if (request.cursor === undefined && rows.length === 0) {
@@ -246,6 +253,15 @@ export class QueryCoordinator {
         await clock.sleep(Math.min(TAIL_POLL_MS, remainingMs), signal).catch(() => undefined)
       }
     })
+  }
+
+  /** A shard that could not be followed from the first poll on is followed from its floor: rather a record of just before than none of after. */
+  #placeUnheard(missing: Answers<unknown>['missing'], places: Map<ShardId, TailPlace>): void {
+    for (const { shard } of missing) {
+      if (places.has(shard)) continue
+      const { generation, sequence } = this.#options.shardMap.get(shard)?.floor ?? POSITION_ZERO
+      places.set(shard, { shard, generation, sequence, row: TAIL_ROW_LAST })
+    }
   }
 
   histogram(request: HistogramRequest, signal: AbortSignal): Promise<HistogramAnswer> {

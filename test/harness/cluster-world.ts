@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { WeirError } from '../../base/errors.ts'
 import { shardOf } from '../../base/hash.ts'
 import type { LaneId, NodeId, TenantId } from '../../base/ids.ts'
 import { Prng } from '../../base/prng.ts'
@@ -140,7 +141,7 @@ export class ClusterWorld {
     const { publisher, store } = hosted.length > 0 ? random.pick(hosted) : {}
     switch (random.below(12)) {
       case 0:
-        if (mayKill && cluster.members.size > 1) this.#kill(random.pick([...cluster.members.keys()]))
+        if (mayKill && cluster.members.size > 1) this.kill(random.pick([...cluster.members.keys()]), random.chance(0.5))
         return
       case 1:
       case 2: {
@@ -166,8 +167,39 @@ export class ClusterWorld {
     }
   }
 
+  /** For a while one of these: a node is cut off, messages get lost, or reads of the bucket fail, are cut short or take long. */
+  disturb(): Promise<void> {
+    return this.random.pick([
+      () => this.#partition(),
+      () => this.#partition(),
+      () => this.#loseMessages(),
+      () => this.#failReads(),
+    ])()
+  }
+
+  async #loseMessages(): Promise<void> {
+    const { network } = this.cluster
+    network.dropProbability = this.random.pick([0.05, 0.3])
+    await this.clock.sleep(this.random.below(2000))
+    network.dropProbability = 0
+  }
+
+  async #failReads(): Promise<void> {
+    const { random } = this
+    const { objects } = this.cluster.machine
+    const share = random.pick([0.1, 0.5])
+    const isCut = random.chance(0.5)
+    objects.fault = (operation) => {
+      if (operation !== 'get' || !random.chance(share)) return undefined
+      if (isCut) return { kind: 'truncate', length: random.below(100) }
+      return { kind: 'before', error: new WeirError('storage_unavailable', 'the bucket does not answer') }
+    }
+    await this.clock.sleep(random.below(3000))
+    objects.fault = () => undefined
+  }
+
   /** For a while no message passes between one node and the others; what it is asked and answers is lost. */
-  async partition(): Promise<void> {
+  async #partition(): Promise<void> {
     const { random, cluster } = this
     const names = [...cluster.members.keys()]
     const one = random.pick(names)
@@ -179,8 +211,9 @@ export class ClusterWorld {
     cluster.network.heal()
   }
 
-  #kill(name: NodeId): void {
-    this.cluster.kill(name, this.random.chance(0.5))
+  /** `isSilent`: as cluster.kill has it. */
+  kill(name: NodeId, isSilent: boolean): void {
+    this.cluster.kill(name, isSilent)
     this.#dead.add(name)
     this.kills++
   }

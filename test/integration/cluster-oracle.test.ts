@@ -451,7 +451,7 @@ for (let number = 0; number < WORLDS; number++) {
     // Records come while it is asked, or nodes and messages are lost.
     const round = async (isBusy: boolean) => {
       if (!isBusy) await world.send()
-      await Promise.all([asking(), stirring(!isBusy), isBusy ? sending() : world.partition()])
+      await Promise.all([asking(), stirring(!isBusy), isBusy ? sending() : world.disturb()])
     }
     const rounds = async () => {
       for (let number = 0; number < ROUNDS; number++) await round(number % 3 === 2)
