@@ -98,7 +98,7 @@ export class ClusterProcesses {
     rmSync(join(this.#directory, id), { recursive: true, force: true })
   }
 
-  /** Waits until the node says that exactly `ids` are in the cluster, and that each shard has one of them as owner. */
+  /** Waits until the node says that exactly `ids` are in the cluster, and that each shard is owned by the one of them that should. */
   async settled(observer: ClusterNode, ids: readonly string[]): Promise<void> {
     const untilMs = systemClock.monotonicMs() + SETTLED_MS_MAX
     for (;;) {
@@ -107,13 +107,13 @@ export class ClusterProcesses {
         .filter(({ state }) => state === 'active')
         .map(({ id }) => id)
       const owners = (view.shards as { owner: string | null }[]).map(({ owner }) => owner)
-      const shares = ids.map((id) => owners.filter((owner) => owner === id).length)
       const isSettled =
+        view.settled === true &&
+        view.moves.length === 0 &&
         [...active].sort().join() === [...ids].sort().join() &&
-        owners.every((owner) => owner !== null && ids.includes(owner)) &&
-        shares.every((count) => count > 0)
+        owners.every((owner) => owner !== null && ids.includes(owner))
       if (isSettled) return
-      const text = JSON.stringify({ active, owners })
+      const text = JSON.stringify({ active, owners, moves: view.moves })
       assert(systemClock.monotonicMs() < untilMs, `${observer.id} does not see ${ids} settle: ${text}`)
       await systemClock.sleep(POLL_MS)
     }

@@ -47,6 +47,8 @@ describe('three nodes on three NATS servers and a bucket', { timeout: 280_000 },
     const ids = ['a', 'b', 'c']
     await Promise.all(ids.map((id) => cluster.startNode(id)))
     for (const node of cluster.nodes) await cluster.settled(node, ids)
+    const { shards } = await cluster.node('a').client.json('/v1/cluster')
+    assert.deepEqual([...new Set(shards.map(({ owner }: { owner: string }) => owner))].sort(), ids)
   })
 
   it('find from each what was sent to any', async () => {
