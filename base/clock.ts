@@ -30,7 +30,7 @@ export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   after(delayMs, run) {
-    const handle = setTimeout(run, delayMs)
+    const handle = setTimeout(run, Math.max(0, delayMs))
     handle.unref()
     return { cancel: () => clearTimeout(handle) }
   },

@@ -1,17 +1,30 @@
+import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { LaneId } from '../../base/ids.ts'
+import { laneStreamName } from '../../cluster/subjects.ts'
 import { type ClusterNode, ClusterProcesses } from '../harness/cluster-processes.ts'
 import { NatsStreams } from '../harness/nats-streams.ts'
+import { NetworkNamespace } from '../harness/network-namespace.ts'
 import type { NodeOptions, NodeSettings } from '../harness/node-process.ts'
 import { TcpProxy, type TcpWeather } from '../harness/tcp-proxy.ts'
 
+const HOST = '127.0.0.1'
 const LOG_LINES_TOLD = 40
 
-/** The ways of one node to its servers, through proxies of its own. */
+/** The ways of one node, through proxies of its own. */
 interface Links {
   readonly nats: readonly TcpProxy[]
   readonly s3: TcpProxy
+  /** Where the machine lets us, the node has a network of its own, and can be cut off from everything. */
+  readonly network: NetworkNamespace | undefined
+}
+
+export interface ChaosClusterOptions {
+  readonly settings: NodeSettings
+  /** Nodes have networks of their own where the machine lets us; else only their ways to NATS and S3 can be cut. */
+  readonly ownNetworks: boolean
 }
 
 /** A shard as `GET /v1/cluster` shows it. */
@@ -19,24 +32,26 @@ export interface ShardRow {
   readonly shard: number
   readonly owner: string | null
   readonly epoch: number
+  readonly floor: { readonly sequence: number } | null
 }
 
-/** A cluster of real processes, each node of which reaches NATS and the bucket by links that can be cut. */
+/** A cluster of real processes, each node of which reaches NATS and the bucket by ways that can be cut. */
 export class ChaosCluster {
   readonly processes: ClusterProcesses
-  readonly #settings: NodeSettings
+  readonly #options: ChaosClusterOptions
   readonly #links = new Map<string, Links>()
   readonly #logs = mkdtempSync(join(tmpdir(), 'weir-chaos-'))
   /** Nodes that run, or hang, and were not told to stop. */
   readonly #inService = new Map<string, ClusterNode>()
 
-  private constructor(processes: ClusterProcesses, settings: NodeSettings) {
+  private constructor(processes: ClusterProcesses, options: ChaosClusterOptions) {
     this.processes = processes
-    this.#settings = settings
+    this.#options = options
   }
 
-  static async start(settings: NodeSettings): Promise<ChaosCluster> {
-    return new ChaosCluster(await ClusterProcesses.start({ natsServers: 3 }), settings)
+  /** Servers only: no node is started. */
+  static async start(options: ChaosClusterOptions): Promise<ChaosCluster> {
+    return new ChaosCluster(await ClusterProcesses.start({ natsServers: 3 }), options)
   }
 
   /** What clients send to. */
@@ -54,14 +69,20 @@ export class ChaosCluster {
 
   /** Resolves once it is ready. */
   async startNode(id: string, options: NodeOptions = {}): Promise<ClusterNode> {
-    const links = await this.#linksOf(id)
+    const { nats, s3, network } = await this.#linksOf(id)
+    const host = network?.machineAddress ?? HOST
     const settings = {
-      'nats.url': links.nats.map(({ port }) => `nats://127.0.0.1:${port}`).join(','),
-      's3.endpoint': `http://127.0.0.1:${links.s3.port}`,
+      'nats.url': nats.map(({ port }) => `nats://${host}:${port}`).join(','),
+      's3.endpoint': `http://${host}:${s3.port}`,
       'log.level': 'info',
-      ...this.#settings,
+      ...(network === undefined ? {} : { 'http.host': network.address, 'auth.allowInsecureNetwork': true }),
+      ...this.#options.settings,
     }
-    const node = await this.processes.startNode(id, settings, { ...options, errorsFile: this.#logOf(id) })
+    const node = await this.processes.startNode(id, settings, {
+      ...options,
+      ...(network === undefined ? {} : { wrapper: network.command }),
+      errorsFile: this.#logOf(id),
+    })
     this.#inService.set(id, node)
     return node
   }
@@ -77,14 +98,21 @@ export class ChaosCluster {
     return this.processes.stopNode(id)
   }
 
-  /** Nothing gets through between a node and its servers; connections stay as they are. */
+  /** Nothing gets through between a node and its servers, nor its clients where it has a network of its own; nobody is told. */
   cutOff(id: string): void {
-    for (const link of this.#allLinks(id)) link.weather = { kind: 'blackhole' }
+    const { network, nats, s3 } = this.#knownLinks(id)
+    if (network !== undefined) network.pullCable()
+    else for (const link of [...nats, s3]) link.weather = { kind: 'blackhole' }
   }
 
-  /** New connections get through; the old ones, which have lost bytes, are reset. */
   reconnect(id: string): void {
-    for (const link of this.#allLinks(id)) {
+    const { network, nats, s3 } = this.#knownLinks(id)
+    if (network !== undefined) {
+      network.plugCable()
+      return
+    }
+    for (const link of [...nats, s3]) {
+      // The old connections have lost bytes.
       link.resetAll()
       link.weather = { kind: 'pass' }
     }
@@ -97,7 +125,14 @@ export class ChaosCluster {
 
   /** Number of the server that leads the stream of the first lane. */
   natsLeader(): Promise<number> {
-    return new NatsStreams(this.processes.nats).leaderOf('weir-lane-0')
+    return new NatsStreams(this.processes.nats).leaderOf(laneStreamName('weir', 0 as LaneId))
+  }
+
+  /** How far publishing has got: shards of which something is published, and frames of the first lane that were trimmed. */
+  async published(observer: ClusterNode): Promise<{ readonly shards: number; readonly trimmed: number }> {
+    const shards = (await this.shards(observer)).filter(({ floor }) => floor !== null && floor.sequence > 0).length
+    const { state } = await new NatsStreams(this.processes.nats).info(laneStreamName('weir', 0 as LaneId))
+    return { shards, trimmed: state.first_seq - 1 }
   }
 
   async shards(observer: ClusterNode): Promise<readonly ShardRow[]> {
@@ -118,7 +153,10 @@ export class ChaosCluster {
 
   async remove(options: { readonly keepLogs: boolean }): Promise<void> {
     await this.processes.remove()
-    for (const links of this.#links.values()) for (const link of [...links.nats, links.s3]) await link.close()
+    for (const { nats, s3, network } of this.#links.values()) {
+      for (const link of [...nats, s3]) await link.close()
+      network?.remove()
+    }
     if (!options.keepLogs) rmSync(this.#logs, { recursive: true, force: true })
   }
 
@@ -126,34 +164,33 @@ export class ChaosCluster {
     return join(this.#logs, `${id}.log`)
   }
 
-  #allLinks(id: string): readonly TcpProxy[] {
+  #knownLinks(id: string): Links {
     const links = this.#links.get(id)
-    return links === undefined ? [] : [...links.nats, links.s3]
+    assert(links !== undefined, `${id} was never started`)
+    return links
   }
 
   async #linksOf(id: string): Promise<Links> {
     const known = this.#links.get(id)
     if (known !== undefined) return known
-    const { nats, s3 } = this.processes
-    const servers = nats.urls.map((url) => Number(new URL(url).port))
-    const links = {
-      nats: await Promise.all(servers.map((port) => TcpProxy.start(port))),
-      s3: await TcpProxy.start(s3.port),
-    }
-    const proxyOf = new Map(servers.map((port, i) => [port, links.nats[i]!.port]))
-    for (const link of links.nats) link.translate = (answer) => withProxies(answer, proxyOf)
+    const network = this.#options.ownNetworks ? NetworkNamespace.open() : undefined
+    const host = network?.machineAddress ?? HOST
+    const servers = this.processes.nats.urls.map((url) => Number(new URL(url).port))
+    const nats = await Promise.all(servers.map((port) => TcpProxy.start(port, host)))
+    const links = { nats, s3: await TcpProxy.start(this.processes.s3.port, host), network }
+    const proxyOf = new Map(servers.map((port, i) => [`${HOST}:${port}`, `${host}:${nats[i]!.port}`]))
+    for (const link of nats) link.translate = (answer) => withProxies(answer, proxyOf)
     this.#links.set(id, links)
     return links
   }
 }
 
-/** A server tells its clients of the other servers: they must know them by their proxies. All ports have five digits, so no length changes. */
-function withProxies(answer: Buffer, proxyOf: ReadonlyMap<number, number>): Buffer {
+/** A server tells its clients of the other servers: they must know them by their proxies. */
+function withProxies(answer: Buffer, proxyOf: ReadonlyMap<string, string>): Buffer {
   const at = answer.indexOf('INFO {')
-  if (at < 0) return answer
-  const end = answer.indexOf('\r\n', at)
-  let info = answer.toString('latin1', at, end < 0 ? answer.length : end)
-  for (const [port, proxy] of proxyOf) info = info.replaceAll(`:${port}"`, `:${proxy}"`)
-  answer.write(info, at, 'latin1')
-  return answer
+  const end = at < 0 ? -1 : answer.indexOf('\r\n', at)
+  if (end < 0) return answer
+  let info = answer.toString('latin1', at, end)
+  for (const [server, proxy] of proxyOf) info = info.replaceAll(`"${server}"`, `"${proxy}"`)
+  return Buffer.concat([answer.subarray(0, at), Buffer.from(info, 'latin1'), answer.subarray(end)])
 }

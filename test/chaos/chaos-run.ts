@@ -15,6 +15,10 @@ const CALM_MS = 3000
 const COMPLETE_MS_MAX = 60_000
 const WHOLE_MS_MAX = 60_000
 const SHARDS = 12
+/** So long at most until every shard was published, and the journal trimmed behind them. */
+const PUBLISHED_MS = 300_000
+/** Two for each node that there may be. */
+const SENDERS = 10
 /** A table has 10,000 rows at most: batches are counted in as many parts. */
 const COUNT_PARTS = 8
 
@@ -36,6 +40,7 @@ export class ChaosRun {
   readonly #records: FaultRecord[] = []
   /** Times that were too long. */
   readonly #late: string[] = []
+  readonly #startMs = systemClock.monotonicMs()
   #normalStallMs = 0
   #idsMade: number
 
@@ -50,7 +55,7 @@ export class ChaosRun {
     this.#load = new ChaosLoad({
       ledger: this.ledger,
       nodes: () => cluster.nodes,
-      senders: 2 * options.nodes,
+      senders: SENDERS,
       recordsPerSecond: options.recordsPerSecond,
     })
   }
@@ -65,9 +70,12 @@ export class ChaosRun {
       'replicas.standby': prng.between(0, 1),
       // Heads become blocks all the time, so that there is something to publish.
       'limits.headsBytes': 1024 * 1024,
+      // Some clusters read all that is published from the bucket, each time.
+      'cache.bytesMax': prng.chance(0.3) ? 0 : 1024 ** 3,
     }
     options.say(`seed ${options.seed}: ${options.nodes} nodes, ${JSON.stringify(settings)}`)
-    const cluster = await ChaosCluster.start(settings)
+    const ownNetworks = prng.chance(0.5)
+    const cluster = await ChaosCluster.start({ settings, ownNetworks })
     try {
       options.say(`logs of the nodes: ${cluster.logs}`)
       const ids = Array.from({ length: options.nodes }, (_, i) => `node-${i + 1}`)
@@ -92,7 +100,7 @@ export class ChaosRun {
     const { victims, holdMs, inject, heal } = await kind.prepare(context)
     const others = cluster.ids.filter((id) => !victims.includes(id))
     const startMs = systemClock.monotonicMs()
-    this.#normalStallMs = Math.max(this.#normalStallMs, this.#load.longestGap(new Set(cluster.ids), calmMs, startMs))
+    this.#normalStallMs = Math.max(this.#normalStallMs, this.#load.longestGap(cluster.ids, calmMs, startMs))
     await inject()
     await systemClock.sleep(holdMs)
     // What the cluster does without must be made up for before it comes back.
@@ -105,7 +113,7 @@ export class ChaosRun {
     const endMs = systemClock.monotonicMs()
     const [fromMs, toMs] = kind.recoversFrom === 'beginning' ? [startMs, healMs] : [isBackMs, endMs]
     const recoveryMs = Math.max(...others.map((id) => this.#searches.recoveredAfter(id, fromMs, toMs) ?? Infinity))
-    const stallMs = this.#load.longestGap(new Set(others), startMs, endMs)
+    const stallMs = this.#load.longestGap(others, startMs, endMs)
     const errors = new Map([...this.#load.errors(startMs, endMs), ...this.#searches.troubles(startMs, endMs)])
     this.#records.push({ kind: kind.name, recoveryMs, stallMs, errors })
     this.#options.say(
@@ -147,9 +155,13 @@ export class ChaosRun {
     await this.#load.end()
     await this.#searches.end()
     await this.everyBatchIsWhole()
-    for (const node of cluster.nodes) ledger.checkAll(await node.client.uids(), Number.POSITIVE_INFINITY, node.id)
+    for (const node of cluster.nodes) ledger.checkAll(await allUids(node), node.id)
     this.mustHold()
-    this.#options.say(`\n${this.#summary()}`)
+    const { shards, trimmed } = await cluster.published(this.#observer([]))
+    this.#options.say(`\n${this.#summary()}\npublished: ${shards} of ${SHARDS} shards; frames trimmed: ${trimmed}`)
+    // Every shard is published once a minute.
+    if (systemClock.monotonicMs() - this.#startMs > PUBLISHED_MS)
+      assert(shards === SHARDS && trimmed > 0, 'all is published')
     assert.deepEqual(this.#late, [], 'everything was in time')
   }
 
@@ -212,6 +224,24 @@ export class ChaosRun {
       () => `${node.id} does not find every acknowledged batch whole: ${told}`,
     )
   }
+}
+
+/** The uid of every record that a node finds; again from the beginning when it could not tell completely. */
+async function allUids({ id, client }: ClusterNode): Promise<readonly string[]> {
+  let uids: readonly string[] | undefined
+  let told = ''
+  await within(
+    WHOLE_MS_MAX,
+    async () => {
+      uids = await client.uids().catch((error: Error) => {
+        told = error.message
+        return undefined
+      })
+      return uids !== undefined
+    },
+    () => `${id} does not give all records: ${told}`,
+  )
+  return uids!
 }
 
 /** How many records of each batch the node finds; undefined when it cannot tell completely. */

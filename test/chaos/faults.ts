@@ -189,18 +189,46 @@ const skew: FaultKind = {
   },
 }
 
+/** A node fails while a server does. */
+function both(server: FaultKind, node: FaultKind): FaultKind {
+  return {
+    name: `${server.name}, and ${node.name}`,
+    recoversFrom: 'end',
+    prepare: async (context) => {
+      const first = await server.prepare(context)
+      const second = await node.prepare(context)
+      return {
+        victims: [...first.victims, ...second.victims],
+        holdMs: Math.max(first.holdMs, second.holdMs),
+        inject: async () => {
+          await first.inject()
+          await second.inject()
+        },
+        heal: async () => {
+          await first.heal()
+          await second.heal()
+        },
+      }
+    },
+  }
+}
+
+const killed = kill('kill -9 of a node', false)
+const killedWithDisk = kill('kill -9 of a node, its disk lost', true)
+const s3Killed = s3(
+  'S3 server killed',
+  15_000,
+  ({ processes }) => processes.s3.kill(),
+  ({ processes }) => processes.s3.restart(),
+)
+
 export const FAULTS: readonly FaultKind[] = [
-  kill('kill -9 of a node', false),
-  kill('kill -9 of a node, its disk lost', true),
+  killed,
+  killedWithDisk,
   pause,
   partition,
   natsLeaderDies,
-  s3(
-    'S3 server killed',
-    15_000,
-    ({ processes }) => processes.s3.kill(),
-    ({ processes }) => processes.s3.restart(),
-  ),
+  s3Killed,
   s3(
     'S3 server hangs',
     15_000,
@@ -216,6 +244,9 @@ export const FAULTS: readonly FaultKind[] = [
   join,
   leave,
   skew,
+  both(natsLeaderDies, killed),
+  both(s3Killed, killedWithDisk),
+  both(s3Killed, pause),
 ]
 
 export function faultNamed(name: string): FaultKind {

@@ -50,17 +50,17 @@ export class ChaosLoad {
     await this.end()
   }
 
-  /** The longest time, of those that touch the window, in which no append through one of `nodes` was acknowledged, ms; 0 when nothing is known. */
-  longestGap(nodes: ReadonlySet<string>, fromMs: number, toMs: number): number {
+  /** The longest time within the window in which no append through one of `nodes` was acknowledged, ms. */
+  longestGap(nodes: readonly string[], fromMs: number, toMs: number): number {
     let longest = 0
-    const last = new Map<string, number>()
+    const last = new Map(nodes.map((node) => [node, fromMs]))
     for (const { node, atMs } of this.#acks) {
-      if (!nodes.has(node)) continue
       const before = last.get(node)
+      if (before === undefined || atMs < fromMs || atMs > toMs) continue
+      longest = Math.max(longest, atMs - before)
       last.set(node, atMs)
-      if (before !== undefined && atMs >= fromMs && before <= toMs) longest = Math.max(longest, atMs - before)
     }
-    for (const atMs of last.values()) if (atMs < toMs) longest = Math.max(longest, toMs - atMs)
+    for (const atMs of last.values()) longest = Math.max(longest, toMs - atMs)
     return longest
   }
 

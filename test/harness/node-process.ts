@@ -15,6 +15,8 @@ const STDERR_CHARS_MAX = 20_000
 export type NodeSettings = Readonly<Record<string, string | number | boolean>>
 
 export interface NodeOptions {
+  /** Before the command, such as `ip netns exec x`; it must become the node and not start it. */
+  readonly wrapper?: readonly string[]
   /** Flags of Node itself. */
   readonly nodeFlags?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
@@ -155,9 +157,10 @@ interface Run {
 }
 
 function launch(settings: NodeSettings, options: NodeOptions): Run {
-  const { nodeFlags = [], environment = {}, showErrors = false, errorsFile } = options
+  const { wrapper = [], nodeFlags = [], environment = {}, showErrors = false, errorsFile } = options
   const flags = Object.entries(settings).map(([key, value]) => `--${key}=${value}`)
-  const child = spawn(process.execPath, [...nodeFlags, MAIN, ...flags], {
+  const [command, ...args] = [...wrapper, process.execPath, ...nodeFlags, MAIN, ...flags]
+  const child = spawn(command!, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...environment },
   })

@@ -64,7 +64,9 @@ export class S3Server {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     this.#child = child
-    process.once('exit', () => child.kill('SIGKILL'))
+    const killWithUs = () => child.kill('SIGKILL')
+    process.once('exit', killWithUs)
+    child.once('exit', () => process.off('exit', killWithUs))
     this.#port = await new Promise<number>((resolve, reject) => {
       createInterface({ input: child.stdout! }).once('line', (line) => resolve(Number(line)))
       child.once('exit', (code) => reject(new Error(`the S3 server ended with ${code}`)))

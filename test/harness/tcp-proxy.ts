@@ -32,11 +32,11 @@ export class TcpProxy {
     this.#server = server
   }
 
-  static async start(targetPort: number): Promise<TcpProxy> {
+  static async start(targetPort: number, host = '127.0.0.1'): Promise<TcpProxy> {
     const server = createServer()
     const proxy = new TcpProxy(server)
     server.on('connection', (client) => proxy.#join(client, targetPort))
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    await new Promise<void>((resolve) => server.listen(0, host, resolve))
     return proxy
   }
 

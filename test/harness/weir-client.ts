@@ -56,7 +56,7 @@ export class WeirClient {
     return this.json('/v1/logs/search', parameters)
   }
 
-  /** Waits until a search counts so many records; gives them, oldest first. A receipt says durable, and a moment later it is found. */
+  /** Waits until a search counts so many records, completely; gives them, oldest first. A receipt says durable, and a moment later it is found. */
   async found(total: number, parameters: SearchParameters = {}): Promise<Found[]> {
     const wanted = { query: '*', from: 0, to: 'now+2d', order: 'asc', limit: 1000, total: 'exact', ...parameters }
     // biome-ignore lint/suspicious/noExplicitAny: answers have any shape
@@ -64,11 +64,11 @@ export class WeirClient {
     await waitUntil(
       async () => {
         last = await this.search(wanted)
-        return last.total === total
+        return last.total === total && last.coverage.complete
       },
-      () => `${total} records of ${JSON.stringify(parameters)} are found, not ${last?.total}`,
+      () =>
+        `${total} records of ${JSON.stringify(parameters)} are found, not ${last?.total} ${JSON.stringify(last?.coverage)}`,
     )
-    assert.equal(last.coverage.complete, true)
     return last.logs
   }
 
