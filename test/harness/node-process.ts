@@ -4,10 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { cpuMicroseconds } from './process-cpu.ts'
 
 const MAIN = fileURLToPath(new URL('../../node/main.ts', import.meta.url))
-/** Kernel clock ticks a second of /proc/<pid>/stat; 100 on every Linux that Node runs on. */
-const TICKS_PER_SECOND = 100
 /** Kept of what a node writes to its standard error, for the message of a failure. */
 const STDERR_CHARS_MAX = 20_000
 
@@ -100,9 +99,7 @@ export class NodeProcess {
 
   /** CPU that the process has used, all threads, user and system, in microseconds. */
   cpuMicroseconds(): number {
-    const stat = readFileSync(`/proc/${this.pid}/stat`, 'utf8')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND) * 1e6
+    return cpuMicroseconds(this.pid)
   }
 
   /** Resident memory in bytes: now, and the highest since the start. */
