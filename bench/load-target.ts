@@ -38,7 +38,7 @@ export function runningNodes(urls: readonly string[]): LoadTarget {
 
 /** One node with nothing beside it. */
 export async function startNode(options: TargetOptions): Promise<LoadTarget> {
-  const node = await NodeProcess.start(settingsOf(options), { nodeFlags: flagsOf(options), showErrors: true })
+  const node = await NodeProcess.start(settingsOf(options), { nodeFlags: flagsOf(options) })
   return {
     what: 'one node',
     urls: [node.url],

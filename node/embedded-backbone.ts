@@ -46,6 +46,7 @@ export function openEmbeddedBackbone(options: BackboneOptions): Promise<MainBack
       shardMap,
       transport,
       // There is nobody else to wait for.
+      sectionCompression: 'none',
       memberTimes: { silenceMs: 0, graceMs: 0, settleMs: 0 },
       turbulence: undefined,
       natsServer: () => null,
@@ -68,6 +69,7 @@ export function joinEmbeddedBackbone(share: EmbeddedShare, options: BackboneOpti
       shardMap: opened.add(await ShardMap.open(mapOptions)),
       journal: opened.add(openLmdbJournal(share.journal, clock)),
       transport: opened.add(localTransport(clock)),
+      sectionCompression: 'none',
       close: () => opened.close(),
     }
   })

@@ -49,11 +49,12 @@ async function openParts(options: BackboneOptions, opened: Opened) {
     else if (event.kind !== 'closed') logger.warn('the connection to NATS has changed', { ...event })
   })
   const replicas = settings['nats.replicas'] ?? undefined
+  const copies = replicas ?? Math.min(REPLICAS_MAX, connection.serverCount)
   const registry = opened.add(
     await openNatsRegistry({
       connection,
       cluster,
-      replicas: replicas ?? Math.min(REPLICAS_MAX, connection.serverCount),
+      replicas: copies,
       clock,
       logger: logger.child('registry'),
     }),
@@ -83,7 +84,8 @@ async function openParts(options: BackboneOptions, opened: Opened) {
     }),
   )
   const transport = opened.add(await openNatsTransport({ connection, clock, logger: logger.child('transport') }))
-  return { connection, registry, shardMap, journal, transport }
+  const sectionCompression = copies > 1 ? ('zstd' as const) : ('none' as const)
+  return { connection, registry, shardMap, journal, transport, sectionCompression }
 }
 
 /** True when a lane of the journal holds anything. */

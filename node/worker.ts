@@ -251,7 +251,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
         journal,
         clock,
         paths,
-        compression: 'none',
+        compression: backbone.sectionCompression,
         nextFrameId,
         onFrame: hooks.frame,
         onFailure: hooks.appendFailed,
