@@ -224,7 +224,12 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
     const search = await this.#begin(scope, signal, remainingMs, work.key)
     const { plans, results, pace } = search
     const fold = work.fold()
-    for (const { result } of plans.flatMap(({ plan }) => plan.known)) fold.absorb?.(result as R)
+    let isInTime = true
+    for (const { result } of plans.flatMap(({ plan }) => plan.known)) {
+      isInTime = !(await pace.isOver())
+      if (!isInTime) break
+      fold.absorb?.(result as R)
+    }
     const parts = searchParts(plans, results !== undefined, order)
     const units = parts.flatMap((part) => part.units)
     const columns = {
@@ -246,17 +251,15 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
       return true
     }
     for (const { units: own, segment } of parts) {
+      if (!isInTime) break
       const to = segment === undefined ? fold : work.fold()
-      const isWhole = await addNext(own.length, to)
-      if (segment !== undefined) {
-        const result = await to.result()
-        fold.absorb?.(result)
-        if (isWhole) results?.keep(segment.meta, { result, blocks: segment.blocks, rows: rowsIn(own) })
-      }
-      if (isWhole) continue
-      allMissing(search, TIME_IS_UP)
-      break
+      isInTime = await addNext(own.length, to)
+      if (segment === undefined) continue
+      const result = await to.result()
+      fold.absorb?.(result)
+      if (isInTime) results?.keep(segment.meta, { result, blocks: segment.blocks, rows: rowsIn(own) })
     }
+    if (!isInTime) allMissing(search, TIME_IS_UP)
     const result = await fold.result()
     return { ...result, report: reportOf(search, approximateBytes(result)) }
   }

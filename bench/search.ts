@@ -9,24 +9,26 @@ const BUDGET_YARDSTICK = 3.7
 /** Questions of one kind. */
 interface Kind {
   readonly name: string
-  /** At the yardstick above. */
-  readonly budgetMs: number
+  /** Default: a search. */
+  readonly path?: string
+  /** At the yardstick above; absent: only told. */
+  readonly budgetMs?: number
   readonly questions: readonly Record<string, string>[]
 }
 
 /**
- * The query rows, over HTTP, with the budget they are held to on a machine with this yardstick. A node remembers what a filter matched of a block, so
- * each kind is told twice: the median of different questions of which none was asked before, and of one that is asked again and again.
+ * The query rows, over HTTP, with the budget they are held to on a machine with this yardstick. A node remembers what a filter matched of a block, and
+ * what an aggregation found in a segment, so each kind is told twice: the median of different questions of which none was asked before, and of one that is asked again and again.
  */
 export async function searchRows(client: Client, bodies: readonly Buffer[], yardstick: number): Promise<Row[]> {
   const measured: Row[] = []
-  for (const { name, budgetMs, questions } of kindsOf(bodies)) {
-    const ask = (question: Record<string, string>) => client.getJson('/v1/logs/search', { ...EVERYTHING, ...question })
-    const own = {
-      unit: 'ms',
-      budget: (budgetMs * yardstick) / BUDGET_YARDSTICK,
-      budgetText: `${budgetMs} ms at Y = 3.7 µs`,
-    }
+  for (const { name, path = '/v1/logs/search', budgetMs, questions } of kindsOf(bodies)) {
+    const ask = (question: Record<string, string>) => client.getJson(path, { ...EVERYTHING, ...question })
+    const budget =
+      budgetMs === undefined
+        ? {}
+        : { budget: (budgetMs * yardstick) / BUDGET_YARDSTICK, budgetText: `${budgetMs} ms at Y = 3.7 µs` }
+    const own = { unit: 'ms', ...budget }
     const [before, ...fresh] = questions
     await ask(before!)
     let next = 0
@@ -85,6 +87,22 @@ function kindsOf(bodies: readonly Buffer[]): Kind[] {
         { query: '* | stats count() by (service, bucket(5m))' },
         ...services.map((_, i) => ({ query: `* | stats count() by (service, bucket(${5 + i}m))` })),
       ],
+    },
+    {
+      name: 'distinct users by service per 10 minutes',
+      questions: services.map((_, i) => ({
+        query: `* | stats count(), uniq(metadata.userId) by (service, bucket(${10 + i}m))`,
+      })),
+    },
+    {
+      name: 'histogram of errors by service',
+      path: '/v1/logs/histogram',
+      questions: services.map((_, i) => ({ query: 'level:ERROR', groupBy: 'service', interval: `${10 + i}m` })),
+    },
+    {
+      name: 'fields',
+      path: '/v1/fields',
+      questions: ['*', 'level:ERROR', 'level:WARN', 'level:INFO', 'level:DEBUG'].map((query) => ({ query })),
     },
   ]
 }
