@@ -137,12 +137,12 @@ export class HostedShard {
   }
 
   /**
-   * J3: false when a follower must be opened anew, since it may know other keys than the owner (D3). Of the end of a generation that was lost, nodes have
-   * read more or less than the owner: those that lack something of what it published, and once it has published in the next one, all that
-   * were opened before.
+   * False when a follower must be opened anew, since it may know other keys than the owner (D3): when something that is published was trimmed before it
+   * read it, or went with a journal that was lost. Of the end of that, nodes have read more or less than the owner: so once the owner
+   * has published in the next generation (J3), all that were opened before begin anew.
    */
   isGoodFor({ floor }: ShardEntry): boolean {
-    return floor.generation <= this.#generation && !this.store.hasMissed(floor)
+    return floor.generation <= this.#generation && this.store.missed(floor) === undefined
   }
 
   /** Of the owner; 0 for a follower. */

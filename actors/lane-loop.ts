@@ -136,7 +136,7 @@ export class LaneLoop {
     const after = this.#dispatched
     if (after.sequence === 0 || first.generation !== after.generation || first.sequence <= after.sequence + 1) return
     const { lane, logger } = this.#options
-    logger.error('frames are missing from the journal; their records are lost', {
+    logger.warn('frames are gone from the journal that were not read; shards that need them begin anew', {
       lane,
       after: after.sequence,
       first: first.sequence,

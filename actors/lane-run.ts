@@ -76,6 +76,7 @@ export async function handOnRun(
         kind: 'applyFrames',
         lane,
         after,
+        first: run.messages[0]?.position ?? through,
         through,
         throughMs,
         members: own,

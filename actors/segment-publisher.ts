@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'
-import type { DayNumber, LaneId } from '../base/ids.ts'
+import type { DayNumber, LaneId, Position } from '../base/ids.ts'
 import { comparePositions } from '../base/ids.ts'
 import { SUPERSEDED_KEEP_MS } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
@@ -66,6 +66,7 @@ export interface SegmentPublisherOptions extends SegmentPublisherHooks {
 export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
   readonly #options: SegmentPublisherOptions
   #hasRemovedOrphans = false
+  #hasToldLoss = false
 
   constructor(options: SegmentPublisherOptions) {
     this.#options = options
@@ -117,6 +118,7 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
     } else if (comparePositions(floor, ledger.entry.floor) > 0) {
       await ledger.commit({ page: store.published.page, floor })
     } else return 0
+    this.#noteLoss(floor)
     onPublished?.({
       segments: made.length,
       rows: made.reduce((rows, { rowCount }) => rows + rowCount, 0),
@@ -124,6 +126,18 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
     })
     controller.tell({ kind: 'floorAdvanced', shard: store.shard, lane, floor })
     return made.length
+  }
+
+  /** What was not in the journal any more when this owner came to it, nobody has published before. */
+  #noteLoss(floor: Position): void {
+    const { store, logger } = this.#options
+    const lost = store.missed(floor)
+    if (lost === undefined || this.#hasToldLoss) return
+    this.#hasToldLoss = true
+    logger.error('frames were gone from the journal before they were read; their records are lost', {
+      shard: store.shard,
+      ...lost,
+    })
   }
 
   /** What the last publish left; its pages take the blocks to come. A disk that is full must not keep from publishing, which makes room. */

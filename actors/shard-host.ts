@@ -136,6 +136,7 @@ export class ShardHost implements Actor<ShardHostMessage> {
   async #apply(run: ApplyFrames, signal: AbortSignal): Promise<{ readonly rows: number }> {
     const { shards } = this.#options
     const { after, through, throughMs, members } = run
+    for (const shard of members) shards.get(shard)?.store.noteGap(after, run.first)
     const rowsOf = new Map<ShardId, number>()
     const asks: Promise<{ readonly rows: number }>[] = []
     for (const { shard, rows, sections } of run.shards) {

@@ -131,9 +131,14 @@ export class ShardStore {
     return this.#applied.last
   }
 
-  /** J3: of the frames that were published up to `floor`, some were not applied here and can be read by nobody any more. */
-  hasMissed(floor: Position): boolean {
-    return this.#applied.hasMissed(floor)
+  /** The oldest frame at or below `floor` that was gone from the journal before it was applied here; undefined when there is none. */
+  missed(floor: Position): Position | undefined {
+    return this.#applied.missed(floor)
+  }
+
+  /** The frame behind `after` that the journal has is `first`: those between were trimmed, or are lost. */
+  noteGap(after: Position, first: Position): void {
+    this.#applied.noteGap(after, first)
   }
 
   /** The error that keeps frozen heads from becoming blocks, or a state from being adopted, if any; cleared by the next success. */

@@ -29,6 +29,8 @@ export interface ApplyFrames extends Question<{ readonly rows: number }> {
   readonly lane: LaneId
   /** The frame that the reader was at before the run: a shard that has not applied it refuses the run rather than skip a frame. */
   readonly after: Position
+  /** The first frame of the run; frames between are not in the journal any more. */
+  readonly first: Position
   /** The last frame of the run. */
   readonly through: Position
   /** The journal's time of that frame. */

@@ -16,6 +16,7 @@ import type { Transport } from '../../cluster/transport.ts'
 import { ManifestCache } from '../../storage/manifest-cache.ts'
 import type { Life } from './mortal.ts'
 import { SimulatedKeyValueEngine } from './simulated-kv.ts'
+import type { LogListener } from './simulated-logger.ts'
 import { memberOf, SimulatedMachine, SimulatedNode } from './simulated-node.ts'
 import { SimulatedNetwork } from './simulated-transport.ts'
 
@@ -34,7 +35,14 @@ export interface ClusterOptions {
   readonly resultBytesMax?: number
   /** Longest time that an answer of a port takes, ms. */
   readonly answerMsMax?: number
+  readonly retentionDays?: number
+  readonly startMs?: number
+  /** Hears every line of the log of every process. */
+  readonly log?: LogListener
 }
+
+/** What becomes of the disk of a node that dies: all of it stays, what was not synced is lost, or everything. */
+export type Death = 'killed' | 'power failure' | 'disk lost'
 
 /** A node of the cluster, with its queries. */
 export interface Member {
@@ -66,9 +74,9 @@ export class SimulatedCluster {
   readonly #disks = new Map<NodeId, SimulatedKeyValueEngine>()
 
   constructor(options: ClusterOptions) {
-    const { seed, shardCount, answerMsMax = 3 } = options
+    const { seed, standbyCount, resultBytesMax, answerMsMax = 3, ...machine } = options
     this.#options = options
-    this.machine = new SimulatedMachine({ seed, shardCount, answerMsMax })
+    this.machine = new SimulatedMachine({ seed, answerMsMax, ...machine })
     this.network = new SimulatedNetwork({ clock: this.machine.clock, seed })
     this.network.delayMsMax = 3
     this.#asker = new NodeLink({ transport: this.network.join('asker'), cluster: CLUSTER })
@@ -77,12 +85,12 @@ export class SimulatedCluster {
   /** Starts a node on the disk that it had, if any; resolves when every shard has an owner. */
   async start(nodeId: NodeId): Promise<Member> {
     const { seed, standbyCount } = this.#options
-    const kv = this.#disks.get(nodeId) ?? new SimulatedKeyValueEngine(`${seed}/${nodeId}`)
+    const kv = this.#disks.get(nodeId) ?? new SimulatedKeyValueEngine(`${seed}/${nodeId}/${this.#boots}`)
     this.#disks.set(nodeId, kv)
     const node = new SimulatedNode(this.machine, { nodeId, kv, standbyCount, thread: THREAD })
     const process: Process = { boot: ++this.#boots, hear: (view) => node.seeMembers(view) }
     this.#living.set(nodeId, process)
-    this.#tellAll()
+    this.tellAll()
     await node.start()
     const member = this.#join(node, process)
     this.members.set(nodeId, member)
@@ -90,13 +98,17 @@ export class SimulatedCluster {
   }
 
   /** Kills a node. The others find out after a while; what they ask of it until then fails at once, or, where `isSilent`, not before. */
-  kill(nodeId: NodeId, isSilent: boolean): void {
+  kill(nodeId: NodeId, isSilent: boolean, how: Death = 'killed'): void {
     this.members.get(nodeId)!.node.life.end()
     this.members.delete(nodeId)
     this.#living.delete(nodeId)
-    this.#disks.get(nodeId)!.kill()
+    this.#suspended.delete(nodeId)
+    const disk = this.#disks.get(nodeId)!
+    if (how === 'killed') disk.kill()
+    else disk.crash()
+    if (how === 'disk lost') this.#disks.delete(nodeId)
     this.network.remove((subscription) => !isSilent && subscription.node === nodeId)
-    this.machine.clock.after(SILENCE_MS, () => this.#tellAll())
+    this.machine.clock.after(SILENCE_MS, () => this.tellAll())
   }
 
   /** Stops a process as SIGSTOP does; to the others it is as if it had died in silence. */
@@ -105,7 +117,7 @@ export class SimulatedCluster {
     this.members.get(nodeId)!.node.life.suspend()
     this.#living.delete(nodeId)
     this.#suspended.set(nodeId, process)
-    this.machine.clock.after(SILENCE_MS, () => this.#tellAll())
+    this.machine.clock.after(SILENCE_MS, () => this.tellAll())
   }
 
   /** The process goes on with what it believes; with its next heartbeat the others hear of it, and it of them. */
@@ -113,10 +125,15 @@ export class SimulatedCluster {
     const process = this.#suspended.get(nodeId)!
     this.#suspended.delete(nodeId)
     this.members.get(nodeId)!.node.life.resume()
-    this.machine.clock.after(HEARTBEAT_MS, () => {
-      this.#living.set(nodeId, process)
-      this.#tellAll()
-    })
+    this.#living.set(nodeId, process)
+    this.machine.clock.after(HEARTBEAT_MS, () => this.tellAll())
+  }
+
+  /** Until it hears the truth, a node believes that others are dead. */
+  mislead(nodeId: NodeId, dead: readonly NodeId[]): void {
+    const view = this.#view()
+    const members = view.members.filter((member) => !dead.includes(member.nodeId))
+    this.#living.get(nodeId)?.hear({ ...view, revision: ++this.#revision, members })
   }
 
   /** The leaf of a node, as another one asks it. */
@@ -124,7 +141,8 @@ export class SimulatedCluster {
     return this.#asker.ref({ node: nodeId, thread: THREAD, actor: LEAF })
   }
 
-  #tellAll(): void {
+  /** Every node hears who lives. */
+  tellAll(): void {
     this.#revision++
     const view = this.#view()
     for (const process of [...this.#living.values()]) process.hear(view)

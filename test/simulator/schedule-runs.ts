@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 
-export type ScheduleKind = 'durableCore' | 'handOver'
+export type ScheduleKind = 'durableCore' | 'handOver' | 'cluster'
 
 export interface ScheduleOutcome {
   readonly seed: number

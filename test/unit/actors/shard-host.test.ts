@@ -63,6 +63,7 @@ async function hostOfTwo() {
         kind: 'applyFrames',
         lane: LANE,
         after: after === 0 ? POSITION_ZERO : at(after),
+        first: at(after + 1),
         through: at(through),
         throughMs: NOON_MS,
         members: [0, 1] as ShardId[],

@@ -288,13 +288,28 @@ describe('a published state', () => {
   it('J3: of frames that went with an old journal before they were applied is known to be missed', async () => {
     const store = await new ShardFixture().open()
     await applyFrames(store, 1, 3)
-    assert.ok(!store.hasMissed(at(5)), 'they may still come')
+    assert.equal(store.missed(at(5)), undefined, 'they may still come')
     await applyFrames(store, 1, 2, 2)
     assert.deepEqual(
-      [at(3), at(4), at(1, 2), at(9, 2)].map((floor) => store.hasMissed(floor)),
-      [false, true, false, false],
+      [at(3), at(4), at(1, 2), at(9, 2)].map((floor) => store.missed(floor)),
+      [undefined, at(4), undefined, undefined],
     )
     await applyFrames(store, 1, 1, 4)
-    assert.ok(store.hasMissed(at(1, 3)), 'a whole generation')
+    assert.deepEqual(store.missed(at(1, 3)), at(1, 3), 'a whole generation')
+  })
+
+  it('J5: of frames that were trimmed before they were applied is known to be missed', async () => {
+    const store = await new ShardFixture().open()
+    await applyFrames(store, 1, 3)
+    store.noteGap(at(3), at(4))
+    store.noteGap(at(1), at(2))
+    store.noteGap(at(5), at(9))
+    assert.equal(store.missed(at(20)), undefined)
+    store.noteGap(at(3), at(6))
+    await applyFrames(store, 6, 7)
+    assert.deepEqual(
+      [3, 4, 9].map((sequence) => store.missed(at(sequence))),
+      [undefined, at(4), at(4)],
+    )
   })
 })
