@@ -19,6 +19,7 @@ import type {
   ShardControllerMessage,
   ShardWriterMessage,
 } from './messages/shard.ts'
+import type { PublishTurns } from './publish-turns.ts'
 import type { ActorRef } from './runtime/actor-ref.ts'
 import type { ActorSystem } from './runtime/actor-system.ts'
 import { RESTART_DEFAULT } from './runtime/supervisor.ts'
@@ -48,6 +49,7 @@ export interface ShardParts {
   /** S4: cuts the largest head of all shards of the worker. */
   readonly cutLargestOfWorker: () => void
   readonly plans: ActivePlans
+  readonly publishTurns: PublishTurns
   readonly controller: ActorRef<ShardControllerMessage>
   readonly retentionDays: number
   readonly cutZstdLevel: number
@@ -214,11 +216,13 @@ export class HostedShard {
           objects,
           controller,
           plans,
+          turns: this.#parts.publishTurns,
+          isHeld: () => this.#holding?.ledger === ledger,
           retentionDays: this.#parts.retentionDays,
           mergeZstdLevel: this.#parts.mergeZstdLevel,
           clock,
           logger,
-          onFenced: () => void this.#inTurn(() => this.#cede()),
+          onFenced: () => void this.#inTurn(() => this.#ceded(ledger)),
         }),
       // What is asked of it on time is asked again; the last publish of a drain must get in.
       { mailboxMax: 4, overflow: 'dropOldest', restart: FAIL_FAST },
@@ -240,6 +244,11 @@ export class HostedShard {
     this.#manifestObject = entry.manifestObject
     if (store.published === published) return
     throw new WeirError('shard_unavailable', 'more is published of the shard than has been applied here', { shard })
+  }
+
+  /** Fenced was who published with this ledger; the shard may have been claimed again since. */
+  async #ceded(ledger: ShardLedger): Promise<void> {
+    if (this.#holding?.ledger === ledger) await this.#cede()
   }
 
   async #cede(): Promise<void> {

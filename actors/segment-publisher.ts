@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'
 import type { DayNumber, LaneId, Position } from '../base/ids.ts'
 import { comparePositions } from '../base/ids.ts'
-import { SUPERSEDED_KEEP_MS } from '../base/limits.ts'
+import { PUBLISHED_SEGMENT_BYTES_MAX, SUPERSEDED_KEEP_MS } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { ActivePlans } from '../storage/active-plans.ts'
 import type { BlockSummary } from '../storage/block.ts'
@@ -15,11 +15,11 @@ import { daysToDrop } from '../storage/retention.ts'
 import { compactSeen, encodeSeenPage, readSeenPages } from '../storage/seen-pages.ts'
 import type { SeenEntry } from '../storage/seen-set.ts'
 import type { SegmentMeta } from '../storage/segment.ts'
-import { SEGMENT_BYTES_MAX } from '../storage/segment.ts'
 import { mergeSegments, planMerges } from '../storage/segment-merge.ts'
 import { SegmentWriter } from '../storage/segment-writer.ts'
 import type { ShardStore } from '../storage/shard-store.ts'
 import type { SegmentPublisherMessage, ShardControllerMessage } from './messages/shard.ts'
+import type { PublishTurns } from './publish-turns.ts'
 import type { Actor, MessageContext } from './runtime/actor.ts'
 import type { ActorRef } from './runtime/actor-ref.ts'
 import type { ShardLedger } from './shard-ledger.ts'
@@ -52,6 +52,9 @@ export interface SegmentPublisherOptions extends SegmentPublisherHooks {
   readonly mergeZstdLevel: number
   /** The queries of this worker, which may still read what was published since they began. */
   readonly plans: ActivePlans
+  readonly turns: PublishTurns
+  /** False once this owner has given the shard up. */
+  readonly isHeld: () => boolean
   readonly clock: Clock
   readonly logger: Logger
   /** Another owner has the shard (C3): nothing that is published here becomes visible any more. */
@@ -77,7 +80,7 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
       await this.#options.ledger.settle()
       switch (message.kind) {
         case 'publish':
-          context.answer(message, { segments: await this.#publish(message.everything) })
+          context.answer(message, { segments: await this.#inTurn(() => this.#publish(message.everything)) })
           return
         case 'tidyUp':
           context.answer(message, await this.#tidyUp())
@@ -92,6 +95,15 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
   observe(): Readonly<Record<string, unknown>> {
     const { store, ledger } = this.#options
     return { epoch: ledger.entry.epoch, floor: ledger.entry.floor, segments: store.published.segments.length }
+  }
+
+  /** The wait may be long: when its end comes, this may be the owner no more. */
+  #inTurn<R>(work: () => Promise<R>): Promise<R> {
+    const { turns, isHeld, store } = this.#options
+    return turns.run(() => {
+      if (isHeld()) return work()
+      throw new WeirError('epoch_fenced', 'the shard has been given up', { shard: store.shard })
+    })
   }
 
   /** Operating errors pass, and the next turn tries again; what nobody foresaw ends this one, and another owner its step. */
@@ -178,7 +190,7 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
         writers.set(generation, writer)
         writer.add(partition.encodedBlock(block))
         taken.add(block)
-        if (writer.byteLength >= SEGMENT_BYTES_MAX) await finish(generation, writer)
+        if (writer.byteLength >= PUBLISHED_SEGMENT_BYTES_MAX) await finish(generation, writer)
         else await clock.yieldTurn()
       }
       const last = blocks[blocks.length - 1]
@@ -207,7 +219,7 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
     const dropped = await this.#dropExpired()
     await this.#removeGarbage()
     if (!this.#hasRemovedOrphans) await this.#removeOrphans()
-    return { merged: await this.#merge(), dropped }
+    return { merged: await this.#inTurn(() => this.#merge()), dropped }
   }
 
   async #dropExpired(): Promise<number> {

@@ -192,6 +192,10 @@ export const DICTIONARY_VALUES_MAX = 255
 /** S3: no row stays unpublished for longer. */
 export const UNPUBLISHED_AGE_MAX_MS = 120_000
 export const UNPUBLISHED_BYTES_MAX = 16 * MIB
+/** Segments are made no larger than about this; what has piled up while the object store was away becomes several. Merges make larger ones. */
+export const PUBLISHED_SEGMENT_BYTES_MAX = 16 * MIB
+/** Shards of a worker that publish or merge at once; each holds a segment a few times: as blocks, as bytes, on its way. */
+export const PUBLISHED_AT_ONCE = 4
 /** A lane of the embedded journal that holds more is relieved by a publish at once: its pages are memory and its replay is time. */
 export const JOURNAL_RELIEVE_BYTES = 256 * MIB
 /** C5: superseded segments and local rows stay for plans that still name them. */

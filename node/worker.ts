@@ -19,6 +19,7 @@ import type {
   ShardHostMessage,
 } from '../actors/messages/shard.ts'
 import { NodeTopology } from '../actors/node-topology.ts'
+import { PublishTurns } from '../actors/publish-turns.ts'
 import { QueryCoordinator } from '../actors/query-coordinator.ts'
 import { QueryLeaf } from '../actors/query-leaf.ts'
 import { ResultCache } from '../actors/result-cache.ts'
@@ -38,7 +39,7 @@ import { createServer } from '../api/server.ts'
 import { systemClock } from '../base/clock.ts'
 import { keepCompiled } from '../base/compile-cache.ts'
 import type { LaneId, NodeId, ShardId } from '../base/ids.ts'
-import { HEARTBEAT_EVERY_MS } from '../base/limits.ts'
+import { HEARTBEAT_EVERY_MS, PUBLISHED_AT_ONCE } from '../base/limits.ts'
 import { createLogger } from '../base/logger.ts'
 import { Metrics, renderPrometheus } from '../base/metrics.ts'
 import { ShardRing } from '../cluster/ring.ts'
@@ -168,6 +169,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     budget,
     cutLargestOfWorker,
     plans,
+    publishTurns: new PublishTurns(PUBLISHED_AT_ONCE),
     controller,
     retentionDays: settings['retention.days'],
     cutZstdLevel: CUT_ZSTD_LEVEL,

@@ -21,10 +21,13 @@ export class MemoryObjectStore implements ObjectStore {
   bytesRead = 0
   /** Asked before every operation. */
   fault: (operation: ObjectOperation, key: string) => ObjectFault | undefined = () => undefined
+  /** Awaited by every put before its effect; undefined: none waits. */
+  pausePut: ((key: string) => Promise<void>) | undefined
 
   async put(key: string, bytes: Uint8Array): Promise<void> {
     checkObjectKey(key)
     const fault = this.#faultOf('put', key)
+    if (this.pausePut !== undefined) await this.pausePut(key)
     this.objects.set(key, bytes.slice())
     if (fault?.kind === 'after') throw fault.error
   }

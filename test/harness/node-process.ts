@@ -102,11 +102,11 @@ export class NodeProcess {
     return cpuMicroseconds(this.pid)
   }
 
-  /** Resident memory in bytes: now, and the highest since the start. */
-  memory(): { readonly rss: number; readonly peak: number } {
+  /** Resident memory in bytes: now, the highest since the start, and what of it now is no page of a file, which the kernel could take back. */
+  memory(): { readonly rss: number; readonly peak: number; readonly anonymous: number } {
     const status = readFileSync(`/proc/${this.pid}/status`, 'utf8')
     const kib = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) * 1024
-    return { rss: kib('VmRSS'), peak: kib('VmHWM') }
+    return { rss: kib('VmRSS'), peak: kib('VmHWM'), anonymous: kib('RssAnon') }
   }
 
   signal(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void {

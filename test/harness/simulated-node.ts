@@ -14,6 +14,7 @@ import type {
   ShardControllerMessage,
   ShardHostMessage,
 } from '../../actors/messages/shard.ts'
+import { PublishTurns } from '../../actors/publish-turns.ts'
 import { shardsOf } from '../../actors/query-scope.ts'
 import type { ActorRef } from '../../actors/runtime/actor-ref.ts'
 import { ActorSystem } from '../../actors/runtime/actor-system.ts'
@@ -28,6 +29,7 @@ import type { Column } from '../../base/columns.ts'
 import { valueText } from '../../base/columns.ts'
 import type { WeirError } from '../../base/errors.ts'
 import type { LaneId, NodeId, ShardId, TenantId } from '../../base/ids.ts'
+import { PUBLISHED_AT_ONCE } from '../../base/limits.ts'
 import { Prng } from '../../base/prng.ts'
 import type { Member } from '../../cluster/heartbeat.ts'
 import { NO_LOAD } from '../../cluster/heartbeat.ts'
@@ -255,6 +257,7 @@ export class SimulatedNode {
       budget,
       cutLargestOfWorker,
       plans: this.plans,
+      publishTurns: new PublishTurns(PUBLISHED_AT_ONCE),
       controller: controllerRef,
       retentionDays,
       cutZstdLevel: 1,

@@ -5,6 +5,7 @@ import { HostedShard } from '../../actors/hosted-shard.ts'
 import type { QueryLeafMessage } from '../../actors/messages/leaf.ts'
 import type { SearchRequest } from '../../actors/messages/search.ts'
 import type { ShardControllerMessage } from '../../actors/messages/shard.ts'
+import { PublishTurns } from '../../actors/publish-turns.ts'
 import { QueryCoordinator } from '../../actors/query-coordinator.ts'
 import { QueryLeaf } from '../../actors/query-leaf.ts'
 import { ResultCache } from '../../actors/result-cache.ts'
@@ -14,7 +15,7 @@ import { ShardMap } from '../../actors/shard-map.ts'
 import { systemClock } from '../../base/clock.ts'
 import { shardOf } from '../../base/hash.ts'
 import type { LaneId, NodeId, ShardId, TenantId } from '../../base/ids.ts'
-import { AGGREGATE_GROUPS_MAX } from '../../base/limits.ts'
+import { AGGREGATE_GROUPS_MAX, PUBLISHED_AT_ONCE } from '../../base/limits.ts'
 import { silentLogger } from '../../base/logger.ts'
 import { Prng } from '../../base/prng.ts'
 import type { Filter } from '../../query/ast.ts'
@@ -150,6 +151,7 @@ class World {
       budget,
       cutLargestOfWorker: () => undefined,
       plans: this.#plans,
+      publishTurns: new PublishTurns(PUBLISHED_AT_ONCE),
       controller: this.#system.ref<ShardControllerMessage>('controller'),
       retentionDays: 30,
       cutZstdLevel: 1,

@@ -4,12 +4,14 @@ import type { LeafPlan } from '../../actors/leaf-planner.ts'
 import { LeafPlanner } from '../../actors/leaf-planner.ts'
 import type { ShardShare } from '../../actors/messages/leaf.ts'
 import type { SegmentPublisherMessage, ShardControllerMessage } from '../../actors/messages/shard.ts'
+import { PublishTurns } from '../../actors/publish-turns.ts'
 import { ActorSystem } from '../../actors/runtime/actor-system.ts'
 import { readShardEntry } from '../../actors/shard-ledger.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { WeirError } from '../../base/errors.ts'
 import { asWeirError } from '../../base/errors.ts'
 import type { LaneId, NodeId, Position, ShardId, TenantId } from '../../base/ids.ts'
+import { PUBLISHED_AT_ONCE } from '../../base/limits.ts'
 import { Prng } from '../../base/prng.ts'
 import type { Registry } from '../../cluster/registry.ts'
 import { ActivePlans } from '../../storage/active-plans.ts'
@@ -164,6 +166,7 @@ export class ShardNode {
       budget,
       cutLargestOfWorker: () => node?.shard.store.cutLargest(),
       plans,
+      publishTurns: new PublishTurns(PUBLISHED_AT_ONCE),
       controller: system.spawn<ShardControllerMessage>('controller', () => ({ handle: () => undefined }), {
         mailboxMax: 64,
       }),

@@ -4,7 +4,7 @@ import { claimShard, readShardEntry } from '../../../actors/shard-ledger.ts'
 import { WeirError } from '../../../base/errors.ts'
 import type { LaneId, NodeId, ShardId } from '../../../base/ids.ts'
 import { DAY_MS } from '../../../base/ids.ts'
-import { SUPERSEDED_KEEP_MS } from '../../../base/limits.ts'
+import { PUBLISHED_AT_ONCE, SUPERSEDED_KEEP_MS } from '../../../base/limits.ts'
 import { DurableNode } from '../../harness/durable-node.ts'
 
 const SHARD = 0 as ShardId
@@ -96,6 +96,47 @@ describe('publishing', () => {
     await durable.pass(100)
     assert.equal((await readShardEntry(SHARD, registry))?.entry.manifestObject, '')
     assert.equal(hosted.role, 'follower')
+  })
+
+  it('holds few shards in memory at once while the object store hangs, and publishes nothing of one that was given up meanwhile', async () => {
+    const durable = await DurableNode.start({ shardCount: 16 })
+    const services = Array.from({ length: 60 }, (_, i) => `s${i}`)
+    for (const service of services) await durable.send([`${service}-a`], service)
+    const { machine, node } = durable
+    const store = Promise.withResolvers<void>()
+    const underWay = new Set<string>()
+    let most = 0
+    machine.objects.pausePut = async (key) => {
+      underWay.add(key)
+      most = Math.max(most, underWay.size)
+      await store.promise
+      underWay.delete(key)
+    }
+    const hosted = [...node.shards.values()].filter(
+      ({ store }) => store.unpublishedBytes() > 0 || store.applied.sequence > 0,
+    )
+    assert.equal(hosted.length, 16)
+    const asked = hosted.map(({ publisher }) =>
+      publisher!.ask({ kind: 'publish', everything: true }, { deadlineMs: 1e6 }),
+    )
+    const outcomes = Promise.allSettled(asked)
+    await durable.pass(60_000)
+    assert.deepEqual([underWay.size, most], [PUBLISHED_AT_ONCE, PUBLISHED_AT_ONCE])
+    const last = hosted[15]!
+    await machine.clock.run(node.host.ask({ kind: 'closeShards', shards: [last.shard] }, { deadlineMs: 1e6 }))
+    store.resolve()
+    const settled = await machine.clock.run(outcomes)
+    assert.deepEqual(
+      settled.map(({ status }) => status),
+      hosted.map((shard) => (shard === last ? 'rejected' : 'fulfilled')),
+    )
+    await durable.pass(1000)
+    assert.equal(most, PUBLISHED_AT_ONCE)
+    const registry = machine.registry.connect()
+    for (const { shard } of hosted) {
+      const { manifestObject } = (await readShardEntry(shard, registry))!.entry
+      assert.equal(manifestObject === '', shard === last.shard)
+    }
   })
 
   it('J3: keeps rows of two generations of a day apart', async () => {

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import type { ShardParts } from '../../../actors/hosted-shard.ts'
 import { HostedShard } from '../../../actors/hosted-shard.ts'
 import type { OpenedLane } from '../../../actors/messages/shard.ts'
+import { PublishTurns } from '../../../actors/publish-turns.ts'
 import { ActorSystem } from '../../../actors/runtime/actor-system.ts'
 import { ShardHost } from '../../../actors/shard-host.ts'
 import { ShardMap } from '../../../actors/shard-map.ts'
@@ -45,6 +46,7 @@ async function hostOfTwo() {
     budget,
     cutLargestOfWorker: () => undefined,
     plans: new ActivePlans(),
+    publishTurns: new PublishTurns(1),
     controller: system.ref('controller'),
     retentionDays: 7,
     cutZstdLevel: 1,
