@@ -50,7 +50,7 @@ async function loseNats(): Promise<void> {
   await cluster.nats.restart(0)
 }
 
-describe('C10: a cluster that has lost its NATS servers', { timeout: 200_000 }, () => {
+describe('C10: a cluster that has lost its NATS servers', { timeout: 280_000 }, () => {
   it('finds all that was published, with nothing but the bucket', async () => {
     await startAll()
     await send(8)
