@@ -125,6 +125,10 @@ export class HostedShard {
       whenUnread: (action) => plans.whenOver(action),
       ...(hooks?.onCut === undefined ? {} : { onCut: hooks.onCut }),
     })
+    // Else its floor would stay in a journal that is no more, and the shard on its owner, until somebody sends something.
+    const hasBegunAnew =
+      comparePositions(published.floor, POSITION_ZERO) > 0 && lane.generation > published.floor.generation
+    if (hasBegunAnew && lane.lastSequence === 0) store.beginAnew(lane.generation)
     const writer = system.spawn<ShardWriterMessage>(
       `shard-writer-${shard}`,
       ({ logger }) => new ShardWriter({ ...hooks, store, budget, cutLargestOfWorker, clock, logger }),

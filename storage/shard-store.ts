@@ -111,6 +111,15 @@ export class ShardStore {
     }
   }
 
+  /**
+   * The journal has begun anew in `generation` and holds nothing yet, so nothing of the time before is to be applied any more (J3). What waits here to be
+   * published keeps the floor below it.
+   */
+  beginAnew(generation: number): void {
+    assert(generation > this.applied.generation, 'a later generation')
+    this.#reach({ generation, sequence: 0 })
+  }
+
   /** Removes all that a node holds of a shard, whose store is closed. Throws storage_unavailable. */
   static destroy(engine: KeyValueEngine, directory: string): Promise<void> {
     return engine.destroy(directory)

@@ -74,6 +74,16 @@ describe('C10: a cluster that has lost its NATS servers', { timeout: 280_000 }, 
     await loseNats()
     await startAll()
     await allFoundFromEach()
+  })
+
+  it('gives a node that comes later its share, though nothing has been sent yet', async () => {
+    await stopAll()
+    await loseNats()
+    await cluster.startNode('a')
+    await cluster.settled(cluster.node('a'), ['a'])
+    await cluster.startNode('b')
+    await cluster.settled(cluster.node('b'), ['a', 'b'])
+    await allFoundFromEach()
     await send(4)
     await allFoundFromEach()
   })
