@@ -3,6 +3,7 @@ import { assert } from '../base/assert.ts'
 import { Backoff } from '../base/backoff.ts'
 import type { Clock, Timer } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'
+import { freeBytes, ownCopy } from '../base/free-bytes.ts'
 import { JOURNAL_HANDOVER_BYTES_MAX, JOURNAL_MESSAGE_BYTES_MAX } from '../base/limits.ts'
 import type { JournalMessage, JournalReader } from './journal.ts'
 import { readFrom } from './lane-entry.ts'
@@ -295,9 +296,12 @@ function placeOf(message: Msg): { sequence: number; delivered: number; time: big
   return { sequence: Number(sequence), delivered: Number(delivered), time: BigInt(time) }
 }
 
-/** A copy that fills its own buffer: the client's may hold other messages. */
+/**
+ * A copy that fills its own buffer: the client's may hold other messages. A message that came in several pieces begins the buffer that the client has
+ * put it together in, for it alone and up to three times its size; that is given back at once.
+ */
 function ownBytes(bytes: Uint8Array): Uint8Array {
-  const own = new Uint8Array(Buffer.allocUnsafeSlow(bytes.length).buffer)
-  own.set(bytes)
+  const own = ownCopy(bytes)
+  if (bytes.byteOffset === 0) freeBytes(new Uint8Array(bytes.buffer))
   return own
 }
