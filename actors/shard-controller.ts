@@ -355,9 +355,15 @@ export class ShardController implements Actor<ShardControllerMessage> {
   #complain(what: string, failed: readonly FailedShard[]): void {
     const [first] = failed
     if (first === undefined) return
-    this.#hasFailed = true
     const shards = failed.map(({ shard }) => shard)
-    this.#options.logger.warn(`shards could not be ${what}; it will be tried again`, { shards, error: first.error })
+    const { logger } = this.#options
+    // Of nodes that start together, or take over together, one is first; the next step sees what it has done.
+    if (failed.every(({ error }) => error.code === 'revision_conflict')) {
+      logger.info(`shards were not ${what}: another node was first`, { shards })
+      return
+    }
+    this.#hasFailed = true
+    logger.warn(`shards could not be ${what}; it will be tried again`, { shards, error: first.error })
   }
 }
 
