@@ -25,7 +25,7 @@ export interface LaneTrimmerOptions {
   readonly clock: Clock
   readonly logger: Logger
   /** Has every shard of a lane that this node owns publish what it has. */
-  readonly relieve: (lane: LaneId) => void
+  readonly relieve: (lane: LaneId, emptyGeneration?: number) => void
 }
 
 /** Trims the lanes behind the floors of their shards and keeps them from filling up. Of each lane the owner of its first shard does it. */
@@ -99,7 +99,7 @@ export class LaneTrimmer {
       const { generation, bytes, bytesMax, firstSequence, lastSequence } = await journal.state(lane)
       // What the last floor would have trimmed may have failed.
       if (firstSequence <= lastSequence) await this.#trim(lane)
-      if (this.#ownsLost(lane, generation)) relieve(lane)
+      if (this.#ownsLost(lane, generation)) relieve(lane, lastSequence === 0 ? generation : undefined)
       if (bytes < Math.min(RELIEVE_AT * bytesMax, JOURNAL_RELIEVE_BYTES)) return
       relieve(lane)
       if (bytes < ALARM_AT * bytesMax || clock.monotonicMs() - this.#alarmedMs < ALARM_EVERY_MS) return

@@ -18,7 +18,7 @@ import type { SegmentMeta } from '../storage/segment.ts'
 import { mergeSegments, planMerges } from '../storage/segment-merge.ts'
 import { SegmentWriter } from '../storage/segment-writer.ts'
 import type { ShardStore } from '../storage/shard-store.ts'
-import type { SegmentPublisherMessage, ShardControllerMessage } from './messages/shard.ts'
+import type { Publish, SegmentPublisherMessage, ShardControllerMessage } from './messages/shard.ts'
 import type { PublishTurns } from './publish-turns.ts'
 import type { Actor, MessageContext } from './runtime/actor.ts'
 import type { ActorRef } from './runtime/actor-ref.ts'
@@ -80,7 +80,7 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
       await this.#options.ledger.settle()
       switch (message.kind) {
         case 'publish':
-          context.answer(message, { segments: await this.#inTurn(() => this.#publish(message.everything)) })
+          context.answer(message, { segments: await this.#inTurn(() => this.#publish(message)) })
           return
         case 'tidyUp':
           context.answer(message, await this.#tidyUp())
@@ -114,7 +114,7 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
     logger.warn('a step of publishing failed and will be tried again', { shard: store.shard, step, error })
   }
 
-  async #publish(everything: boolean): Promise<number> {
+  async #publish({ everything, emptyGeneration = 0 }: Publish): Promise<number> {
     const { store, ledger, lane, controller, onPublished } = this.#options
     await this.#trySweep()
     if (everything) await store.cut('all')
@@ -122,7 +122,10 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
     const through: PublishedThrough[] = []
     const taken = new Set<BlockSummary>()
     for (const partition of [...store.openDays()]) made.push(...(await this.#publishDay(partition, through, taken)))
-    const floor = store.floorNow(taken)
+    const reached = store.floorNow(taken)
+    const isAllPublished = comparePositions(reached, store.applied) >= 0
+    const floor =
+      isAllPublished && reached.generation < emptyGeneration ? { generation: emptyGeneration, sequence: 0 } : reached
     const seen = store.seen.publishable(floor)
     if (made.length > 0 || seen.length > 0) {
       const page = advancePublished(addSegments(store.published.page, made), through, floor)

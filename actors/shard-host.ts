@@ -13,6 +13,7 @@ import type {
   FailedShard,
   OpenedLane,
   OpenShards,
+  PublishLane,
   SegmentPublisherMessage,
   ShardHostMessage,
   ShardState,
@@ -94,9 +95,7 @@ export class ShardHost implements Actor<ShardHostMessage> {
         context.answer(message, this.#states())
         return
       case 'publishLane':
-        for (const { lane, publisher } of this.#options.shards.values()) {
-          if (lane === message.lane && publisher !== undefined) tellIfThere(publisher, PUBLISH_ALL)
-        }
+        this.#publishLane(message)
         return
       case 'drainShards':
         await this.#runs
@@ -113,6 +112,13 @@ export class ShardHost implements Actor<ShardHostMessage> {
   #states(): ShardState[] {
     const { shards, shardMap } = this.#options
     return [...shards.values()].map((hosted) => stateOf(hosted, shardMap.get(hosted.shard)))
+  }
+
+  #publishLane({ lane, emptyGeneration }: PublishLane): void {
+    const publish = emptyGeneration === undefined ? PUBLISH_ALL : { ...PUBLISH_ALL, emptyGeneration }
+    for (const { lane: own, publisher } of this.#options.shards.values()) {
+      if (own === lane && publisher !== undefined) tellIfThere(publisher, publish)
+    }
   }
 
   #tick(tick: number): void {

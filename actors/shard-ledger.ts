@@ -127,7 +127,7 @@ export class ShardLedger {
       if (manifestObject !== '') {
         page = { ...page, garbage: [...page.garbage, { key: manifestObject, supersededMs: clock.nowMs() }] }
       }
-      const encoded = encodeManifest(page, store.shard, this.#entry.epoch, ++this.#pages)
+      const encoded = encodeManifest(page, change.floor, store.shard, this.#entry.epoch, ++this.#pages)
       await objects.put(encoded.key, encoded.bytes)
       manifestObject = encoded.key
     }

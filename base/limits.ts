@@ -200,6 +200,9 @@ export const PUBLISHED_AT_ONCE = 4
 export const JOURNAL_RELIEVE_BYTES = 256 * MIB
 /** C5: superseded segments and local rows stay for plans that still name them. */
 export const SUPERSEDED_KEEP_MS = 600_000
+/** C10: snapshots of the registry in the object store. */
+export const REGISTRY_SNAPSHOT_EVERY_MS = 3_600_000
+export const REGISTRY_SNAPSHOTS_KEPT_MS = 48 * 3_600_000
 
 // --- queries --------------------------------------------------------------------------------------------------
 

@@ -35,19 +35,27 @@ export interface MainBackbone extends Backbone {
 /** Plain data for a worker thread. */
 export type BackboneShare = EmbeddedShare | { readonly kind: 'nats' }
 
-export interface BackboneOptions {
+export interface RegistryOptions {
   readonly settings: Settings
   readonly nodeId: NodeId
   /** Name of the thread. */
   readonly thread: string
   readonly clock: Clock
   readonly logger: Logger
+}
+
+export interface BackboneOptions extends RegistryOptions {
   /** J3: hears, in the thread that found it, that a lane of the journal is not what it was. */
   readonly onLaneAlarm: (alarm: LaneAlarm) => void
 }
 
+export interface MainBackboneOptions extends BackboneOptions {
+  /** Asked before a cluster is created; throws when it must not be. */
+  readonly mayCreate: () => Promise<void>
+}
+
 /** NATS where the settings name its servers, else what the data directory holds. */
-export async function openBackbone(options: BackboneOptions): Promise<MainBackbone> {
+export async function openBackbone(options: MainBackboneOptions): Promise<MainBackbone> {
   if (options.settings['nats.url'] === null)
     return (await import('./embedded-backbone.ts')).openEmbeddedBackbone(options)
   return (await import('./nats-backbone.ts')).openNatsBackbone(options)
@@ -56,4 +64,11 @@ export async function openBackbone(options: BackboneOptions): Promise<MainBackbo
 export async function joinBackbone(share: BackboneShare, options: BackboneOptions): Promise<Backbone> {
   if (share.kind === 'nats') return (await import('./nats-backbone.ts')).joinNatsBackbone(options)
   return (await import('./embedded-backbone.ts')).joinEmbeddedBackbone(share, options)
+}
+
+/** The registry alone, for who mends it while no node runs. */
+export async function openRegistry(options: RegistryOptions): Promise<Registry> {
+  if (options.settings['nats.url'] === null)
+    return (await import('./embedded-backbone.ts')).openEmbeddedRegistry(options)
+  return (await import('./nats-backbone.ts')).openNatsRegistryOnly(options)
 }

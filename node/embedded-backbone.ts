@@ -1,16 +1,14 @@
-import { existsSync } from 'node:fs'
 import { ShardMap } from '../actors/shard-map.ts'
 import { settleLaneGenerations } from '../cluster/lane-generation.ts'
 import type { LmdbJournalShared } from '../cluster/lmdb-journal.ts'
 import { createLmdbJournal, openLmdbJournal } from '../cluster/lmdb-journal.ts'
-import type { LmdbRegistryShared } from '../cluster/lmdb-registry.ts'
+import type { LmdbRegistryHost, LmdbRegistryShared } from '../cluster/lmdb-registry.ts'
 import { createLmdbRegistry } from '../cluster/lmdb-registry.ts'
 import { openLmdbRegistry } from '../cluster/lmdb-registry-remote.ts'
 import { localTransport } from '../cluster/local-transport.ts'
-import type { Backbone, BackboneOptions, MainBackbone } from './backbone.ts'
+import type { Backbone, BackboneOptions, MainBackbone, MainBackboneOptions, RegistryOptions } from './backbone.ts'
 import { agreeOnCluster, floorsOf } from './cluster-settings.ts'
 import { Opened } from './opened.ts'
-import { recoverFromBucket } from './registry-recovery.ts'
 
 export interface EmbeddedShare {
   readonly kind: 'embedded'
@@ -18,20 +16,21 @@ export interface EmbeddedShare {
   readonly registry: LmdbRegistryShared
 }
 
+export function openEmbeddedRegistry({ settings }: RegistryOptions): Promise<LmdbRegistryHost> {
+  return createLmdbRegistry({ directory: `${settings['data.dir']}/registry` })
+}
+
 /** Journal and registry in the data directory: a node that is a cluster of its own. */
-export function openEmbeddedBackbone(options: BackboneOptions): Promise<MainBackbone> {
+export function openEmbeddedBackbone(options: MainBackboneOptions): Promise<MainBackbone> {
   return Opened.all(async (opened) => {
-    const { settings, clock, logger, onLaneAlarm } = options
-    const dataDir = settings['data.dir']
-    const registry = opened.add(await createLmdbRegistry({ directory: `${dataDir}/registry` }))
-    const hasJournal = async () => existsSync(`${dataDir}/journal`)
-    await recoverFromBucket({ registry, settings, clock, logger: logger.child('recovery'), hasJournal })
-    await agreeOnCluster(registry, settings)
+    const { settings, clock, logger, onLaneAlarm, mayCreate } = options
+    const registry = opened.add(await openEmbeddedRegistry(options))
+    await agreeOnCluster(registry, settings, mayCreate)
     const mapOptions = { registry, shardCount: settings.shards, clock, logger: logger.child('shard-map') }
     const shardMap = opened.add(await ShardMap.open(mapOptions))
     const host = opened.add(
       await createLmdbJournal({
-        directory: `${dataDir}/journal`,
+        directory: `${settings['data.dir']}/journal`,
         laneCount: settings['journal.lanes'],
         bytesMax: settings['journal.bytesMax'],
         clock,

@@ -24,4 +24,8 @@ process.exitCode = await runCli({
     const { runNode } = await import('./node.ts')
     return runNode(config, version)
   },
+  restore: async (config) => {
+    const { restore } = await import('./restore.ts')
+    return restore(config)
+  },
 })

@@ -1,28 +1,27 @@
 import { ShardMap } from '../actors/shard-map.ts'
-import type { Clock } from '../base/clock.ts'
-import type { LaneId } from '../base/ids.ts'
 import type { Turbulence } from '../cluster/membership.ts'
 import type { NatsOptions } from '../cluster/nats-connection.ts'
 import { NatsConnection } from '../cluster/nats-connection.ts'
 import { openNatsJournal } from '../cluster/nats-journal.ts'
 import { openNatsRegistry } from '../cluster/nats-registry.ts'
-import { LaneStream } from '../cluster/nats-stream.ts'
 import { openNatsTransport } from '../cluster/nats-transport.ts'
-import type { Backbone, BackboneOptions, MainBackbone } from './backbone.ts'
+import type { Registry } from '../cluster/registry.ts'
+import type { Backbone, BackboneOptions, MainBackbone, MainBackboneOptions, RegistryOptions } from './backbone.ts'
 import { agreeOnCluster, floorsOf } from './cluster-settings.ts'
 import type { Settings } from './config.ts'
 import { Opened } from './opened.ts'
-import { recoverFromBucket } from './registry-recovery.ts'
 
 /** Copies of the registry at most: as of the journal. */
 const REPLICAS_MAX = 3
 
 /** Journal, registry and transport of the NATS servers that the settings name. */
-export function openNatsBackbone(options: BackboneOptions): Promise<MainBackbone> {
+export function openNatsBackbone(options: MainBackboneOptions): Promise<MainBackbone> {
   return Opened.all(async (opened) => {
-    const { connection, ...parts } = await openParts(options, opened)
+    const connected = await openConnected(options, opened)
+    const { connection } = connected
+    await agreeOnCluster(connected.registry, options.settings, options.mayCreate)
     return {
-      ...parts,
+      ...(await openParts(options, connected, opened)),
       memberTimes: {},
       turbulence: turbulenceOf(connection),
       natsServer: () => (connection.isConnected ? connection.server : null),
@@ -35,73 +34,76 @@ export function openNatsBackbone(options: BackboneOptions): Promise<MainBackbone
 /** Each thread has a connection of its own (T1). */
 export function joinNatsBackbone(options: BackboneOptions): Promise<Backbone> {
   return Opened.all(async (opened) => {
-    const { connection: _, ...parts } = await openParts(options, opened)
-    return { ...parts, close: () => opened.close() }
+    const connected = await openConnected(options, opened)
+    return { ...(await openParts(options, connected, opened)), close: () => opened.close() }
   })
 }
 
-async function openParts(options: BackboneOptions, opened: Opened) {
-  const { settings, nodeId, thread, clock, logger, onLaneAlarm } = options
-  const cluster = settings['cluster.name']
+/** Closing it ends its connection. */
+export function openNatsRegistryOnly(options: RegistryOptions): Promise<Registry> {
+  return Opened.all(async (opened) => {
+    const { registry } = await openConnected(options, opened)
+    const { get, put, delete: remove, list, watch } = registry
+    return {
+      get: get.bind(registry),
+      put: put.bind(registry),
+      delete: remove.bind(registry),
+      list: list.bind(registry),
+      watch: watch.bind(registry),
+      close: () => opened.close(),
+    }
+  })
+}
+
+interface Connected {
+  readonly connection: NatsConnection
+  readonly registry: Registry
+  /** Of the registry and of the journal. */
+  readonly copies: number
+}
+
+async function openConnected(options: RegistryOptions, opened: Opened): Promise<Connected> {
+  const { settings, nodeId, thread, clock, logger } = options
   const connection = opened.add(await NatsConnection.open(natsOptions(settings, `weir ${nodeId} ${thread}`), clock))
   connection.onEvent((event) => {
     if (event.kind === 'refused') logger.error('NATS refuses something', { reason: event.reason })
     else if (event.kind !== 'closed') logger.warn('the connection to NATS has changed', { ...event })
   })
-  const replicas = settings['nats.replicas'] ?? undefined
-  const copies = replicas ?? Math.min(REPLICAS_MAX, connection.serverCount)
+  const copies = settings['nats.replicas'] ?? Math.min(REPLICAS_MAX, connection.serverCount)
   const registry = opened.add(
     await openNatsRegistry({
       connection,
-      cluster,
+      cluster: settings['cluster.name'],
       replicas: copies,
       clock,
       logger: logger.child('registry'),
     }),
   )
-  await recoverFromBucket({
-    registry,
-    settings,
-    clock,
-    logger: logger.child('recovery'),
-    hasJournal: () => hasFrames(connection, settings, clock),
-  })
-  await agreeOnCluster(registry, settings)
+  return { connection, registry, copies }
+}
+
+async function openParts(options: BackboneOptions, { connection, registry, copies }: Connected, opened: Opened) {
+  const { settings, clock, logger, onLaneAlarm } = options
   const mapOptions = { registry, shardCount: settings.shards, clock, logger: logger.child('shard-map') }
   const shardMap = opened.add(await ShardMap.open(mapOptions))
+  const replicas = settings['nats.replicas']
   const journal = opened.add(
     await openNatsJournal({
       connection,
       registry,
       clock,
       logger: logger.child('journal'),
-      cluster,
+      cluster: settings['cluster.name'],
       laneCount: settings['journal.lanes'],
       bytesMax: settings['journal.bytesMax'],
-      ...(replicas === undefined ? {} : { replicas }),
+      ...(replicas === null ? {} : { replicas }),
       reachedOf: floorsOf(shardMap, settings),
       onAlarm: onLaneAlarm,
     }),
   )
   const transport = opened.add(await openNatsTransport({ connection, clock, logger: logger.child('transport') }))
   const sectionCompression = copies > 1 ? ('zstd' as const) : ('none' as const)
-  return { connection, registry, shardMap, journal, transport, sectionCompression }
-}
-
-/** True when a lane of the journal holds anything. */
-async function hasFrames(connection: NatsConnection, settings: Settings, clock: Clock): Promise<boolean> {
-  const options = {
-    connection,
-    clock,
-    cluster: settings['cluster.name'],
-    laneCount: settings['journal.lanes'],
-    bytesMax: settings['journal.bytesMax'],
-  }
-  for (let lane = 0; lane < options.laneCount; lane++) {
-    const facts = await (await LaneStream.of({ ...options, lane: lane as LaneId })).facts()
-    if (facts !== undefined && facts.firstSequence <= facts.lastSequence) return true
-  }
-  return false
+  return { registry, shardMap, journal, transport, sectionCompression }
 }
 
 function natsOptions(settings: Settings, name: string): NatsOptions {

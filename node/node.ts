@@ -8,13 +8,13 @@ import { serveActors } from '../actors/runtime/node-server.ts'
 import { RESTART_DEFAULT } from '../actors/runtime/supervisor.ts'
 import { WorkerMesh } from '../actors/runtime/worker-host.ts'
 import { FEATURE_LEVEL } from '../actors/shard-ledger.ts'
+import { SnapshotKeeper } from '../actors/snapshot-keeper.ts'
 import { ThreadKeeper } from '../actors/thread-keeper.ts'
 import { present } from '../base/assert.ts'
 import { systemClock } from '../base/clock.ts'
 import { keepCompiled } from '../base/compile-cache.ts'
 import { diskError } from '../base/disk-error.ts'
 import { asWeirError } from '../base/errors.ts'
-import type { ShardId } from '../base/ids.ts'
 import { createLogger } from '../base/logger.ts'
 import { Metrics } from '../base/metrics.ts'
 import { makeDurableDirectory } from '../base/sync-directory.ts'
@@ -23,6 +23,7 @@ import { Membership } from '../cluster/membership.ts'
 import { adminKey } from './admin-key.ts'
 import { openBackbone } from './backbone.ts'
 import { bannerText } from './banner.ts'
+import { checkNothingPublished } from './cluster-settings.ts'
 import type { Settings } from './config.ts'
 import type { LoadedConfig } from './config-load.ts'
 import { lockDataDirectory } from './data-lock.ts'
@@ -36,7 +37,6 @@ import { nodeIdentity } from './node-identity.ts'
 import { NodeStatus } from './node-status.ts'
 import { openObjectStore } from './object-store.ts'
 import { processCpuMs, watchProcess } from './process-metrics.ts'
-import { SnapshotKeeper } from './registry-snapshot.ts'
 import { reservePort } from './reserved-port.ts'
 import { startShards } from './shard-part.ts'
 import { MAIN_THREAD, workerName } from './thread-names.ts'
@@ -46,6 +46,7 @@ import { WorkerPulse } from './worker-pulse.ts'
 const WORKER_START_TIMEOUT_MS = 60_000
 /** Kept of the drain for closing what is below the shards. */
 const CLOSE_RESERVE_MS = 1000
+const LAST_SNAPSHOT_MS_MAX = 2000
 /** Objects that live for one frame or query stay out of the old generation. */
 const YOUNG_GENERATION_MB = 24
 /**
@@ -83,7 +84,18 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
   try {
     const metrics = new Metrics()
     const onLaneAlarm = laneAlarm(metrics, logger)
-    const backbone = await openBackbone({ settings, nodeId, thread: MAIN_THREAD, clock, logger, onLaneAlarm })
+    const objects = await openObjectStore(settings, clock)
+    lifecycle.onStop('object store', async () => objects.close())
+    const mayCreate = () => checkNothingPublished(objects)
+    const backbone = await openBackbone({
+      settings,
+      nodeId,
+      thread: MAIN_THREAD,
+      clock,
+      logger,
+      onLaneAlarm,
+      mayCreate,
+    })
     lifecycle.onStop('journal and registry', () => backbone.close())
     const { registry } = backbone
     const stopWatching = watchProcess(metrics, MAIN_THREAD, true)
@@ -207,21 +219,23 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
       const threads = workers.map((name) => system.ref<ThreadMessage>(`${name}/thread`))
       await Promise.allSettled(threads.map((thread) => thread.ask({ kind: 'stopAdmitting' }, { deadlineMs: 1000 })))
     })
-    await controller.ready()
-    status.shardsAreOpen()
-    const objects = await openObjectStore(settings, clock)
-    lifecycle.onStop('bucket', async () => objects.close())
     const snapshots = new SnapshotKeeper({
+      nodeId,
       registry,
       objects,
+      shardMap: backbone.shardMap,
       clock,
       logger: logger.child('snapshots'),
-      isWriter: () => backbone.shardMap.get(0 as ShardId)?.owner === nodeId,
     })
-    snapshots.start()
-    lifecycle.onStop('snapshots', () => snapshots.close())
+    lifecycle.onStop('snapshots', async () => {
+      snapshots.close()
+      await Promise.race([snapshots.look(), clock.sleep(LAST_SNAPSHOT_MS_MAX)])
+    })
+    await controller.ready()
+    status.shardsAreOpen()
     // Late: a key that is made and not shown, because something else failed, would lock everybody out.
     const newAdminKey = await adminKey(settings, await KeyStore.open(registry, clock), clock)
+    void snapshots.look()
     if (settings.demo) {
       const demo = startDemo(first.url, clock, logger, settings['auth.adminKey'] ?? newAdminKey)
       lifecycle.onStop('demo', async () => demo.stop())

@@ -35,8 +35,13 @@ export function startShards(options: ShardPartOptions): ShardController {
     ring: new ShardRing({ shardCount, standbyCount: settings['replicas.standby'] as 0 | 1 }),
     trimmer: new LaneTrimmer({
       ...places,
-      relieve: (lane) => {
-        for (const host of hosts) host.tell({ kind: 'publishLane', lane })
+      relieve: (lane, emptyGeneration) => {
+        const publish = {
+          kind: 'publishLane',
+          lane,
+          ...(emptyGeneration === undefined ? {} : { emptyGeneration }),
+        } as const
+        for (const host of hosts) host.tell(publish)
       },
     }),
     hosts,

@@ -2,7 +2,7 @@ import { pack, unpack } from 'msgpackr'
 import { assert } from '../base/assert.ts'
 import { WeirError } from '../base/errors.ts'
 import type { DayNumber, NodeId, Position, ShardId, TenantId } from '../base/ids.ts'
-import { comparePositions } from '../base/ids.ts'
+import { comparePositions, POSITION_ZERO } from '../base/ids.ts'
 import { contentHashOf, manifestKey } from './object-store/object-keys.ts'
 import type { SegmentMeta } from './segment.ts'
 
@@ -79,28 +79,44 @@ export function decodeShardEntry(bytes: Uint8Array): ShardEntry {
   return entry
 }
 
-/** Bytes of a page and the key to put them under. `counter` rises with every page of an epoch. */
+/**
+ * Bytes of a page and the key to put them under. `counter` rises with every page of an epoch. The floor that comes with it is written down for the
+ * day when the registry is lost (C10).
+ */
 export function encodeManifest(
   page: ManifestPage,
+  floor: Position,
   shard: ShardId,
   epoch: number,
   counter: number,
 ): { readonly key: string; readonly bytes: Uint8Array } {
-  const bytes = pack({ format: MANIFEST_FORMAT, ...page })
+  const bytes = pack({ format: MANIFEST_FORMAT, floor, ...page })
   return { key: manifestKey(shard, epoch, counter, contentHashOf(bytes)), bytes }
 }
 
 /** Throws corrupt_data when the bytes are not those that `key` was made of, or no page. */
 export function decodeManifest(key: string, bytes: Uint8Array): ManifestPage {
+  return decodeManifestWithFloor(key, bytes).page
+}
+
+/** The same, with the floor that the page was written with; POSITION_ZERO where it says none. */
+export function decodeManifestWithFloor(
+  key: string,
+  bytes: Uint8Array,
+): { readonly page: ManifestPage; readonly floor: Position } {
   if (!key.includes(`-${contentHashOf(bytes)}.`)) {
     throw new WeirError('corrupt_data', 'a manifest page has other content than its name says', { key })
   }
-  const { format, ...page } = unpacked<ManifestPage>(bytes, 'manifest page')
+  const {
+    format,
+    floor = POSITION_ZERO,
+    ...page
+  } = unpacked<ManifestPage & { floor?: Position }>(bytes, 'manifest page')
   const lists = [page.segments, page.seen, page.publishedThrough, page.garbage]
   if (format !== MANIFEST_FORMAT || !lists.every(Array.isArray)) {
     throw new WeirError('corrupt_data', 'not a manifest page of a known format', { key })
   }
-  return page
+  return { page, floor }
 }
 
 /** The page with further segments, in order. Throws conflict when one is there already. */

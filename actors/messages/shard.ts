@@ -116,6 +116,8 @@ export interface HeldShard extends ShardState {
 export interface PublishLane {
   readonly kind: 'publishLane'
   readonly lane: LaneId
+  /** The lane's generation, where it began anew and has no frame yet (J3). */
+  readonly emptyGeneration?: number
 }
 
 /** To the ShardHost: let go of the shards; answered when done. */
@@ -160,6 +162,8 @@ export interface Publish extends Question<{ readonly segments: number }> {
   readonly kind: 'publish'
   /** Cut and publish everything there is, whatever its age. */
   readonly everything: boolean
+  /** The lane began anew and has no frame yet (J3): once nothing older is unpublished, the floor is the beginning of this generation. */
+  readonly emptyGeneration?: number
 }
 
 /** To a SegmentPublisher: merge small segments, drop days past retention, delete what was superseded long enough ago. */

@@ -2,7 +2,7 @@ import { flagName, SETTING_KEYS, settingSpec } from '../config.ts'
 import type { GivenFlag } from '../config-load.ts'
 import { didYouMean } from '../did-you-mean.ts'
 
-const COMMANDS = ['start', 'config', 'cluster'] as const
+const COMMANDS = ['start', 'config', 'cluster', 'restore'] as const
 /** What a command that asks a running node is given. */
 export interface NodeAccess {
   /** Of the node's HTTP side; undefined: this machine, the default port. */
@@ -11,7 +11,7 @@ export interface NodeAccess {
 }
 
 export type CommandLine =
-  | { readonly command: 'start' | 'config'; readonly flags: readonly GivenFlag[] }
+  | { readonly command: 'start' | 'config' | 'restore'; readonly flags: readonly GivenFlag[] }
   | ({ readonly command: 'clusterStatus' } & NodeAccess)
   | { readonly command: 'help' | 'version' }
   | { readonly command: 'mistake'; readonly message: string }

@@ -11,6 +11,7 @@ usage
   weir cluster status              print the nodes and shards of a running cluster
     --url <url>      of any of its nodes; default http://127.0.0.1:9347
     --key <key>      that may read the whole cluster; default WEIR_AUTH_ADMIN_KEY
+  weir restore [flags]             fill an empty registry from the object store, after NATS or the data directory was lost
   weir --help, weir --version
 
 flags

@@ -17,6 +17,8 @@ export interface CliParts {
   readonly writeError: (text: string) => void
   /** Starts the node; resolves with the exit status when it has ended. */
   readonly start: (config: LoadedConfig) => Promise<number>
+  /** Fills an empty registry from the object store; resolves with what to tell. */
+  readonly restore: (config: LoadedConfig) => Promise<string>
 }
 
 /** The command line of `weir`. Resolves with the exit status. Mistakes of the user are told in a line, without a stack. */
@@ -44,6 +46,10 @@ export async function runCli(parts: CliParts): Promise<number> {
     }
     const config = loadConfig({ flags: line.flags, env: parts.env, cwd: parts.cwd })
     if (line.command === 'start') return await parts.start(config)
+    if (line.command === 'restore') {
+      parts.writeOut(await parts.restore(config))
+      return EXIT_OK
+    }
     parts.writeOut(explainConfig(config))
     return EXIT_OK
   } catch (error) {

@@ -94,15 +94,6 @@ export function parseManifestKey(key: string): { readonly epoch: number; readonl
   return match ? { epoch: Number(match[1]), counter: Number(match[2]) } : undefined
 }
 
-/** Prefix of the snapshots of the registry. */
-export const REGISTRY_SNAPSHOTS = `${LAYOUT}/registry/`
-
-/** `v1/registry/<ms>-<contentHash>.json`, the time padded, so that the last is the newest (C10). */
-export function registrySnapshotKey(takenMs: number, contentHash: string): string {
-  assert(takenMs >= 0 && contentHash.length === 16, 'a snapshot is named by its time and content')
-  return `${REGISTRY_SNAPSHOTS}${String(takenMs).padStart(15, '0')}-${contentHash}.json`
-}
-
 /** `v1/<shard>/seen/<epoch>-<contentHash>.msgpack`: a page of keyed chunks (D3). */
 export function seenKey(shard: ShardId, epoch: number, contentHash: string): string {
   assert(epoch >= 0 && contentHash.length === 16, 'a page of keyed chunks is named by epoch and content')
@@ -117,9 +108,26 @@ export function epochOfKey(key: string): number | undefined {
 
 /** The content hash that a key ends in; undefined when it is of no kind that is named so. */
 export function contentHashOfKey(key: string): string | undefined {
-  return /-([0-9a-f]{16})\.(?:seg|msgpack|json)$/.exec(key)?.[1]
+  return /-([0-9a-f]{16})\.(?:seg|msgpack)$/.exec(key)?.[1]
 }
 
-function padded(value: number): string {
-  return String(value).padStart(10, '0')
+/** Prefix of everything that a cluster puts. */
+export const ALL_OBJECTS = `${LAYOUT}/`
+/** Prefix of the snapshots of the registry. */
+export const SNAPSHOTS = `${LAYOUT}/registry/`
+
+/** `v1/registry/<takenMs>-<contentHash>.msgpack`: keys sort by age (C10). */
+export function snapshotKey(takenMs: number, contentHash: string): string {
+  assert(takenMs >= 0 && contentHash.length === 16, 'a snapshot is named by its time and content')
+  return `${SNAPSHOTS}${padded(takenMs, 15)}-${contentHash}.msgpack`
+}
+
+/** When a snapshot was taken; undefined when the key is of none. */
+export function takenMsOfKey(key: string): number | undefined {
+  const match = /\/registry\/(\d{15})-[0-9a-f]{16}\.msgpack$/.exec(key)
+  return match ? Number(match[1]) : undefined
+}
+
+function padded(value: number, digits = 10): string {
+  return String(value).padStart(digits, '0')
 }

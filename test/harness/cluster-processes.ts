@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../base/clock.ts'
 import { NatsServers } from './nats-server.ts'
-import { type NodeOptions, NodeProcess, type NodeSettings, type StartingNode } from './node-process.ts'
+import { type NodeOptions, NodeProcess, type NodeSettings, runNodeToEnd, type StartingNode } from './node-process.ts'
 import { S3Server } from './s3-server.ts'
 import { WeirClient } from './weir-client.ts'
 
@@ -59,7 +59,23 @@ export class ClusterProcesses {
 
   /** Starts a node, on the data directory that it had if it ran before. Resolves once it is ready. */
   async startNode(id: string, settings: NodeSettings = {}, options: NodeOptions = {}): Promise<ClusterNode> {
-    const all = {
+    const starting = NodeProcess.begin({ ...this.#settingsOf(id), ...settings }, options)
+    this.#starting.add(starting)
+    const process = await starting.ready.finally(() => this.#starting.delete(starting))
+    const node = { id, process, client: new WeirClient(process.url) }
+    this.#nodes.set(id, node)
+    return node
+  }
+
+  /** `weir restore`; resolves with what it tells. Throws when it fails. */
+  async restore(): Promise<string> {
+    const { status, stdout, stderr } = await runNodeToEnd(this.#settingsOf('restore'), { command: 'restore' })
+    assert.equal(status, 0, stderr)
+    return stdout
+  }
+
+  #settingsOf(id: string): NodeSettings {
+    return {
       'node.id': id,
       'data.dir': join(this.#directory, id),
       'nats.url': this.nats.urls.join(','),
@@ -70,14 +86,7 @@ export class ClusterProcesses {
       's3.forcePathStyle': true,
       's3.createBucket': true,
       ...this.#settings,
-      ...settings,
     }
-    const starting = NodeProcess.begin(all, options)
-    this.#starting.add(starting)
-    const process = await starting.ready.finally(() => this.#starting.delete(starting))
-    const node = { id, process, client: new WeirClient(process.url) }
-    this.#nodes.set(id, node)
-    return node
   }
 
   /** As a crash ends it; its data directory stays. */

@@ -16,6 +16,8 @@ export type NodeSettings = Readonly<Record<string, string | number | boolean>>
 export interface NodeOptions {
   /** Before the command, such as `ip netns exec x`; it must become the node and not start it. */
   readonly wrapper?: readonly string[]
+  /** Instead of `start`. */
+  readonly command?: 'restore'
   /** Flags of Node itself. */
   readonly nodeFlags?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
@@ -154,10 +156,10 @@ interface Run {
 }
 
 function launch(settings: NodeSettings, options: NodeOptions): Run {
-  const { wrapper = [], nodeFlags = [], environment = {}, showErrors = false, errorsFile } = options
+  const { command = 'start', wrapper = [], nodeFlags = [], environment = {}, showErrors = false, errorsFile } = options
   const flags = Object.entries(settings).map(([key, value]) => `--${key}=${value}`)
-  const [command, ...args] = [...wrapper, process.execPath, ...nodeFlags, MAIN, ...flags]
-  const child = spawn(command!, args, {
+  const [program, ...args] = [...wrapper, process.execPath, ...nodeFlags, MAIN, command, ...flags]
+  const child = spawn(program!, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...environment },
   })

@@ -300,7 +300,8 @@ export class SimulatedNode {
       shardMap,
       clock,
       logger,
-      relieve: (lane) => this.host.tell({ kind: 'publishLane', lane }),
+      relieve: (lane, emptyGeneration) =>
+        this.host.tell({ kind: 'publishLane', lane, ...(emptyGeneration === undefined ? {} : { emptyGeneration }) }),
     })
     const controller = new ShardController({
       nodeId: this.nodeId,

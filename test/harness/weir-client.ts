@@ -67,7 +67,7 @@ export class WeirClient {
         return last.total === total && last.coverage.complete
       },
       () =>
-        `${total} records of ${JSON.stringify(parameters)} are found, not ${last?.total} ${JSON.stringify(last?.coverage)}`,
+        `${total} records of ${JSON.stringify(parameters)} are found, not ${last?.total}: ${JSON.stringify(last?.coverage)}`,
     )
     return last.logs
   }

@@ -1,4 +1,4 @@
-import { deepEqual, equal } from 'node:assert/strict'
+import { deepEqual, equal, match, rejects } from 'node:assert/strict'
 import { rmSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
 import { ClusterProcesses } from '../harness/cluster-processes.ts'
@@ -57,6 +57,8 @@ describe('C10: a cluster that has lost its NATS servers', { timeout: 280_000 }, 
     await stopAll()
     await loseNats()
     for (const id of ['a', 'b']) cluster.loseDisk(id)
+    await rejects(cluster.startNode('a'), /run weir restore/)
+    match(await cluster.restore(), /segments with 4000 records/)
     await startAll()
     await allFoundFromEach()
   })
@@ -72,6 +74,7 @@ describe('C10: a cluster that has lost its NATS servers', { timeout: 280_000 }, 
   it('does the same again, with disks that have seen both lives', async () => {
     await stopAll()
     await loseNats()
+    await cluster.restore()
     await startAll()
     await allFoundFromEach()
   })

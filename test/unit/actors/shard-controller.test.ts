@@ -36,6 +36,26 @@ describe('the journal', () => {
     assert.equal(durable.machine.journal.lane(LANE).frames.length, 0)
   })
 
+  it('J3: that began anew and has no frame yet holds no shard back once what was read of the lost one is published', async () => {
+    const durable = await DurableNode.start({ shardCount: 2 })
+    const { journal } = durable.machine
+    await durable.send(['a'])
+    durable.node.kill()
+    journal.recreate(LANE)
+    await durable.restart()
+    await durable.send(['b'])
+    await durable.publish()
+    durable.node.kill()
+    journal.recreate(LANE)
+    await durable.restart()
+    await durable.pass(5000)
+    const floors = [...durable.node.shards.values()].map(({ store }) => store.published.floor)
+    assert.deepEqual(floors, Array(2).fill({ generation: 3, sequence: 0 }))
+    await durable.send(['c'])
+    await durable.publish()
+    assert.deepEqual(await durable.found(), ['b', 'c'])
+  })
+
   it('that fills up is relieved long before a row is due to be published', async () => {
     const durable = await DurableNode.start({ journalBytesMax: 20_000 })
     const uids: string[] = []

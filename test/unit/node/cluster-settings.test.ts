@@ -5,10 +5,11 @@ import { ShardMap } from '../../../actors/shard-map.ts'
 import { systemClock } from '../../../base/clock.ts'
 import type { LaneId, NodeId, ShardId } from '../../../base/ids.ts'
 import { silentLogger } from '../../../base/logger.ts'
-import { agreeOnCluster, floorsOf } from '../../../node/cluster-settings.ts'
+import { agreeOnCluster, checkNothingPublished, floorsOf } from '../../../node/cluster-settings.ts'
 import type { Settings } from '../../../node/config.ts'
 import { loadConfig } from '../../../node/config-load.ts'
 import { encodeShardEntry, shardEntryKey } from '../../../storage/manifest.ts'
+import { MemoryObjectStore } from '../../harness/memory-object-store.ts'
 import { SimulatedRegistry } from '../../harness/simulated-registry.ts'
 
 const DEFAULTS = loadConfig({ cwd: tmpdir(), env: {}, flags: [] }).settings
@@ -33,6 +34,19 @@ describe('what is fixed when the cluster is created (J1)', () => {
       counts.map((shards) => agreeOnCluster(registry.connect(), settingsOf({ shards }))),
     )
     assert.equal(agreed.filter(({ status }) => status === 'fulfilled').length, 1)
+  })
+
+  it('is not fixed anew beside what is published (C10)', async () => {
+    const registry = new SimulatedRegistry().connect()
+    const objects = new MemoryObjectStore()
+    await objects.put('v1/0/manifest/x', new Uint8Array(1))
+    await assert.rejects(
+      agreeOnCluster(registry, settingsOf(), () => checkNothingPublished(objects)),
+      /weir restore/,
+    )
+    assert.deepEqual(await registry.list(''), [])
+    await agreeOnCluster(registry, settingsOf())
+    await agreeOnCluster(registry, settingsOf(), () => checkNothingPublished(objects))
   })
 
   it('has no more lanes than shards', async () => {

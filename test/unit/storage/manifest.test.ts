@@ -6,6 +6,7 @@ import {
   addSegments,
   advancePublished,
   decodeManifest,
+  decodeManifestWithFloor,
   decodeShardEntry,
   dropDays,
   encodeManifest,
@@ -45,6 +46,8 @@ function segment(name: string, day: number, sequence: number, rowCount = 10): Se
 const keys = (page: ManifestPage) => page.segments.map(({ key }) => key.slice(5, -4))
 const PAGE = addSegments(MANIFEST_EMPTY, [segment('b', 2, 1), segment('c', 2, 5), segment('a', 1, 9)])
 
+const FLOOR = { generation: 2, sequence: 34 }
+
 describe('a manifest page', () => {
   it('comes back as it was encoded, under a key that names its content', () => {
     const page: ManifestPage = {
@@ -53,11 +56,12 @@ describe('a manifest page', () => {
       publishedThrough: [{ day: 2 as DayNumber, tenant, generation: 1, sequence: 2 ** 40 }],
       garbage: [{ key: 'v1/3/old.seg', supersededMs: 1.5e12 }],
     }
-    const { key, bytes } = encodeManifest(page, SHARD, 12, 345)
+    const { key, bytes } = encodeManifest(page, FLOOR, SHARD, 12, 345)
     assert.deepEqual(decodeManifest(key, bytes), page)
+    assert.deepEqual(decodeManifestWithFloor(key, bytes), { page, floor: FLOOR })
     assert.deepEqual(parseManifestKey(key), { epoch: 12, counter: 345 })
-    const later = encodeManifest(page, SHARD, 12, 1000).key
-    assert.ok(key < later && later < encodeManifest(page, SHARD, 100, 1).key, 'keys sort by epoch, then counter')
+    const later = encodeManifest(page, FLOOR, SHARD, 12, 1000).key
+    assert.ok(key < later && later < encodeManifest(page, FLOOR, SHARD, 100, 1).key, 'keys sort by epoch, then counter')
     for (let at = 0; at < bytes.length; at += 3) {
       const bad = bytes.slice()
       bad[at]! ^= 4

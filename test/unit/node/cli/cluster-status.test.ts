@@ -23,6 +23,7 @@ async function run(argv: string[], env: Record<string, string> = {}) {
     writeError: (text) => {
       error += text
     },
+    restore: async () => 'restored\n',
     start: () => assert.fail('no node is to start'),
   })
   return { status, out, error }

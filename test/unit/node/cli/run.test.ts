@@ -21,6 +21,7 @@ async function run(argv: string[], env: Record<string, string> = {}, failure?: u
     writeError: (text) => {
       error += text
     },
+    restore: async () => 'restored\n',
     start: async (config) => {
       if (failure) throw failure
       started.push(config)
