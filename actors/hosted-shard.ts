@@ -167,11 +167,12 @@ export class HostedShard {
   }
 
   /**
-   * Becomes the owner by one compare-and-set (C2); returns the epoch. Throws revision_conflict when the entry has changed meanwhile, shard_unavailable
+   * Becomes the owner by one compare-and-set (C2); returns the epoch. Throws revision_conflict when the entry has changed meanwhile, or since
+   * it was of `seenEpoch`, shard_unavailable
    * while what is published is ahead of what this follower has applied, and storage_unavailable, after which it may or may not own the shard: claim again.
    */
-  claim(generation: number): Promise<number> {
-    return this.#inTurn(() => this.#claim(generation))
+  claim(generation: number, seenEpoch?: number): Promise<number> {
+    return this.#inTurn(() => this.#claim(generation, seenEpoch))
   }
 
   /** Follows the entry that the registry now has. An owner whom it names no more ceases to be one. */
@@ -200,12 +201,16 @@ export class HostedShard {
     })
   }
 
-  async #claim(generation: number): Promise<number> {
+  async #claim(generation: number, seenEpoch: number | undefined): Promise<number> {
     const { nodeId, registry, objects, clock, system, controller, plans, hooks } = this.#parts
     const { store, shard, lane } = this
     if (this.#isClosed) throw new WeirError('shard_unavailable', 'the shard is closed', { shard })
     if (this.#holding !== undefined) return this.epoch
     const known = await readShardEntry(shard, registry)
+    const epoch = known?.entry.epoch ?? 0
+    if (seenEpoch !== undefined && epoch !== seenEpoch) {
+      throw new WeirError('revision_conflict', 'the shard has changed its owner meanwhile', { shard, epoch, seenEpoch })
+    }
     if (known !== undefined) await this.#adopt(known.entry)
     const claimed = await claimShard(shard, nodeId, generation, registry, known)
     const ledger = new ShardLedger({ store, claimed, registry, objects, clock })

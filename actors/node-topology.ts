@@ -41,7 +41,11 @@ export class NodeTopology implements Actor<MembersChanged>, QueryTopology {
       const isHere = view.members.some((member) => member.nodeId === nodeId && member.boot === boot)
       if (!isHere) this.#options.link.lost(nodeId)
     }
-    this.#nodes = view.members.map(({ nodeId, workers }) => ({ nodeId, workers }))
+    this.#nodes = view.members.map(({ nodeId, workers, state }) => ({
+      nodeId,
+      workers,
+      isActive: state === 'active',
+    }))
     this.#placements = this.#options.ring.place(
       view.members.filter(({ state }) => state === 'active').map(({ nodeId, weight }) => ({ id: nodeId, weight })),
     )

@@ -7,6 +7,8 @@ export interface QueryNode {
   readonly nodeId: NodeId
   /** Each has a QueryLeaf; shards are with the worker that `workerOf` names. */
   readonly workers: number
+  /** False while it starts or drains: then it answers for the shards that it owns, and is given nothing more. */
+  readonly isActive: boolean
 }
 
 /** The nodes that a query can be fanned out to, as one thread of one of them sees it; filled by the composition. */

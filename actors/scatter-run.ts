@@ -3,7 +3,7 @@ import { asWeirError, type ErrorCode, WeirError } from '../base/errors.ts'
 import type { NodeId, ShardId } from '../base/ids.ts'
 import { QUERY_MERGE_BYTES_MAX } from '../base/limits.ts'
 import type { HotShare, LeafReport, MissingShare, PublishedPin, SegmentDeal, ShardShare } from './messages/leaf.ts'
-import type { QueryTopology } from './query-topology.ts'
+import type { QueryNode, QueryTopology } from './query-topology.ts'
 import { cancellation } from './runtime/ask.ts'
 import { dealAgain } from './segment-deal.ts'
 import type { ShardMap } from './shard-map.ts'
@@ -139,7 +139,7 @@ export class ScatterRun<A extends { readonly report: LeafReport }> {
 
   #plan(): void {
     const { topology, shardMap } = this.#parts
-    const nodes = topology.nodes().map(({ nodeId }) => nodeId)
+    const nodes = takersOf(topology.nodes())
     const isDealt = this.#options.dealsSegments && nodes.length > 1
     const deals = nodes.map((to): SegmentDeal => ({ among: nodes, to, after: [] }))
     for (const shard of this.#options.shards) {
@@ -261,7 +261,7 @@ export class ScatterRun<A extends { readonly report: LeafReport }> {
   #dealAgain(parts: readonly Part[], reason: string): void {
     for (const [deal, lost] of Map.groupBy(parts, (part) => part.deal!)) {
       const failed = new Set([deal.to, ...deal.after.map(({ to }) => to)])
-      const others = this.#parts.topology.nodes().flatMap(({ nodeId }) => (failed.has(nodeId) ? [] : [nodeId]))
+      const others = takersOf(this.#parts.topology.nodes()).filter((nodeId) => !failed.has(nodeId))
       if (others.length === 0) for (const { shard } of lost) this.#missing.push({ shard, reason })
       for (const next of dealAgain(deal, others)) {
         for (const { shard, pin } of lost) this.#waiting.push({ ...newPart(shard, 'segments', pin, next), reason })
@@ -300,6 +300,12 @@ export class ScatterRun<A extends { readonly report: LeafReport }> {
     timer?.cancel()
     this.#news = Promise.withResolvers()
   }
+}
+
+/** Who may be given segments: those that run; while none does, whoever is there. */
+function takersOf(nodes: readonly QueryNode[]): NodeId[] {
+  const active = nodes.filter(({ isActive }) => isActive)
+  return (active.length === 0 ? nodes : active).map(({ nodeId }) => nodeId)
 }
 
 function newPart(

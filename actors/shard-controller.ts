@@ -223,6 +223,7 @@ export class ShardController implements Actor<ShardControllerMessage> {
       .map((node) => ({ id: node.nodeId, weight: node.weight }))
     // With nobody to take them over, shards stay where they are.
     const wanted = ring.place(takers)
+    const epochOf = (shard: ShardId) => shardMap.get(shard)?.epoch ?? 0
     const steps = planOwnership({
       self: nodeId,
       nodes: view.members.map((node) => ({ nodeId: node.nodeId, takesShards: takesShards(node) })),
@@ -240,13 +241,15 @@ export class ShardController implements Actor<ShardControllerMessage> {
         this.#states.some(({ role, shard }) => role === 'follower' && wanted[shard]?.owner === nodeId)
       )
     }
+    // What is decided here must not relieve an owner who is there by then.
+    const claiming = steps.claim.map((shard) => ({ shard, epoch: epochOf(shard) }))
     await this.#close(steps.close)
     const opened = await this.#open(steps.open, lanes)
     // Whoever owns nothing by right must not wait for another step.
     const free = opened.filter(
       (shard) => this.#isOurs(shard) || (wanted[shard]?.owner === nodeId && !this.#isOwnerAlive(shard)),
     )
-    await this.#claim([...steps.claim, ...free], lanes)
+    await this.#claim([...claiming, ...free.map((shard) => ({ shard, epoch: epochOf(shard) }))], lanes)
     this.#states = await this.#describe()
     return true
   }
@@ -311,10 +314,15 @@ export class ShardController implements Actor<ShardControllerMessage> {
     return opened.map(({ shard }) => shard)
   }
 
-  async #claim(shards: readonly ShardId[], lanes: readonly LaneEnd[]): Promise<void> {
+  /** With each shard the epoch under which it was found to be free, or due. */
+  async #claim(shards: readonly { shard: ShardId; epoch: number }[], lanes: readonly LaneEnd[]): Promise<void> {
     const { laneCount, logger } = this.#options
-    const answers = await this.#perHost(shards, (own, host) => {
-      const claiming = own.map((shard) => ({ shard, generation: lanes[laneOf(shard, laneCount)]!.generation }))
+    const epochs = new Map(shards.map(({ shard, epoch }) => [shard, epoch]))
+    const answers = await this.#perHost([...epochs.keys()], (own, host) => {
+      const claiming = own.map((shard) => {
+        const { generation } = lanes[laneOf(shard, laneCount)]!
+        return { shard, generation, epoch: epochs.get(shard)! }
+      })
       return host.ask({ kind: 'claimShards', shards: claiming }, { deadlineMs: OPEN_DEADLINE_MS })
     })
     this.#complain(

@@ -198,11 +198,11 @@ export class ShardHost implements Actor<ShardHostMessage> {
     const failed: FailedShard[] = []
     const claimed: { shard: ShardId; epoch: number }[] = []
     await Promise.all(
-      message.shards.map(async ({ shard, generation }) => {
+      message.shards.map(async ({ shard, generation, epoch }) => {
         try {
           const hosted = this.#options.shards.get(shard)
           if (hosted === undefined) throw new WeirError('shard_unavailable', 'the shard is not open here', { shard })
-          claimed.push({ shard, epoch: await hosted.claim(generation) })
+          claimed.push({ shard, epoch: await hosted.claim(generation, epoch) })
         } catch (error) {
           failed.push({ shard, error: asWeirError(error) })
         }

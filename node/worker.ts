@@ -210,7 +210,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   const link = new NodeLink({ transport, cluster })
   const ring = new ShardRing({ shardCount, standbyCount: settings['replicas.standby'] as 0 | 1 })
   const topology = new NodeTopology({
-    self: { nodeId, workers },
+    self: { nodeId, workers, isActive: true },
     ring,
     link,
     local: (worker, actor) => system.ref(`${workerName(worker)}/${actor}`),

@@ -76,7 +76,8 @@ export interface ClaimShards
     readonly failed: readonly FailedShard[]
   }> {
   readonly kind: 'claimShards'
-  readonly shards: readonly { readonly shard: ShardId; readonly generation: number }[]
+  /** `epoch` is that of the entry for which it was decided; 0 without one. Another one by now: the claim fails. */
+  readonly shards: readonly { readonly shard: ShardId; readonly generation: number; readonly epoch: number }[]
 }
 
 /** To the ShardHost: let go of shards, and remove what this disk holds of them. */

@@ -20,7 +20,7 @@ const PUBLISHED_MS = 300_000
 /** Two for each node that there may be. */
 const SENDERS = 10
 /** A table has 10,000 rows at most: batches are counted in as many parts. */
-const COUNT_PARTS = 8
+const COUNT_PARTS = 32
 
 export interface ChaosRunOptions {
   readonly seed: string

@@ -1,7 +1,7 @@
 import { shardOf } from '../../base/hash.ts'
 
 export const TENANT = 'default'
-export const BATCH_ROWS = 60
+export const BATCH_ROWS = 20
 const SERVICES = 17
 /** Batches are in as many groups, by which searches pick some of them from all ages. */
 const GROUPS = 256

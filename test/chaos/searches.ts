@@ -66,10 +66,8 @@ export class ChaosSearches {
    * complete one after all others. undefined when none was complete.
    */
   recoveredAfter(id: string, fromMs: number, toMs: number): number | undefined {
-    const samples = this.#samples.filter(
-      ({ node, startMs, endMs }) => node === id && endMs >= fromMs && startMs <= toMs,
-    )
-    const lastBad = samples.findLastIndex(({ outcome }) => outcome !== 'complete')
+    const samples = this.#samples.filter(({ node, endMs }) => node === id && endMs >= fromMs)
+    const lastBad = samples.findLastIndex(({ outcome, startMs }) => outcome !== 'complete' && startMs <= toMs)
     const first = samples[lastBad + 1]
     return first === undefined ? undefined : first.endMs - fromMs
   }

@@ -186,7 +186,7 @@ export class SimulatedCluster {
     })
     const link = new NodeLink({ transport, cluster: CLUSTER })
     const topology = new NodeTopology({
-      self: { nodeId, workers: 1 },
+      self: { nodeId, workers: 1, isActive: true },
       ring: new ShardRing({ shardCount, standbyCount }),
       link,
       local: (_, actor) => system.ref(actor),

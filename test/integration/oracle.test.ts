@@ -127,7 +127,7 @@ class World {
     this.search = new QueryCoordinator({
       topology: {
         self,
-        nodes: () => [{ nodeId: self, workers: WORKERS }],
+        nodes: () => [{ nodeId: self, workers: WORKERS, isActive: true }],
         leaf: (_, worker) => this.#leaves[worker]!,
         standbyOf: () => undefined,
         onChange: () => () => undefined,

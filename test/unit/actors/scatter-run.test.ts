@@ -28,7 +28,7 @@ type Behaviour = (ask: LeafAsk, signal: AbortSignal) => Promise<readonly Missing
 /** Nodes that answer as a test wants, and what they were asked. */
 class Cluster {
   readonly clock = new SimulatedClock(1)
-  nodes: readonly QueryNode[] = [A, B, C].map((nodeId) => ({ nodeId, workers: 1 }))
+  nodes: readonly QueryNode[] = [A, B, C].map((nodeId) => ({ nodeId, workers: 1, isActive: true }))
   standby: NodeId | undefined = B
   readonly asks: LeafAsk[] = []
   readonly #entries = new Map<ShardId, KnownShard>()
@@ -154,6 +154,20 @@ describe('a question to the leaves of all nodes', () => {
     assert.deepEqual(segmentsOf(answers).sort(), ALL_SEGMENTS)
     assert.equal(cluster.asks.length, 3, 'one ask a leaf')
     assert.ok(cluster.isQuiet)
+  })
+
+  it('asks a node that starts or drains for what it owns, and gives it no segments', async () => {
+    const cluster = new Cluster()
+    cluster.own(S0, A, 3)
+    cluster.nodes = [A, B, C].map((nodeId) => ({ nodeId, workers: 1, isActive: nodeId !== A }))
+    const answers = await cluster.run([S0])
+    assert.deepEqual(hotOf(answers), ['0 by a as owner of 3'])
+    assert.deepEqual(segmentsOf(answers).sort(), ALL_SEGMENTS)
+    assert.deepEqual(cluster.asks.map(({ node, deal }) => [node, deal?.to]).sort(), [
+      [A, undefined],
+      [B, B],
+      [C, C],
+    ])
   })
 
   it('is answered by the standby where the owner does not, without waiting', async () => {

@@ -6,6 +6,7 @@ import type { OpenedLane } from '../../../actors/messages/shard.ts'
 import { PublishTurns } from '../../../actors/publish-turns.ts'
 import { ActorSystem } from '../../../actors/runtime/actor-system.ts'
 import { ShardHost } from '../../../actors/shard-host.ts'
+import { claimShard, readShardEntry } from '../../../actors/shard-ledger.ts'
 import { ShardMap } from '../../../actors/shard-map.ts'
 import { WeirError } from '../../../base/errors.ts'
 import type { LaneId, NodeId, ShardId } from '../../../base/ids.ts'
@@ -82,7 +83,7 @@ async function hostOfTwo() {
       { deadlineMs: 10_000 },
     )
   const store = (shard: number) => shards.get(shard as ShardId)!.store
-  return { clock, engine, apply, store, budget, host }
+  return { clock, engine, apply, store, budget, host, registry }
 }
 
 describe('runs of frames', () => {
@@ -119,6 +120,21 @@ describe('runs of frames', () => {
     budget.freeze(2 * budget.bytesMax)
     budget.release(2 * budget.bytesMax)
     await clock.run(run)
+  })
+})
+
+describe('a claim', () => {
+  it('that was decided before another node became the owner does not take the shard back', async () => {
+    const { clock, host, registry } = await hostOfTwo()
+    const shard = 0 as ShardId
+    const claim = (epoch: number) =>
+      clock.run(host.ask({ kind: 'claimShards', shards: [{ shard, generation: 1, epoch }] }, { deadlineMs: 1000 }))
+    const known = await clock.run(readShardEntry(shard, registry))
+    await clock.run(claimShard(shard, 'n2' as NodeId, 1, registry, known))
+    const { claimed, failed } = await claim(0)
+    assert.deepEqual([claimed, failed.map(({ error }) => error.code)], [[], ['revision_conflict']])
+    assert.equal((await clock.run(readShardEntry(shard, registry)))?.entry.owner, 'n2')
+    assert.deepEqual((await claim(1)).claimed, [{ shard, epoch: 2 }])
   })
 })
 
