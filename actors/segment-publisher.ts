@@ -1,11 +1,12 @@
 import type { Clock } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'
+import { freeBytes } from '../base/free-bytes.ts'
 import type { DayNumber, LaneId, Position } from '../base/ids.ts'
 import { comparePositions } from '../base/ids.ts'
 import { PUBLISHED_SEGMENT_BYTES_MAX, SUPERSEDED_KEEP_MS } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { ActivePlans } from '../storage/active-plans.ts'
-import type { BlockSummary } from '../storage/block.ts'
+import type { BlockSummary, EncodedBlock } from '../storage/block.ts'
 import type { DayPartition } from '../storage/day-partition.ts'
 import type { ManifestPage, PublishedThrough } from '../storage/manifest.ts'
 import { addSegments, advancePublished, dropDays, replaceSegments, takeGarbage } from '../storage/manifest.ts'
@@ -59,6 +60,12 @@ export interface SegmentPublisherOptions extends SegmentPublisherHooks {
   readonly logger: Logger
   /** Another owner has the shard (C3): nothing that is published here becomes visible any more. */
   readonly onFenced: () => void
+}
+
+/** A segment that is being made, and the blocks that were copied from the disk for it. */
+interface SegmentInMaking {
+  readonly writer: SegmentWriter
+  readonly blocks: EncodedBlock[]
 }
 
 /**
@@ -178,29 +185,39 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
     const { store, ledger, objects, clock } = this.#options
     const identity = { shard: store.shard, epoch: ledger.entry.epoch, mergeLevel: 0 }
     const made: SegmentMeta[] = []
-    const writers = new Map<number, SegmentWriter>()
-    const finish = async (generation: number, writer: SegmentWriter) => {
+    const writers = new Map<number, SegmentInMaking>()
+    const finish = async (generation: number, { writer, blocks }: SegmentInMaking) => {
       writers.delete(generation)
       const { meta, bytes } = await writer.finish()
+      for (const block of blocks) {
+        freeBytes(block.bytes)
+        freeBytes(block.bloom)
+      }
       await objects.put(meta.key, bytes)
+      freeBytes(bytes)
       made.push(meta)
     }
     for (const { tenant, unpublished } of [...partition.tenants()]) {
       const blocks = [...unpublished]
       for (const block of blocks) {
         const { generation } = block
-        const writer = writers.get(generation) ?? new SegmentWriter(identity, clock.nowMs(), clock)
-        writers.set(generation, writer)
-        writer.add(partition.encodedBlock(block))
+        const making = writers.get(generation) ?? {
+          writer: new SegmentWriter(identity, clock.nowMs(), clock),
+          blocks: [],
+        }
+        writers.set(generation, making)
+        const encoded = partition.encodedBlock(block)
+        making.writer.add(encoded)
+        making.blocks.push(encoded)
         taken.add(block)
-        if (writer.byteLength >= PUBLISHED_SEGMENT_BYTES_MAX) await finish(generation, writer)
+        if (making.writer.byteLength >= PUBLISHED_SEGMENT_BYTES_MAX) await finish(generation, making)
         else await clock.yieldTurn()
       }
       const last = blocks[blocks.length - 1]
       if (last === undefined) continue
       through.push({ day: partition.day, tenant, generation: last.generation, sequence: last.lastSequence })
     }
-    for (const [generation, writer] of [...writers]) await finish(generation, writer)
+    for (const [generation, making] of [...writers]) await finish(generation, making)
     return made
   }
 

@@ -1,6 +1,7 @@
 import { pack, unpack } from 'msgpackr'
 import { assert, present } from '../base/assert.ts'
 import { WeirError } from '../base/errors.ts'
+import { ownCopy } from '../base/free-bytes.ts'
 import type { DayNumber, Position, TenantId } from '../base/ids.ts'
 import { comparePositions, dayText } from '../base/ids.ts'
 import type { BlockSummary, EncodedBlock } from './block.ts'
@@ -238,21 +239,24 @@ export class DayPartition {
     return this.#view(KEYSPACE_BLOCK, summary)
   }
 
-  /** A local block with its filters, as it was cut; for a publisher. */
+  /** A local block with its filters, as it was cut, in memory of the caller's own; for a publisher. */
   encodedBlock(summary: BlockSummary): EncodedBlock {
     this.#checkOpen()
     const { tenant, blockId } = summary
     const unstored = this.#unstored.get(blockId)
-    if (unstored !== undefined) return unstored.block
+    if (unstored !== undefined) {
+      const { bytes, bloom } = unstored.block
+      return { ...unstored.block, bytes: ownCopy(bytes), bloom: ownCopy(bloom) }
+    }
     const part = (keyspace: typeof KEYSPACE_BLOCK | typeof KEYSPACE_BLOOM | typeof KEYSPACE_WORDS): Uint8Array => {
-      const value = this.#store.get(dayKey(keyspace, tenant, blockId))
+      const value = this.#store.getView(dayKey(keyspace, tenant, blockId))
       assert(value !== undefined, `block ${blockId} is stored whole`)
       return value
     }
     return {
       summary,
-      bytes: part(KEYSPACE_BLOCK),
-      bloom: part(KEYSPACE_BLOOM),
+      bytes: ownCopy(part(KEYSPACE_BLOCK)),
+      bloom: ownCopy(part(KEYSPACE_BLOOM)),
       words: unpack(part(KEYSPACE_WORDS)) as readonly string[] | null,
     }
   }

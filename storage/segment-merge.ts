@@ -1,5 +1,6 @@
 import { assert, present } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
+import { freeBytes } from '../base/free-bytes.ts'
 import { BLOCK_BYTES_MAX, BLOCK_ROWS_MAX } from '../base/limits.ts'
 import type { BlockReader, BlockSummary, EncodedBlock } from './block.ts'
 import { mergeBlocks } from './block-codec.ts'
@@ -71,6 +72,7 @@ export async function mergeSegments(
   const rowsIn = inputs.reduce((rows, { rowCount }) => rows + rowCount, 0)
   assert(meta.rowCount === rowsIn, 'a merge keeps every row')
   await store.put(meta.key, bytes)
+  freeBytes(bytes)
   return [meta]
 }
 
