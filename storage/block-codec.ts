@@ -33,8 +33,8 @@ export interface EncodeOptions {
   readonly clock: Clock
 }
 
-/** T2: after this long other work of the thread has its turn. */
-const SLICE_TARGET_MS = 3
+/** T2: after this long other work of the thread has its turn. A request that comes meanwhile needs four or five turns until its receipt. */
+const SLICE_TARGET_MS = 1
 
 /**
  * Makes one block of all rows of `parts`, which come in order of arrival; rows are ordered by time, ties by arrival. Sources must stay as they
@@ -223,7 +223,12 @@ async function addToSlices(
   for (const { rows, writer } of slices) {
     const taken = rows === null ? column : takeRows(column, rows, arrays)
     const count = rows === null ? rowCount : rows.length
-    if (count === rowCount || hasValues(taken, count)) writer.addColumn(compacted(taken, count, arrays))
+    if (count < rowCount && !hasValues(taken, count)) continue
+    const compact = compacted(taken, count, arrays)
+    await turns.pass()
+    writer.addTokens(compact)
+    await turns.pass()
+    writer.addColumn(compact)
     await turns.pass()
   }
 }
