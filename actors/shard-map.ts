@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../base/clock.ts'
 import type { ShardId } from '../base/ids.ts'
+import { REGISTRY_SILENCE_MAX_MS } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Registry } from '../cluster/registry.ts'
 import type { ShardEntry } from '../storage/manifest.ts'
@@ -31,6 +32,7 @@ interface Heard {
  * kept by a watch. It may be behind the registry, never ahead; whoever acts on it is held to it by epochs and compare-and-sets.
  *
  * Each second one of the keys is read as well: that tells whether the registry can be reached (C3), and makes up for a change that the watch missed.
+ * After a silence all of them are read before it counts as over: what was told meanwhile may still be on its way.
  */
 export class ShardMap {
   readonly #options: ShardMapOptions
@@ -110,9 +112,15 @@ export class ShardMap {
     const shard = (this.#nextAsked++ % shardCount) as ShardId
     this.#isAsking = true
     try {
-      const found = await registry.get(shardEntryKey(shard))
+      if (this.#isOutOfTouch) {
+        for (const { key, value, revision } of await registry.list(SHARD_KEYS)) {
+          this.#hear(shardOfKey(key), value, revision)
+        }
+      } else {
+        const found = await registry.get(shardEntryKey(shard))
+        if (found !== undefined) this.#hear(shard, found.value, found.revision)
+      }
       this.#contactMs = this.#options.clock.monotonicMs()
-      if (found !== undefined) this.#hear(shard, found.value, found.revision)
     } catch {
       // That it cannot be reached is what `silentMs` tells.
     } finally {
@@ -120,8 +128,12 @@ export class ShardMap {
     }
   }
 
+  get #isOutOfTouch(): boolean {
+    return this.silentMs > REGISTRY_SILENCE_MAX_MS
+  }
+
   #hear(shard: ShardId, value: Uint8Array | undefined, revision: number): void {
-    this.#contactMs = this.#options.clock.monotonicMs()
+    if (!this.#isOutOfTouch) this.#contactMs = this.#options.clock.monotonicMs()
     if (revision <= (this.#heard.get(shard)?.revision ?? 0)) return
     let entry: KnownShard | undefined
     try {

@@ -13,6 +13,7 @@ const LANE = 0 as LaneId
 const STEPS = 30
 const STARTS_MS = [Date.UTC(2026, 0, 1), Date.UTC(2026, 0, 1, 23, 58)]
 const PATIENCE_MS = 300_000
+const HEARD_AFTER_MS = 5000
 const RANGE = { fromMs: 0, toMs: Date.UTC(2100, 0, 1) }
 const NEVER = new AbortController().signal
 
@@ -257,6 +258,8 @@ class ClusterSchedule {
   async #checkAll(when: string): Promise<void> {
     this.#trace(`check ${when}`)
     await this.#passUntil(() => this.#background.size === 0, `clients and starts do not come to an end ${when}`)
+    // Who was stopped hears what happened meanwhile.
+    await this.#pass(HEARD_AFTER_MS)
     await this.#passUntil(() => this.#isSettled(), `the shards do not settle ${when}`)
     for (const member of this.#cluster.members.values()) {
       for (const tenant of TENANTS) void this.#searchOnce(member, tenant, true)

@@ -83,12 +83,27 @@ describe('the map of shards', () => {
     await clock.advance(10_000)
     assert.ok(map.silentMs <= 1000)
     const error = new WeirError('storage_unavailable', 'no quorum')
-    registry.fault = (operation) => (operation === 'get' ? { when: 'before', error } : undefined)
+    registry.fault = () => ({ when: 'before', error })
     await clock.advance(7000)
     assert.ok(map.silentMs >= 7000)
     registry.fault = () => undefined
     await clock.advance(1000)
     assert.ok(map.silentMs <= 1000)
+  })
+
+  it('C3: counts a silence as over only when it has heard all that happened meanwhile', async () => {
+    const first = await write(1, 0)
+    await open()
+    registry.watches.clear()
+    const error = new WeirError('storage_unavailable', 'no quorum')
+    registry.fault = (operation) => (operation === 'put' ? undefined : { when: 'before', error })
+    await clock.advance(7000)
+    await write(2, first, 'b')
+    assert.ok(map.silentMs >= 7000)
+    registry.fault = () => undefined
+    await clock.advance(1000)
+    assert.ok(map.silentMs <= 1000)
+    assert.equal(map.get(SHARD)?.owner, 'b')
   })
 
   it('hears of a change that its watch missed', async () => {
