@@ -26,6 +26,8 @@ export interface ChaosRunOptions {
   readonly seed: string
   readonly nodes: number
   readonly recordsPerSecond: number
+  /** Faults last no longer than this. */
+  readonly holdMsMax: number
   readonly say: (line: string) => void
 }
 
@@ -102,7 +104,7 @@ export class ChaosRun {
     const startMs = systemClock.monotonicMs()
     this.#normalStallMs = Math.max(this.#normalStallMs, this.#load.longestGap(cluster.ids, calmMs, startMs))
     await inject()
-    await systemClock.sleep(holdMs)
+    await systemClock.sleep(Math.min(holdMs, this.#options.holdMsMax))
     // What the cluster does without must be made up for before it comes back.
     if (kind.recoversFrom === 'beginning') await this.#complete(others, startMs, kind.name)
     const healMs = systemClock.monotonicMs()

@@ -7,6 +7,8 @@ import { FAULTS, type FaultKind, faultNamed } from './faults.ts'
 /** Without these it is the short form: a fixed seed, and one fault of some kinds. */
 const { CHAOS_SEED: seed = '1', CHAOS_MINUTES: minutes, CHAOS_NODES: nodes = '3', CHAOS_FAULTS: only } = process.env
 const SHORT = ['kill -9 of a node', 'NATS leader killed', 'node hangs']
+/** Longer than the silence, so that what hangs is taken for dead. */
+const SHORT_HOLD_MS_MAX = 4000
 const SHORT_MS_MAX = 280_000
 const LONG_MS_MAX = 24 * 3600_000
 const NODES_MIN = 3
@@ -39,6 +41,7 @@ it('a cluster under load loses and doubles nothing, whatever fails', {
     seed,
     nodes: Number(nodes),
     recordsPerSecond: RECORDS_PER_SECOND,
+    holdMsMax: minutes === undefined ? SHORT_HOLD_MS_MAX : Number.POSITIVE_INFINITY,
     say,
   })
   let isWell = false
