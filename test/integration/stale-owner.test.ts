@@ -103,7 +103,7 @@ beforeEach(async () => {
 })
 
 /** The node is stopped, silence passes, the other one takes over and goes on; then the node goes on, and has heard of nothing. */
-async function standOff({ isCutOff = false } = {}): Promise<void> {
+async function standOff(beforeItGoesOn: () => void = () => undefined): Promise<void> {
   stale.node.newsMs = 60_000
   cluster.suspend(stale.node.nodeId)
   await send(owner)
@@ -114,7 +114,7 @@ async function standOff({ isCutOff = false } = {}): Promise<void> {
   await publish(owner)
   await send(owner)
   await pass(1000)
-  if (isCutOff) cutOffRegistry()
+  beforeItGoesOn()
   cluster.resume(stale.node.nodeId)
   assert.deepEqual(ownedBy(stale).sort(), disputed)
 }
@@ -149,16 +149,15 @@ describe('a node that was stopped while another one took its shards over', () =>
     journal.fault = (call) => (call === 'trim' ? { when: 'before', error } : undefined)
     for (const member of [stale, owner]) await publish(member)
     await pass(5000)
-    await standOff()
-    const { frames } = journal.lane(LANE)
-    const count = frames.length
     let trims = 0
-    journal.fault = (call) => {
-      if (call === 'trim') trims++
-      return undefined
-    }
-    cutOffRegistry()
-    // The owner is told of no floor either.
+    await standOff(() => {
+      cutOffRegistry()
+      journal.fault = (call) => {
+        if (call === 'trim') trims++
+        return undefined
+      }
+    })
+    const count = journal.lane(LANE).frames.length
     await pass(300)
     assert.equal(trims, 0)
     assert.equal(journal.lane(LANE).frames.length, count)
@@ -179,7 +178,7 @@ describe('a node that was stopped while another one took its shards over', () =>
   })
 
   it('C3: refuses questions under the epoch of its successor', async () => {
-    await standOff({ isCutOff: true })
+    await standOff(cutOffRegistry)
     const shares = disputed.map((shard): ShardShare => {
       const { epoch, floor, manifestObject } = entryOf(shard)
       return { shard, pin: { page: manifestObject, floor }, hot: { as: 'owner', epoch }, segments: false }
@@ -201,7 +200,7 @@ describe('a node that was stopped while another one took its shards over', () =>
   })
 
   it('C3: says of its own answers that they may be stale, until it has reached the registry', async () => {
-    await standOff({ isCutOff: true })
+    await standOff(cutOffRegistry)
     const { coverage } = await search(stale)
     assert.equal(coverage.complete, false)
     const flawed = coverage.missing.filter(({ reason }) => /has not reached the registry/.test(reason))
