@@ -19,6 +19,7 @@ import type {
   ShardControllerMessage,
   ShardWriterMessage,
 } from './messages/shard.ts'
+import { isOfLostJournal } from './ownership-plan.ts'
 import type { PublishTurns } from './publish-turns.ts'
 import type { ActorRef } from './runtime/actor-ref.ts'
 import type { ActorSystem } from './runtime/actor-system.ts'
@@ -126,9 +127,7 @@ export class HostedShard {
       ...(hooks?.onCut === undefined ? {} : { onCut: hooks.onCut }),
     })
     // Else its floor would stay in a journal that is no more, and the shard on its owner, until somebody sends something.
-    const hasBegunAnew =
-      comparePositions(published.floor, POSITION_ZERO) > 0 && lane.generation > published.floor.generation
-    if (hasBegunAnew && lane.lastSequence === 0) store.beginAnew(lane.generation)
+    if (lane.lastSequence === 0 && isOfLostJournal(published.floor, lane.generation)) store.beginAnew(lane.generation)
     const writer = system.spawn<ShardWriterMessage>(
       `shard-writer-${shard}`,
       ({ logger }) => new ShardWriter({ ...hooks, store, budget, cutLargestOfWorker, clock, logger }),

@@ -63,6 +63,11 @@ export class ComposeProject {
     await run('docker', ['volume', 'rm', ...services.map((service) => `${this.#name}_${service}`)])
   }
 
+  /** `weir restore`, with the settings of a node. */
+  async restore(): Promise<void> {
+    await this.#compose(['run', '--rm', '-T', 'node', 'restore'])
+  }
+
   /** Stops all nodes and removes them with their disks. */
   async removeNodes(): Promise<void> {
     await this.#compose(['rm', '--stop', '--force', '--volumes', 'node'])

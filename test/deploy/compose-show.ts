@@ -157,6 +157,7 @@ async function showChangesUnderLoad(): Promise<void> {
 async function showRecovery(ledger: Ledger): Promise<void> {
   await project.stop('node')
   await project.lose(...NATS)
+  await project.restore()
   await project.scale(3)
   const nodes = await settled(project, 3, SETTLE_MS_MAX)
   say('three new NATS servers, three nodes that were stopped before')

@@ -9,7 +9,7 @@ let cluster: ClusterProcesses
 const acknowledged: string[] = []
 
 before(async () => {
-  cluster = await ClusterProcesses.start({ natsServers: 1, settings: { workers: 1, shards: 8 } })
+  cluster = await ClusterProcesses.start({ natsServers: 1, settings: { workers: 1, shards: 24 } })
 })
 after(() => cluster.remove())
 
@@ -82,6 +82,7 @@ describe('C10: a cluster that has lost its NATS servers', { timeout: 280_000 }, 
   it('gives a node that comes later its share, though nothing has been sent yet', async () => {
     await stopAll()
     await loseNats()
+    await cluster.restore()
     await cluster.startNode('a')
     await cluster.settled(cluster.node('a'), ['a'])
     await cluster.startNode('b')
