@@ -102,6 +102,8 @@ export const REGISTRY_UNANSWERED_MAX = 64
 
 /** C6: no node holds more than this times its weighted mean of the shards, rounded up. */
 export const RING_EXCESS_MAX = 1.1
+/** C6: of its weighted mean of the shards a node owns at least this much, rounded down: a bound from above alone left one of five nodes with 1 of 32. */
+export const RING_SHORTFALL_MAX = 0.9
 /** Ketama's 40 hashes, each of four points, for a node of weight 1. */
 export const RING_POINTS_PER_WEIGHT = 40
 /** Keeps the ring of a hundred nodes within milliseconds to build. */
