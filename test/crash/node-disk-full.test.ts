@@ -172,6 +172,15 @@ describe('a node whose journal is full', { timeout: 180_000 }, () => {
     const node = await start('journal', { 'journal.bytesMax': 64 * 2 ** 20, 'objects.dir': objects })
     const client = new WeirClient(node.url)
     const stream: Stream = { acknowledged: new Set(), next: 0 }
+    // What a node puts there at its start must not come in between.
+    await waitUntil(
+      () =>
+        readdir(join(objects, 'v1', 'registry')).then(
+          (names) => names.length > 0,
+          () => false,
+        ),
+      () => 'the registry has been copied',
+    )
     // The place where segments go is gone: nothing can be published, so nothing of the journal be let go.
     await rename(objects, `${objects}-away`)
     await writeFile(objects, 'not a directory')
