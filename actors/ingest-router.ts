@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
+import { assert } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
 import { VALUE_STRING } from '../base/columns.ts'
 import { WeirError } from '../base/errors.ts'
@@ -7,9 +8,14 @@ import { shardOf, slotOfKey } from '../base/hash.ts'
 import type { ShardId, TenantId } from '../base/ids.ts'
 import { deadLetterTenant } from '../base/ids.ts'
 import { keyTimeMs } from '../base/key-time.ts'
-import { DEAD_LETTER_RAW_BYTES_MAX, FUTURE_MAX_MS, REJECTS_LISTED_MAX } from '../base/limits.ts'
+import {
+  DEAD_LETTER_RAW_BYTES_MAX,
+  DEAD_LETTERS_CHUNK_BYTES_MAX,
+  FUTURE_MAX_MS,
+  REJECTS_LISTED_MAX,
+} from '../base/limits.ts'
 import type { ColumnWriter } from '../ingest/column-writer.ts'
-import type { RecordRejection } from '../ingest/reject.ts'
+import type { RecordRejection, RejectCode } from '../ingest/reject.ts'
 import { REJECT_CATALOGUE } from '../ingest/reject.ts'
 import type { Scan } from '../ingest/scan.ts'
 import type { Scanner } from '../ingest/scanner.ts'
@@ -69,6 +75,8 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
   #scanning: Promise<unknown> = Promise.resolve()
   /** Keys of requests in progress on this thread, each with the end of the last such request. */
   readonly #keysInProgress = new Map<string, Promise<unknown>>()
+  /** What the dead letters of the chunk being scanned may still take. */
+  #deadLetterBytesLeft = 0
 
   constructor(options: IngestRouterOptions) {
     this.#options = options
@@ -117,46 +125,52 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
 
   async #scan(request: IngestRequest, key: RequestKey | undefined, signal: AbortSignal): Promise<Scanned> {
     const { gatherers, clock, retentionDays, levelFloor } = this.#options
-    const { format, body, receivedMs, timeField, messageField, serviceDefault, hostDefault } = request
+    const { format, body, receivedMs, timeField, messageField, serviceDefault, hostDefault, decoded } = request
     const scan = this.#scanner.open(body, {
       format,
       receivedMs,
       oldestMs: oldestAcceptedMs(receivedMs, retentionDays),
       newestMs: receivedMs + FUTURE_MAX_MS,
       // A keyed request is taken whole or not at all: what is shed of it would count as a repeat when it comes again.
-      levelFloor: key === undefined ? levelFloor() : 0,
+      levelFloor: key === undefined && request.takenWhole !== true ? levelFloor() : 0,
       ...(timeField === undefined ? {} : { timeField }),
       ...(messageField === undefined ? {} : { messageField }),
       ...(serviceDefault === undefined ? {} : { serviceDefault }),
       ...(hostDefault === undefined ? {} : { hostDefault }),
     })
     const durable = new Set<Promise<void>>()
-    const errors: RecordReject[] = []
+    const rejects: Rejects = { first: [], all: request.namesAllRejects ? { records: [], codes: [] } : undefined }
     let accepted = 0
     let rejected = 0
     for (let chunk = 0; !scan.isDone; chunk++) {
       if (chunk > 0) await clock.yieldTurn()
       if (signal.aborted) throw new WeirError('cancelled', 'the client went away before its records were taken')
       for (const gatherer of gatherers) await gatherer.room()
-      const outcome = this.#scanChunk(scan, request, key, chunk, errors)
+      const outcome = this.#scanChunk(scan, request, key, chunk, rejects)
       accepted += outcome.accepted
       rejected += outcome.rejected
       for (const gatherer of gatherers) durable.add(gatherer.chunkDone())
     }
-    return { durable, receipt: { accepted, rejected, errors, repeated: false } }
+    assert(decoded === undefined || accepted + rejected === decoded.count, 'every record of a decoded body is a line')
+    const { first: errors, all } = rejects
+    const receipt = { accepted, rejected, errors, repeated: false, ...(all === undefined ? {} : { allRejects: all }) }
+    return { durable, receipt }
   }
 
   /** Scans one chunk into the frames being gathered, in one go: all its rows of a lane are in one frame. */
-  #scanChunk(scan: Scan, request: IngestRequest, key: RequestKey | undefined, chunk: number, errors: RecordReject[]) {
-    const { tenant, receivedMs } = request
+  #scanChunk(scan: Scan, request: IngestRequest, key: RequestKey | undefined, chunk: number, rejects: Rejects) {
+    const { tenant, receivedMs, decoded } = request
+    this.#deadLetterBytesLeft = DEAD_LETTERS_CHUNK_BYTES_MAX
     const rowsBefore = key === undefined ? undefined : this.#rowCounts()
     const route = (bytes: Uint8Array, start: number, end: number): ColumnWriter =>
       this.#section(tenant, this.#shardOf(tenant, bytes, start, end, key), receivedMs).writer
     const outcome = this.#scanner.scanChunk(scan, route, (rejection) => {
-      if (errors.length < REJECTS_LISTED_MAX) {
-        errors.push({ index: rejection.index, code: rejection.code, reason: rejection.reason })
-      }
-      if (REJECT_CATALOGUE[rejection.code].deadLetter) this.#bury(request, rejection)
+      const { index } = rejection
+      const { code, reason } = decoded?.refusalOf(index) ?? rejection
+      if (rejects.first.length < REJECTS_LISTED_MAX) rejects.first.push({ index, code, reason })
+      rejects.all?.records.push(index)
+      rejects.all?.codes.push(code)
+      if (REJECT_CATALOGUE[code].deadLetter) this.#bury(request, rejection, code, reason)
     })
     if (key !== undefined && rowsBefore !== undefined) this.#markChunk(request, key, chunk, rowsBefore)
     return outcome
@@ -179,20 +193,21 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
   }
 
   /** Keeps a refused record with its reason (X1: up to 64 KiB of it), in the dead letters of its tenant. */
-  #bury(request: IngestRequest, rejection: RecordRejection): void {
+  #bury(request: IngestRequest, rejection: RecordRejection, code: RejectCode, reason: string): void {
     const tenant = deadLetterTenant(request.tenant)
     const shard = shardOf(tenant, request.protocol, 0, this.#options.shardCount) as ShardId
     const { writer } = this.#section(tenant, shard, request.receivedMs)
-    const raw = request.body.subarray(
-      rejection.start,
-      Math.min(rejection.end, rejection.start + DEAD_LETTER_RAW_BYTES_MAX),
-    )
+    const { body, decoded } = request
+    const whole =
+      decoded === undefined ? body.subarray(rejection.start, rejection.end) : decoded.sourceOf(rejection.index)
+    const raw = whole.subarray(0, Math.min(DEAD_LETTER_RAW_BYTES_MAX, this.#deadLetterBytesLeft))
+    this.#deadLetterBytesLeft -= raw.length
     const isText = isUtf8(raw)
     writer.beginRow(request.receivedMs, 0)
     writer.addString('level', VALUE_STRING, 'ERROR')
     writer.addString('service', VALUE_STRING, request.protocol)
-    writer.addString('message', VALUE_STRING, rejection.reason)
-    writer.addString('code', VALUE_STRING, rejection.code)
+    writer.addString('message', VALUE_STRING, reason)
+    writer.addString('code', VALUE_STRING, code)
     writer.addString('raw', VALUE_STRING, Buffer.from(raw).toString(isText ? 'utf8' : 'base64'))
     writer.addString('encoding', VALUE_STRING, isText ? 'utf8' : 'base64')
     writer.commitRow()
@@ -227,7 +242,9 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
   }
 
   /** Throws shard_unavailable where it is not known which slots the rows belong to. */
-  async #keyOf({ tenant, body, receivedMs, idempotencyKey }: IngestRequest): Promise<RequestKey> {
+  async #keyOf({ tenant, body: lines, decoded, receivedMs, idempotencyKey }: IngestRequest): Promise<RequestKey> {
+    // What was sent: a retry may be decoded by a node that does it a little otherwise.
+    const body = decoded?.source ?? lines
     const keyHash = hex(createHash('sha256').update(tenant).update('\0').update(idempotencyKey!))
     const bodyHash = createHash('sha256')
     for (let at = 0; at < body.length; at += HASH_SLICE_BYTES) {
@@ -252,6 +269,12 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
     if (!conflict) return
     throw new WeirError('idempotency_conflict', 'this idempotency key came with another body within the last 24 hours')
   }
+}
+
+/** What is said about refused records: the first with their reasons, all by number and code where that was asked for. */
+interface Rejects {
+  readonly first: RecordReject[]
+  readonly all: { readonly records: number[]; readonly codes: RejectCode[] } | undefined
 }
 
 /** A request whose rows are in the frames being gathered. */

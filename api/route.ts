@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Access } from './auth.ts'
 import type { Endpoint } from './contract/endpoint.ts'
+import type { ErrorWords } from './error-words.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -19,4 +20,8 @@ export interface Route {
   readonly handler: Handler
   /** The handler reads the raw request itself. */
   readonly readsBody?: boolean
+  /** How its protocol says what went wrong, whatever and wherever; problem documents when absent. */
+  readonly errorWords?: ErrorWords
+  /** Where it stands, when not at the endpoint's own path. */
+  readonly path?: string
 }

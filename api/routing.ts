@@ -4,8 +4,11 @@ import { WeirError } from '../base/errors.ts'
 import { authenticate, authorize, authorizeCluster } from './auth.ts'
 import type { Endpoint } from './contract/endpoint.ts'
 import { ENDPOINTS } from './contract/endpoints.ts'
+import { DecodedIngest } from './decoded-ingest.ts'
+import { IngestDoor } from './ingest-door.ts'
 import type { Route } from './route.ts'
 import { clusterRoutes } from './routes/cluster.ts'
+import { elasticRoutes } from './routes/elastic.ts'
 import { ingestRoutes } from './routes/ingest.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { operationRoutes } from './routes/operations.ts'
@@ -15,16 +18,20 @@ import { searchAnalyticsRoutes } from './routes/search-analytics.ts'
 import { tailRoutes } from './routes/tail.ts'
 import type { ServerContext } from './server-options.ts'
 
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    readsBody?: boolean
-  }
-}
-
 /** Puts every endpoint of the contract on its path. */
 export function addRoutes(app: FastifyInstance, context: ServerContext): void {
+  const door = new IngestDoor(context)
+  const { backend, options } = context
+  const decodedIngest = new DecodedIngest({
+    backend: backend.ingest,
+    pool: door.pool,
+    clock: options.clock,
+    linesBytesMax: options.inflatedBytesMax,
+  })
+  const ingestContext = { ...context, door, decodedIngest }
   const routes: Route[] = [
-    ...ingestRoutes(context),
+    ...ingestRoutes(ingestContext),
+    ...elasticRoutes(ingestContext),
     ...searchRoutes(context),
     ...searchAnalyticsRoutes(context),
     ...recordRoutes(context),
@@ -34,7 +41,7 @@ export function addRoutes(app: FastifyInstance, context: ServerContext): void {
     ...operationRoutes(context),
   ]
   assert(
-    routes.length === ENDPOINTS.length &&
+    routes.every((route) => ENDPOINTS.includes(route.endpoint)) &&
       ENDPOINTS.every((endpoint) => routes.some((route) => route.endpoint === endpoint)),
     'every endpoint of the contract has its handler',
   )
@@ -47,14 +54,19 @@ export function addRoutes(app: FastifyInstance, context: ServerContext): void {
   refuseOtherMethods(app, routes)
 }
 
-function addRoute(app: FastifyInstance, context: ServerContext, { endpoint, handler, readsBody }: Route): void {
+function addRoute(app: FastifyInstance, context: ServerContext, route: Route): void {
+  const { endpoint, handler, readsBody, errorWords } = route
   app.route({
     method: endpoint.method,
-    url: routerPath(endpoint.path),
-    config: readsBody ? { readsBody } : {},
+    url: routerPath(pathOf(route)),
+    config: { ...(readsBody ? { readsBody } : {}), ...(errorWords === undefined ? {} : { errorWords }) },
     ...(endpoint.role === null ? {} : { onRequest: checkAccess(context, endpoint) }),
     handler: handler as (request: FastifyRequest, reply: FastifyReply) => unknown,
   })
+}
+
+function pathOf({ endpoint, path }: Route): string {
+  return path ?? endpoint.path
 }
 
 function routerPath(path: string): string {
@@ -65,13 +77,16 @@ const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'] as
 
 /** 405 with Allow on every path for the methods that it does not have; so no path with a parameter takes `/v1/logs/ingest` for an id. */
 function refuseOtherMethods(app: FastifyInstance, routes: readonly Route[]): void {
-  for (const path of new Set(routes.map((route) => route.endpoint.path))) {
-    const own: string[] = routes.filter((route) => route.endpoint.path === path).map((route) => route.endpoint.method)
+  for (const path of new Set(routes.map(pathOf))) {
+    const there = routes.filter((route) => pathOf(route) === path)
+    const own: string[] = there.map((route) => route.endpoint.method)
+    const errorWords = there[0]?.errorWords
     const allow = [...(own.includes('GET') ? ['HEAD'] : []), ...own, 'OPTIONS'].join(', ')
     app.route({
       method: METHODS.filter((method) => !own.includes(method)),
       url: routerPath(path),
       exposeHeadRoute: !own.includes('GET'),
+      config: errorWords === undefined ? {} : { errorWords },
       handler: async (request, reply) => {
         reply.header('allow', allow)
         if (request.method === 'OPTIONS') return reply.code(204).send()

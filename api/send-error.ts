@@ -26,21 +26,19 @@ export function sendError(
   if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter))
   if (error.code === 'unauthenticated') reply.header('www-authenticate', 'Bearer realm="weir"')
   if (error.code === 'unsupported_media_type') reply.header('accept-encoding', 'gzip, zstd, deflate')
-  reply.header('content-type', PROBLEM_CONTENT_TYPE)
-  const text = JSON.stringify(problem)
+  const { status, contentType, text, headers } = request.routeOptions.config.errorWords?.(problem, error) ?? {
+    status: problem.status,
+    contentType: PROBLEM_CONTENT_TYPE,
+    text: JSON.stringify(problem),
+  }
+  if (headers !== undefined) reply.headers(headers)
+  reply.header('content-type', contentType)
   if (hasUnreadBody(request.raw) && !reply.raw.headersSent) {
     reply.hijack()
-    answerAndLinger(
-      request.raw,
-      reply.raw,
-      problem.status,
-      reply.getHeaders() as Record<string, string>,
-      text,
-      options.clock,
-    )
+    answerAndLinger(request.raw, reply.raw, status, reply.getHeaders() as Record<string, string>, text, options.clock)
     return reply
   }
-  return reply.code(problem.status).send(text)
+  return reply.code(status).send(text)
 }
 
 /** Answers bytes that are no request; Node's parser has given up on the connection. */

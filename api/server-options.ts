@@ -4,6 +4,8 @@ import type { Metrics } from '../base/metrics.ts'
 import type { AuthMode } from './auth.ts'
 import type { Backend } from './backend.ts'
 import type { BodyWatch } from './body-reader.ts'
+import type { DecodedIngest } from './decoded-ingest.ts'
+import type { IngestDoor } from './ingest-door.ts'
 
 export interface ServerOptions {
   readonly authMode: AuthMode
@@ -28,4 +30,10 @@ export interface ServerContext {
   readonly bodyWatch: BodyWatch
   /** Aborts with `draining` when the server drains: what merely waits ends then. */
   readonly drainSignal: AbortSignal
+}
+
+/** What the routes of records share beside it. */
+export interface IngestContext extends ServerContext {
+  readonly door: IngestDoor
+  readonly decodedIngest: DecodedIngest
 }

@@ -29,6 +29,12 @@ export const DEAD_LETTER_RAW_BYTES_MAX = 64 * KIB
 /** D3: a request is cut into chunks at fixed places of its body, so that a retry is cut alike. */
 export const CHUNK_ROWS_MAX = 8192
 export const CHUNK_BYTES_MAX = 1 * MIB
+/** Of a request of another protocol than ours: bounds what is remembered and answered about single records. */
+export const DECODED_RECORDS_MAX = 1_000_000
+/** T2: bytes read and written by a decoder between two pauses; about a millisecond. */
+export const DECODE_SLICE_BYTES = 1 * MIB
+/** Dead letters of one chunk; only a sender who packs little into much meets it, and then they are cut short. */
+export const DEAD_LETTERS_CHUNK_BYTES_MAX = 2 * MIB
 
 // --- HTTP -----------------------------------------------------------------------------------------------------
 

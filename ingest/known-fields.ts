@@ -13,8 +13,19 @@ export const KNOWN_COUNT = 7
 /** Field (KNOWN_*) → its own name, then its aliases in order of preference. */
 export const KNOWN_NAMES: readonly (readonly string[])[] = [
   ['timestamp', '@timestamp', 'time', 'ts', '_time', 'date'],
-  ['level', 'severity', 'severity_text', 'loglevel', 'lvl', 'severity_number'],
-  ['service', 'source', 'service.name', 'service\\.name', 'service_name', 'app', 'app_name', 'job'],
+  ['level', 'severity', 'severity_text', 'loglevel', 'lvl', 'severity_number', 'log.level', 'log\\.level'],
+  [
+    'service',
+    'source',
+    'service.name',
+    'service\\.name',
+    'service_name',
+    'app',
+    'app_name',
+    'job',
+    'data_stream.dataset',
+    'data_stream\\.dataset',
+  ],
   ['message', 'msg', 'log', '_msg', 'body'],
   ['host', 'hostname', 'host.name', 'host\\.name'],
   ['traceId', 'trace_id', 'trace.id', 'trace\\.id', 'correlationId', 'correlation_id', 'requestId'],

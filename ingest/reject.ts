@@ -7,6 +7,8 @@ export const REJECT_CATALOGUE = {
   invalid_json: { deadLetter: true, title: 'The record is not valid JSON' },
   invalid_utf8: { deadLetter: true, title: 'The record is not valid UTF-8' },
   not_an_object: { deadLetter: true, title: 'The record is JSON, but not an object' },
+  invalid_record: { deadLetter: true, title: 'The record is not what its protocol says that records are' },
+  unsupported_action: { deadLetter: false, title: 'Records are only added: none is changed or deleted' },
   invalid_envelope: { deadLetter: true, title: 'An envelope {"logs":[…]} has no other member than "logs"' },
   record_too_large: { deadLetter: true, title: 'The record is longer than a record may be' },
   value_too_large: { deadLetter: true, title: 'A value is longer than a value may be' },

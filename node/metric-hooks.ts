@@ -115,7 +115,7 @@ export function metricHooks(metrics: Metrics) {
     received(request: IngestRequest, receipt: IngestReceipt, tookMs: number) {
       const { protocol } = request
       metrics.counter('ingestRecordsAccepted', { protocol }).add(receipt.accepted)
-      metrics.counter('ingestBytes', { protocol }).add(request.body.length)
+      metrics.counter('ingestBytes', { protocol }).add((request.decoded?.source ?? request.body).length)
       for (const { code } of receipt.errors) metrics.counter('ingestRecordsRejected', { protocol, code }).add(1)
       receiptSeconds.observe(tookMs / 1000)
     },

@@ -342,7 +342,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
         try {
           const receipt = await router.ask({ kind: 'ingest', request }, { deadlineMs: INGEST_DEADLINE_MS, signal })
           hooks.received(request, receipt, clock.monotonicMs() - startedMs)
-          pulse.received(index, receipt.accepted, request.body.length)
+          pulse.received(index, receipt.accepted, (request.decoded?.source ?? request.body).length)
           return receipt
         } catch (error) {
           hooks.refused(error)

@@ -1,4 +1,6 @@
 import type { TenantId } from '../../base/ids.ts'
+import type { Refusal } from '../../ingest/protocols/decoded-body.ts'
+import type { RejectCode } from '../../ingest/reject.ts'
 
 /** One ingest request as the api hands it on: authenticated, admitted, inflated, not yet looked into. */
 export interface IngestRequest {
@@ -16,6 +18,26 @@ export interface IngestRequest {
   readonly messageField?: string
   readonly serviceDefault?: string
   readonly hostDefault?: string
+  /** What `body` was made from, where the protocol is not JSON itself; `body` has a line for each of its records then. */
+  readonly decoded?: DecodedFrom
+  /**
+   * Records of low levels are taken also under pressure: the answer has no way to say of single records that they shall come again. A keyed
+   * request is taken whole anyway.
+   */
+  readonly takenWhole?: boolean
+  /** The receipt names all rejects, not only the first. */
+  readonly namesAllRejects?: boolean
+}
+
+/** A request of another protocol as it came, inflated. */
+export interface DecodedFrom {
+  readonly source: Uint8Array
+  /** Records, refused ones included. */
+  readonly count: number
+  /** Why the decoder refused this record; undefined when it did not. */
+  refusalOf(record: number): Refusal | undefined
+  /** The bytes that this record came as. */
+  sourceOf(record: number): Uint8Array
 }
 
 /** What became of a request, once durable. */
@@ -24,14 +46,21 @@ export interface IngestReceipt {
   readonly rejected: number
   /** The first rejects, in order of their index; at most REJECTS_LISTED_MAX. */
   readonly errors: readonly RecordReject[]
+  /** All rejects, ascending by record, where the request asked for them: numbers of the records, and the code of each. */
+  readonly allRejects?: AllRejects
   /** True when an earlier request with the same idempotency key and body had stored all of it. */
   readonly repeated: boolean
+}
+
+export interface AllRejects {
+  readonly records: readonly number[]
+  readonly codes: readonly RejectCode[]
 }
 
 export interface RecordReject {
   /** 0-based number of the record in the request. */
   readonly index: number
   /** Stable code, from ingest/reject.ts. */
-  readonly code: string
+  readonly code: RejectCode
   readonly reason: string
 }

@@ -1,5 +1,6 @@
 import { aggregateLogs, histogramLogs, listFields, listFieldValues, patternsOfLogs } from './analytics.ts'
 import { drainNode, getCluster } from './cluster.ts'
+import { elasticBulk, elasticBulkOfIndex } from './elastic.ts'
 import type { Endpoint } from './endpoint.ts'
 import { ingestLogs } from './ingest.ts'
 import { createKey, listKeys, revokeKey } from './keys.ts'
@@ -10,6 +11,8 @@ import { explainSearch, searchLogs, searchLogsByPost, tailLogs } from './search.
 /** Every endpoint of a node, in the order in which the documents show them. */
 export const ENDPOINTS: readonly Endpoint[] = [
   ingestLogs,
+  elasticBulk,
+  elasticBulkOfIndex,
   searchLogs,
   searchLogsByPost,
   tailLogs,

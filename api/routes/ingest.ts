@@ -3,49 +3,29 @@ import type { IngestReceipt, IngestRequest } from '../../actors/messages/ingest.
 import { present } from '../../base/assert.ts'
 import { ERROR_CATALOGUE, WeirError } from '../../base/errors.ts'
 import { IDEMPOTENCY_KEY_BYTES_MAX } from '../../base/limits.ts'
-import { AdmittedBytes } from '../admitted-bytes.ts'
-import { bodyEncoding, declaredFormat, sniffFormat, withoutMark } from '../body-format.ts'
-import { BodyBuffer, BodyPool } from '../body-pool.ts'
-import { announcedLength, readBody } from '../body-reader.ts'
-import { clientSignal } from '../client-signal.ts'
+import { declaredFormat, sniffFormat, withoutMark } from '../body-format.ts'
 import { IngestParameters, ingestLogs } from '../contract/ingest.ts'
-import { continueBody } from '../expect-continue.ts'
-import { type CompressedEncoding, inflate } from '../inflate.ts'
 import { JSON_CONTENT_TYPE } from '../json-parts.ts'
 import { ParameterReader } from '../parameters.ts'
 import { PROBLEM_CONTENT_TYPE, problemOf } from '../problem.ts'
 import type { Route } from '../route.ts'
-import type { ServerContext } from '../server-options.ts'
+import type { IngestContext } from '../server-options.ts'
 
 const NO_PARAMETERS: IngestParameters = {}
 
 /** POST /v1/logs/ingest */
-export function ingestRoutes(context: ServerContext): Route[] {
-  const { backend, options, bodyWatch, drainSignal } = context
+export function ingestRoutes({ backend, options, door }: IngestContext): Route[] {
   const parameters = new ParameterReader(IngestParameters)
-  const bodyPool = new BodyPool()
 
   async function handler(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     // Whatever can be refused without the body is refused before it is read (D1).
     const { tenant } = present(request.access, 'access of an ingest request')
-    const raw = request.raw
-    const { headers } = raw
-    const said = raw.url!.includes('?') ? parameters.ofQuery(request) : NO_PARAMETERS
+    const { headers, url } = request.raw
+    const said = url!.includes('?') ? parameters.ofQuery(request) : NO_PARAMETERS
     const format = declaredFormat(headers['content-type'])
-    const encoding = bodyEncoding(headers['content-encoding'])
     const idempotencyKey = idempotencyKeyOf(headers['idempotency-key'])
-    const announced = announcedLength(raw, options.bodyBytesMax)
-    if (drainSignal.aborted) throw drainSignal.reason
-
-    const signal = clientSignal(reply)
-    const admitted = new AdmittedBytes(backend.ingest)
-    const sent = new BodyBuffer(bodyPool, announced ?? 0)
-    try {
-      continueBody(raw, reply.raw)
-      await readBody(raw, sent, options.bodyBytesMax, admitted, bodyWatch)
-      request.receivedAtMs = options.clock.monotonicMs()
-      const whole = encoding === 'identity' ? sent : await inflated(sent, encoding, admitted, signal)
-      const body = withoutMark(whole.bytes())
+    return door.take(request, reply, async ({ bytes, signal, letGo }) => {
+      const body = withoutMark(bytes)
       if (body.length === 0) throw new WeirError('invalid_body', 'The body is empty')
       const ingestRequest: IngestRequest = {
         tenant,
@@ -60,28 +40,9 @@ export function ingestRoutes(context: ServerContext): Route[] {
         ...(said.host ? { hostDefault: said.host } : {}),
       }
       const receipt = await backend.ingest.ingest(ingestRequest, signal)
-      // Only now, and not after an error: work that was given up may still be reading.
-      whole.release()
+      letGo()
       return sendReceipt(request, reply, receipt)
-    } finally {
-      admitted.releaseAll()
-    }
-  }
-
-  /** The inflated body; `sent` is given back. */
-  async function inflated(
-    sent: BodyBuffer,
-    encoding: CompressedEncoding,
-    admitted: AdmittedBytes,
-    signal: AbortSignal,
-  ): Promise<BodyBuffer> {
-    const compressed = sent.bytes()
-    if (compressed.length === 0) return sent
-    const body = new BodyBuffer(bodyPool, 0)
-    await inflate(compressed, encoding, body, options.inflatedBytesMax, admitted, signal)
-    sent.release()
-    admitted.shrinkTo(body.length)
-    return body
+    })
   }
 
   return [{ endpoint: ingestLogs, handler, readsBody: true }]

@@ -177,6 +177,11 @@ export class MemoryBackend implements Backend {
     const errors: RecordReject[] = []
     let accepted = 0
     parseRecords(request).forEach((record, index) => {
+      const refusal = request.decoded?.refusalOf(index)
+      if (refusal !== undefined) {
+        errors.push({ index, ...refusal })
+        return
+      }
       if (typeof record !== 'object' || record === null || Array.isArray(record)) {
         errors.push({ index, code: 'not_an_object', reason: 'A record is a JSON object' })
         return
@@ -184,7 +189,9 @@ export class MemoryBackend implements Backend {
       this.#store(request, record as Record<string, unknown>)
       accepted++
     })
-    return { accepted, rejected: errors.length, errors, repeated: false }
+    const allRejects = { records: errors.map(({ index }) => index), codes: errors.map(({ code }) => code) }
+    const receipt = { accepted, rejected: errors.length, errors, repeated: false }
+    return request.namesAllRejects ? { ...receipt, allRejects } : receipt
   }
 
   #store(request: IngestRequest, record: Record<string, unknown>): void {

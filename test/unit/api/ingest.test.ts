@@ -140,7 +140,7 @@ test('a request of which nothing was accepted is a problem that still lists the 
   assert.equal(empty.status, 400)
   assert.equal(empty.json().rejected, 0)
 
-  const refused = { index: 0, code: 'overloaded', reason: 'DEBUG is refused first' }
+  const refused = { index: 0, code: 'overloaded', reason: 'DEBUG is refused first' } as const
   backend.receipt = { accepted: 0, rejected: 1, errors: [refused], repeated: false }
   const overloaded = await client.post(INGEST, [{ level: 'DEBUG' }])
   assert.equal(overloaded.status, 429)

@@ -1,0 +1,65 @@
+import Type from 'typebox'
+import { JSON_TYPE, NDJSON_TYPE } from './common.ts'
+import type { Endpoint } from './endpoint.ts'
+
+const BulkItem = Type.Object({
+  _index: Type.String(),
+  _id: Type.Optional(Type.String({ description: 'Where the sender gave one.' })),
+  status: Type.Integer({ description: '201 stored; 400 refused; 429 to be sent again.' }),
+  result: Type.Optional(Type.Literal('created')),
+  error: Type.Optional(Type.Object({ type: Type.String(), reason: Type.String() })),
+})
+
+const BulkAnswer = Type.Object(
+  {
+    took: Type.Integer({ description: 'Milliseconds.' }),
+    errors: Type.Boolean({ description: 'Whether any item was refused.' }),
+    items: Type.Array(Type.Record(Type.String(), BulkItem), {
+      description: 'One a document, in order, by its action.',
+    }),
+  },
+  { title: 'ElasticBulkAnswer' },
+)
+
+const ElasticError = Type.Object(
+  {
+    error: Type.Object({ type: Type.String(), reason: Type.String() }),
+    status: Type.Integer(),
+  },
+  { title: 'ElasticError' },
+)
+
+const failed = (description: string) => ({ description, content: { [JSON_TYPE]: ElasticError } })
+
+const bulk = {
+  method: 'POST',
+  group: 'Ingest by other protocols',
+  role: 'ingest',
+  body: {
+    description:
+      'Lines of actions, each but `delete` followed by its document. `update` and `delete` are refused, item by item.',
+    content: { [NDJSON_TYPE]: null, [JSON_TYPE]: null },
+  },
+  responses: {
+    200: { description: 'What became of each document.', content: { [JSON_TYPE]: BulkAnswer } },
+    400: failed('The body cannot be read, or an action in it; nothing was stored.'),
+    413: failed('The body, or what it inflates to, is larger than the limit.'),
+    429: failed('Too much is in flight; nothing was stored.'),
+    503: failed('The node drains or cannot write.'),
+  },
+} as const
+
+export const elasticBulk: Endpoint = {
+  ...bulk,
+  id: 'elasticBulk',
+  path: '/elastic/_bulk',
+  summary: "Store documents by Elasticsearch's bulk protocol",
+}
+
+export const elasticBulkOfIndex: Endpoint = {
+  ...bulk,
+  id: 'elasticBulkOfIndex',
+  path: '/elastic/{index}/_bulk',
+  summary: 'The same, of one index',
+  pathParameters: Type.Object({ index: Type.String({ description: 'Of actions that name none.' }) }),
+}
