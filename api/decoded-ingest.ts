@@ -13,7 +13,7 @@ const LINES_MARGIN = 1.25
 /** What is said of a request beside its bytes. */
 export type DecodedRequest = Pick<
   IngestRequest,
-  'tenant' | 'protocol' | 'takenWhole' | 'namesAllRejects' | 'idempotencyKey' | 'serviceDefault' | 'hostDefault'
+  'tenant' | 'protocol' | 'takenWhole' | 'namesAllRejects' | 'idempotencyKey'
 >
 
 /** Bytes of another protocol than ours, and what they are held by. */
@@ -72,12 +72,18 @@ export class DecodedIngest {
       json.release()
       throw error
     }
-    const { count } = decoded
     admitted.shrinkTo(bytes.length + json.length)
-    const receipt =
-      count === 0
-        ? NOTHING
-        : await backend.ingest({ ...about, format: 'ndjson', body: json.bytes(), receivedMs, decoded }, signal)
+    const { serviceDefault, hostDefault } = decoded
+    const request: IngestRequest = {
+      ...about,
+      format: 'ndjson',
+      body: json.bytes(),
+      receivedMs,
+      decoded,
+      ...(serviceDefault === undefined ? {} : { serviceDefault }),
+      ...(hostDefault === undefined ? {} : { hostDefault }),
+    }
+    const receipt = decoded.count === 0 ? NOTHING : await backend.ingest(request, signal)
     // Only now, and not after an error: work that was given up may still be reading.
     json.release()
     return receipt

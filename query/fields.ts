@@ -13,7 +13,7 @@ export const FIELD_TIMESTAMP = 'timestamp'
 /** Known fields and the names under which senders know them: the aliases of ingest (docs/query-language.md). */
 const ALIASES: Readonly<Record<string, readonly string[]>> = {
   [FIELD_TIMESTAMP]: ['@timestamp', 'time', 'ts', '_time', 'date'],
-  [FIELD_LEVEL]: ['severity', 'severity_text', 'loglevel', 'lvl', 'severity_number'],
+  [FIELD_LEVEL]: ['severity', 'severity_text', 'loglevel', 'lvl', 'severity_number', 'log.level', 'log\\.level'],
   [FIELD_SERVICE]: ['source', 'service.name', 'service\\.name', 'service_name', 'app', 'app_name', 'job'],
   [FIELD_MESSAGE]: ['msg', 'log', '_msg', 'body'],
   [FIELD_HOST]: ['hostname', 'host.name', 'host\\.name'],

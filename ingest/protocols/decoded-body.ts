@@ -32,6 +32,9 @@ export class DecodedBody {
   readonly json: JsonWriter
   /** The request as it came, inflated. */
   readonly source: Uint8Array
+  /** Set by the decoder, for records that name no service or host. */
+  serviceDefault: string | undefined
+  hostDefault: string | undefined
   #bounds: Int32Array = new Int32Array(BOUNDS_FIRST)
   #count = 0
   #lineStart = 0

@@ -39,6 +39,8 @@ interface Action {
 
 /** What the answer to a bulk request says of each item beside its status. */
 export class BulkItems {
+  /** What the first index is about: the service of documents that name none. */
+  dataset: string | undefined
   readonly #targets: BulkTarget[] = []
   readonly #numbers = new Map<string, number>()
   #targetOfItem: Uint16Array = new Uint16Array(ITEMS_FIRST)
@@ -70,7 +72,9 @@ export class BulkItems {
     if (number === undefined) {
       number = this.#targets.length
       if (number === TARGETS_MAX) throw malformed(`a request may name ${TARGETS_MAX} indices`)
-      this.#targets.push({ action, index, members: membersOf(index) })
+      const dataset = datasetOf(index)
+      this.dataset ??= dataset
+      this.#targets.push({ action, index, members: membersOf(index, dataset === this.dataset ? undefined : dataset) })
       this.#numbers.set(name, number)
     }
     return number
@@ -89,8 +93,8 @@ export class BulkItems {
 
 /**
  * Decodes the body of an Elasticsearch bulk request: lines of actions, each but `delete` followed by its document. A document becomes a record
- * as it stands, after `_index`, `data_stream.dataset` and, where the sender gave one, `_id`. `index` is that of actions that name none. Throws
- * invalid_body, as Elasticsearch does, where an action line is not understood: what follows it could be anything.
+ * as it stands, after `_index` and, where the sender gave one, `_id`. `index` is that of actions that name none. Throws invalid_body,
+ * as Elasticsearch does, where an action line is not understood: what follows it could be anything.
  */
 export function* decodeElasticBulk(
   source: Buffer,
@@ -151,16 +155,17 @@ export function* decodeElasticBulk(
     items.add(last)
   }
   if (items.count === 0) throw malformed('request body is required')
+  into.serviceDefault = items.dataset
 }
 
-/** Name of the service of documents that name none: what the index is about. */
+/** What an index is about. */
 function datasetOf(index: string): string {
   return DATA_STREAM.exec(index)?.[1] ?? index.replace(DATE_AT_END, '')
 }
 
-function membersOf(index: string): Buffer {
-  const members = { _index: index, 'data_stream.dataset': datasetOf(index) }
-  return Buffer.from(JSON.stringify(members).slice(1, -1))
+/** `job` is the last of the names that a service may have: any other of the document comes before it. */
+function membersOf(index: string, job: string | undefined): Buffer {
+  return Buffer.from(JSON.stringify({ _index: index, job }).slice(1, -1))
 }
 
 /** Throws invalid_body. */
