@@ -9,6 +9,7 @@ import { IngestDoor } from './ingest-door.ts'
 import type { Route } from './route.ts'
 import { clusterRoutes } from './routes/cluster.ts'
 import { elasticRoutes } from './routes/elastic.ts'
+import { elasticHandshakeRoutes } from './routes/elastic-handshake.ts'
 import { ingestRoutes } from './routes/ingest.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { operationRoutes } from './routes/operations.ts'
@@ -16,7 +17,7 @@ import { recordRoutes } from './routes/records.ts'
 import { searchRoutes } from './routes/search.ts'
 import { searchAnalyticsRoutes } from './routes/search-analytics.ts'
 import { tailRoutes } from './routes/tail.ts'
-import type { ServerContext } from './server-options.ts'
+import type { ServerContext, ServerOptions } from './server-options.ts'
 
 /** Puts every endpoint of the contract on its path. */
 export function addRoutes(app: FastifyInstance, context: ServerContext): void {
@@ -31,7 +32,7 @@ export function addRoutes(app: FastifyInstance, context: ServerContext): void {
   const ingestContext = { ...context, door, decodedIngest }
   const routes: Route[] = [
     ...ingestRoutes(ingestContext),
-    ...elasticRoutes(ingestContext),
+    ...atRootToo(options, [...elasticRoutes(ingestContext), ...elasticHandshakeRoutes(context)]),
     ...searchRoutes(context),
     ...searchAnalyticsRoutes(context),
     ...recordRoutes(context),
@@ -52,6 +53,13 @@ export function addRoutes(app: FastifyInstance, context: ServerContext): void {
     for (const route of routes.filter((candidate) => candidate.readsBody)) addRoute(scope, context, route)
   })
   refuseOtherMethods(app, routes)
+}
+
+/** Elasticsearch's routes, at the root as well where that is wished; `/` itself is the landing page's. */
+function atRootToo({ elasticAtRoot }: ServerOptions, routes: readonly Route[]): readonly Route[] {
+  if (!elasticAtRoot) return routes
+  const atRoot = routes.map((route) => ({ ...route, path: route.endpoint.path.slice('/elastic'.length) }))
+  return [...routes, ...atRoot.filter(({ path }) => path.length > 1)]
 }
 
 function addRoute(app: FastifyInstance, context: ServerContext, route: Route): void {

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { ErrorWords } from './error-words.ts'
 import { answerAndLinger, hasUnreadBody } from './linger.ts'
 import { errorOfParser, errorOfRequest, PROBLEM_CONTENT_TYPE, problemOf, retryAfterSeconds } from './problem.ts'
 import type { ServerContext } from './server-options.ts'
@@ -11,6 +12,7 @@ export function sendError(
   request: FastifyRequest,
   reply: FastifyReply,
   thrown: unknown,
+  errorWords: ErrorWords | undefined = request.routeOptions.config.errorWords,
 ): FastifyReply {
   const error = errorOfRequest(thrown)
   const problem = problemOf(error, request.url, request.id)
@@ -26,7 +28,7 @@ export function sendError(
   if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter))
   if (error.code === 'unauthenticated') reply.header('www-authenticate', 'Bearer realm="weir"')
   if (error.code === 'unsupported_media_type') reply.header('accept-encoding', 'gzip, zstd, deflate')
-  const { status, contentType, text, headers } = request.routeOptions.config.errorWords?.(problem, error) ?? {
+  const { status, contentType, text, headers } = errorWords?.(problem, error) ?? {
     status: problem.status,
     contentType: PROBLEM_CONTENT_TYPE,
     text: JSON.stringify(problem),

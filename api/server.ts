@@ -11,6 +11,7 @@ import {
 } from '../base/limits.ts'
 import type { Backend } from './backend.ts'
 import { BodyWatch } from './body-reader.ts'
+import { elasticError } from './elastic-words.ts'
 import { continueBody, deferContinue } from './expect-continue.ts'
 import { observeRequests } from './http-metrics.ts'
 import { isLoopback, refuseForeignPages } from './origin-guard.ts'
@@ -110,9 +111,10 @@ function createApp(context: ServerContext): FastifyInstance {
   })
   if (options.metrics !== undefined) observeRequests(app, options.metrics, options.clock)
   app.setErrorHandler((error, request, reply) => sendError(context, request, reply, error))
-  app.setNotFoundHandler((request, reply) =>
-    sendError(context, request, reply, new WeirError('not_found', 'There is nothing at this path')),
-  )
+  app.setNotFoundHandler((request, reply) => {
+    const error = new WeirError('not_found', 'There is nothing at this path')
+    return sendError(context, request, reply, error, request.url.startsWith('/elastic/') ? elasticError : undefined)
+  })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   addRoutes(app, context)

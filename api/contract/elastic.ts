@@ -32,7 +32,6 @@ const ElasticError = Type.Object(
 const failed = (description: string) => ({ description, content: { [JSON_TYPE]: ElasticError } })
 
 const bulk = {
-  method: 'POST',
   group: 'Ingest by other protocols',
   role: 'ingest',
   body: {
@@ -44,22 +43,34 @@ const bulk = {
     200: { description: 'What became of each document.', content: { [JSON_TYPE]: BulkAnswer } },
     400: failed('The body cannot be read, or an action in it; nothing was stored.'),
     413: failed('The body, or what it inflates to, is larger than the limit.'),
-    429: failed('Too much is in flight; nothing was stored.'),
-    503: failed('The node drains or cannot write.'),
+    503: failed('Too much is in flight, or the node drains or cannot write; send it again after Retry-After.'),
   },
 } as const
+
+const ofIndex = {
+  pathParameters: Type.Object({ index: Type.String({ description: 'Of actions that name none.' }) }),
+  path: '/elastic/{index}/_bulk',
+}
 
 export const elasticBulk: Endpoint = {
   ...bulk,
   id: 'elasticBulk',
+  method: 'POST',
   path: '/elastic/_bulk',
   summary: "Store documents by Elasticsearch's bulk protocol",
 }
 
+export const elasticBulkByPut: Endpoint = { ...elasticBulk, id: 'elasticBulkByPut', method: 'PUT', summary: 'The same' }
+
 export const elasticBulkOfIndex: Endpoint = {
-  ...bulk,
+  ...elasticBulk,
+  ...ofIndex,
   id: 'elasticBulkOfIndex',
-  path: '/elastic/{index}/_bulk',
   summary: 'The same, of one index',
-  pathParameters: Type.Object({ index: Type.String({ description: 'Of actions that name none.' }) }),
+}
+
+export const elasticBulkOfIndexByPut: Endpoint = {
+  ...elasticBulkOfIndex,
+  id: 'elasticBulkOfIndexByPut',
+  method: 'PUT',
 }

@@ -1,6 +1,6 @@
 import type { TObject, TSchema } from 'typebox'
 
-type Method = 'GET' | 'POST' | 'DELETE'
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 type EndpointRole = 'ingest' | 'read' | 'admin'
 
 /** What an endpoint takes and gives: the one description that requests are checked against and documents are made from. */

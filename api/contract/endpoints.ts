@@ -1,6 +1,7 @@
 import { aggregateLogs, histogramLogs, listFields, listFieldValues, patternsOfLogs } from './analytics.ts'
 import { drainNode, getCluster } from './cluster.ts'
-import { elasticBulk, elasticBulkOfIndex } from './elastic.ts'
+import { elasticBulk, elasticBulkByPut, elasticBulkOfIndex, elasticBulkOfIndexByPut } from './elastic.ts'
+import { ELASTIC_HANDSHAKE } from './elastic-handshake.ts'
 import type { Endpoint } from './endpoint.ts'
 import { ingestLogs } from './ingest.ts'
 import { createKey, listKeys, revokeKey } from './keys.ts'
@@ -12,7 +13,9 @@ import { explainSearch, searchLogs, searchLogsByPost, tailLogs } from './search.
 export const ENDPOINTS: readonly Endpoint[] = [
   ingestLogs,
   elasticBulk,
+  elasticBulkByPut,
   elasticBulkOfIndex,
+  elasticBulkOfIndexByPut,
   searchLogs,
   searchLogsByPost,
   tailLogs,
@@ -38,4 +41,5 @@ export const ENDPOINTS: readonly Endpoint[] = [
   getDocs,
   getErrorDocs,
   getLanding,
+  ...ELASTIC_HANDSHAKE,
 ]

@@ -3,15 +3,14 @@ import type { IngestReceipt } from '../../actors/messages/ingest.ts'
 import { present } from '../../base/assert.ts'
 import { BulkItems, decodeElasticBulk } from '../../ingest/protocols/elastic-bulk.ts'
 import { REJECT_CATALOGUE, type RejectCode } from '../../ingest/reject.ts'
-import { elasticBulk, elasticBulkOfIndex } from '../contract/elastic.ts'
+import { elasticBulk, elasticBulkByPut, elasticBulkOfIndex, elasticBulkOfIndexByPut } from '../contract/elastic.ts'
+import { ELASTIC_HEADERS, elasticContentType, elasticError } from '../elastic-words.ts'
 import { sendParts } from '../json-parts.ts'
-import type { ProblemDocument } from '../problem.ts'
 import type { Route } from '../route.ts'
 import type { IngestContext } from '../server-options.ts'
 
-/** Clients of Elasticsearch want to see this before anything else. */
-const PRODUCT = { 'x-elastic-product': 'Elasticsearch' }
-const ELASTIC_JSON = 'application/json'
+/** Equal items are repeated up to about here before they are handed on. */
+const PART_CHARS = 16 * 1024
 
 /** Elasticsearch's bulk protocol. */
 export function elasticRoutes({ options, door, decodedIngest }: IngestContext): Route[] {
@@ -20,6 +19,7 @@ export function elasticRoutes({ options, door, decodedIngest }: IngestContext): 
   async function bulk(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { tenant } = present(request.access, 'access of a bulk request')
     const { index } = request.params as { readonly index?: string }
+    const fields = itemFields(request.query as Readonly<Record<string, unknown>>)
     const startedMs = clock.monotonicMs()
     return door.take(request, reply, async (body) => {
       const items = new BulkItems()
@@ -29,13 +29,13 @@ export function elasticRoutes({ options, door, decodedIngest }: IngestContext): 
         (source, into) => decodeElasticBulk(source, into, items, index),
       )
       body.letGo()
-      reply.headers(PRODUCT)
+      reply.headers(ELASTIC_HEADERS)
       const tookMs = Math.round(clock.monotonicMs() - startedMs)
-      return sendParts(reply, ELASTIC_JSON, bulkAnswer(items, receipt, tookMs), clock)
+      return sendParts(reply, elasticContentType(request.headers), bulkAnswer(items, receipt, tookMs, fields), clock)
     })
   }
 
-  return [elasticBulk, elasticBulkOfIndex].map((endpoint) => ({
+  return [elasticBulk, elasticBulkByPut, elasticBulkOfIndex, elasticBulkOfIndexByPut].map((endpoint) => ({
     endpoint,
     handler: bulk,
     readsBody: true,
@@ -43,45 +43,66 @@ export function elasticRoutes({ options, door, decodedIngest }: IngestContext): 
   }))
 }
 
+interface ItemFields {
+  /** `_index`, `_id` and `result`, beside `status` and `error`. */
+  readonly all: boolean
+}
+
+/** What `filter_path` leaves of items. Only the form is known that agents use to spare bytes; any other leaves all. */
+function itemFields({ filter_path: filter }: Readonly<Record<string, unknown>>): ItemFields {
+  if (typeof filter !== 'string') return { all: true }
+  const paths = filter.split(',')
+  const isSparing = ['errors', 'items.*.error', 'items.*.status'].every((path) => paths.includes(path))
+  return {
+    all: !isSparing || paths.some((path) => !/^(?:took|errors|items\.\*\.(?:error|status|error\..*))$/.test(path)),
+  }
+}
+
 /** Parts of the answer: an item for each document, in order. */
-function* bulkAnswer(items: BulkItems, receipt: IngestReceipt, tookMs: number): Generator<string> {
+function* bulkAnswer(items: BulkItems, receipt: IngestReceipt, tookMs: number, fields: ItemFields): Generator<string> {
   const { records, codes } = present(receipt.allRejects, 'rejects of a bulk request')
   const reasons = new Map(receipt.errors.map(({ index, reason }) => [index, reason]))
   yield `{"took":${tookMs},"errors":${records.length > 0},"items":[`
+  /** By target: the item of a stored document. */
+  const stored: string[] = []
+  let part = ''
   let nextReject = 0
   for (let item = 0; item < items.count; item++) {
-    const { action, index } = items.target(items.targetOf(item))
+    const target = items.targetOf(item)
     const id = items.idOf(item)
-    const head = `${item === 0 ? '' : ','}{"${action}":{"_index":${JSON.stringify(index)}${id === undefined ? '' : `,"_id":${JSON.stringify(id)}`}`
+    if (item > 0) part += ','
     if (records[nextReject] === item) {
       const code = codes[nextReject++]!
       const reason = reasons.get(item) ?? REJECT_CATALOGUE[code].title
-      yield `${head},"status":${code === 'overloaded' ? 429 : 400},"error":{"type":"${typeOf(code)}","reason":${JSON.stringify(reason)}}}}`
-    } else yield `${head},"status":201,"result":"created"}}`
+      const error = `{"type":"${typeOf(code)}","reason":${JSON.stringify(reason)}}`
+      const status = code === 'overloaded' ? 429 : 400
+      part += `${headOf(items, target, id, fields)}"status":${status},"error":${error}}}`
+    } else if (id !== undefined) {
+      part += `${headOf(items, target, id, fields)}${storedRest(fields)}`
+    } else {
+      stored[target] ??= headOf(items, target, undefined, fields) + storedRest(fields)
+      part += stored[target]
+    }
+    if (part.length > PART_CHARS) {
+      yield part
+      part = ''
+    }
   }
-  yield ']}'
+  yield `${part}]}`
+}
+
+/** `{"create":{` and what names the document. */
+function headOf(items: BulkItems, target: number, id: string | undefined, { all }: ItemFields): string {
+  const { action, index } = items.target(target)
+  if (!all) return `{"${action}":{`
+  return `{"${action}":{"_index":${JSON.stringify(index)},${id === undefined ? '' : `"_id":${JSON.stringify(id)},`}`
+}
+
+function storedRest({ all }: ItemFields): string {
+  return all ? '"result":"created","status":201}}' : '"status":201}}'
 }
 
 function typeOf(code: RejectCode): string {
   if (code === 'overloaded') return 'es_rejected_execution_exception'
   return code === 'unsupported_action' ? 'illegal_argument_exception' : 'document_parsing_exception'
-}
-
-const TYPES: Readonly<Record<number, string>> = {
-  401: 'security_exception',
-  403: 'security_exception',
-  404: 'resource_not_found_exception',
-  413: 'content_too_long_exception',
-  429: 'es_rejected_execution_exception',
-  503: 'unavailable_exception',
-}
-
-function elasticError({ status, detail }: ProblemDocument) {
-  const cause = { type: TYPES[status] ?? (status < 500 ? 'illegal_argument_exception' : 'exception'), reason: detail }
-  return {
-    status,
-    contentType: ELASTIC_JSON,
-    text: JSON.stringify({ error: { root_cause: [cause], ...cause }, status }),
-    headers: PRODUCT,
-  }
 }

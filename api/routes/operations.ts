@@ -11,12 +11,14 @@ import {
   getReadiness,
 } from '../contract/operations.ts'
 import { docsPage, errorsPage } from '../docs-page.ts'
+import { ELASTIC_HEADERS, elasticContentType } from '../elastic-words.ts'
 import { JSON_CONTENT_TYPE } from '../json-parts.ts'
 import { landingFacts, landingPage } from '../landing-page.ts'
 import { openApiOf } from '../openapi.ts'
 import { PAGE_POLICY } from '../page.ts'
 import type { Route } from '../route.ts'
 import type { ServerContext } from '../server-options.ts'
+import { elasticInfoOf } from './elastic-handshake.ts'
 
 /** /healthz, /readyz, /metrics, /openapi.json, /docs, /docs/errors, / */
 export function operationRoutes(context: ServerContext): Route[] {
@@ -27,7 +29,9 @@ export function operationRoutes(context: ServerContext): Route[] {
   const openApiText = once(() => JSON.stringify(document))
   const docsText = once(() => docsPage(document))
   const errorsText = once(errorsPage)
+  // Clients of Elasticsearch ask here who it is that they speak to.
   const facts = landingFacts(version, nodeId)
+  const plainFacts = options.elasticAtRoot ? { ...facts, ...elasticInfoOf(nodeId) } : facts
 
   function sendPage(reply: FastifyReply, text: string): FastifyReply {
     return reply.header('content-type', HTML_TYPE).header('content-security-policy', PAGE_POLICY).send(text)
@@ -49,7 +53,10 @@ export function operationRoutes(context: ServerContext): Route[] {
 
   function landing(request: FastifyRequest, reply: FastifyReply): FastifyReply {
     if (!(request.headers.accept ?? '').includes('text/html')) {
-      return reply.header('content-type', JSON_CONTENT_TYPE).send(JSON.stringify(facts))
+      if (options.elasticAtRoot)
+        reply.headers(ELASTIC_HEADERS).header('content-type', elasticContentType(request.headers))
+      else reply.header('content-type', JSON_CONTENT_TYPE)
+      return reply.send(JSON.stringify(plainFacts))
     }
     const origin = `http://${request.headers.host ?? 'localhost'}`
     return sendPage(reply, landingPage(facts, origin, authMode !== 'off'))

@@ -135,9 +135,9 @@ export function* decodeElasticBulk(
     if (action === 'update') into.refuse(start, end, CHANGES)
     else if (end === start) into.refuse(start, end, NO_DOCUMENT)
     else {
-      if (source[start] === OPEN_BRACE) {
-        let member = start + 1
-        while (SPACE_IN_LINE[source[member]!] === 1) member++
+      const brace = skipSpace(source, start)
+      if (source[brace] === OPEN_BRACE) {
+        let member = skipSpace(source, brace + 1)
         into.begin()
         json.jsonLine(members, 0, members.length)
         if (last.id !== undefined) {
@@ -205,6 +205,12 @@ function lineEnd(source: Buffer, from: number): number {
 function trimmed(source: Buffer, start: number, end: number): number {
   let p = end
   while (p > start && SPACE_IN_LINE[source[p - 1]!] === 1) p--
+  return p
+}
+
+function skipSpace(source: Buffer, from: number): number {
+  let p = from
+  while (SPACE_IN_LINE[source[p]!] === 1) p++
   return p
 }
 

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { BulkItems, decodeElasticBulk } from '../../../../ingest/protocols/elastic-bulk.ts'
+import { decoded, recordsOf } from './harness.ts'
+
+function bulk(text: string | Buffer, index?: string) {
+  const items = new BulkItems()
+  const body = decoded(Buffer.from(text), (source, into) => decodeElasticBulk(source, into, items, index))
+  return { items, body, records: recordsOf(body) }
+}
+
+test('documents are records beside the index and the id of their action', () => {
+  const { records, items, body } = bulk(
+    [
+      '{"create":{"_index":"logs-shop.web-prod"}}',
+      '{"message":"a"}',
+      '{"index":{"_index":"logs-shop.web-prod","_id":"x\\"1"}}',
+      ' { "message" : "b", "_index":"own" } ',
+      '{ "create" : { } }\r',
+      '{}\r',
+      '',
+      '{"index":{"_id":7}}',
+      '{ }',
+    ].join('\n'),
+    'plain-2026.11.21',
+  )
+  assert.deepEqual(records.slice(2), [
+    { _index: 'plain-2026.11.21', job: 'plain' },
+    { _index: 'plain-2026.11.21', job: 'plain', _id: '7' },
+  ])
+  assert.deepEqual(records[0], { _index: 'logs-shop.web-prod', message: 'a' })
+  assert.equal(body.serviceDefault, 'shop.web')
+  assert.equal(Buffer.from(body.sourceOf(0)).toString(), '{"message":"a"}')
+  assert.equal(items.idOf(1), 'x"1')
+  assert.equal(items.target(items.targetOf(1)).action, 'index')
+})
+
+test('a document that begins with white space is taken like any other', () => {
+  assert.deepEqual(bulk('{"index":{}}\n \t{"a":1}\n', 'i').records, [{ _index: 'i', a: 1 }])
+})
+
+test('services come from the names of indices', () => {
+  const services: [string, string][] = [
+    ['logs-nginx.access-default', 'nginx.access'],
+    ['logs-a-b-c', 'logs-a-b-c'],
+    ['logstash-2026.11.21', 'logstash'],
+    ['app_2026-11', 'app'],
+    ['2026.11.21', '2026.11.21'],
+    ['filebeat-9.0.0', 'filebeat-9.0.0'],
+  ]
+  for (const [index, service] of services) {
+    assert.equal(bulk('{"create":{}}\n{}', index).body.serviceDefault, service, index)
+  }
+})
+
+test('updates, deletions and empty documents are refused one by one', () => {
+  const { records, items, body } = bulk(
+    '{"delete":{"_id":"1"}}\n{"update":{"_id":"2"}}\n{"doc":{}}\n{"create":{}}\n\n{"create":{}}\n{"a":1}\n',
+    'i',
+  )
+  assert.deepEqual(records, ['unsupported_action', 'unsupported_action', 'invalid_json', { _index: 'i', a: 1 }])
+  assert.equal(items.count, 4)
+  assert.equal(Buffer.from(body.sourceOf(0)).toString(), '{"delete":{"_id":"1"}}')
+})
+
+test('what cannot be read as actions and documents is refused as a whole', () => {
+  for (const body of [
+    '',
+    '\n\n',
+    'nonsense\n{}\n',
+    '[]\n{}\n',
+    '{}\n{}\n',
+    '{"create":5}\n{}\n',
+    '{"make":{}}\n{}\n',
+    '{"create":{},"index":{}}\n{}\n',
+    '{"create":{}}',
+    '{"create":{}}\n',
+    '{"create":{"_index":5}}\n{}\n',
+    '{"create":{"_index":""}}\n{}\n',
+    `{"create":{"_index":"${'i'.repeat(300)}"}}\n{}\n`,
+  ]) {
+    assert.throws(() => bulk(body, 'i'), { code: 'invalid_body' }, JSON.stringify(body))
+  }
+  assert.throws(() => bulk('{"create":{}}\n{}\n'), { code: 'invalid_body' })
+  const many = Array.from({ length: 10_001 }, (_, i) => `{"create":{"_index":"i${i}"}}\n{}`).join('\n')
+  assert.throws(() => bulk(many), { code: 'invalid_body' })
+})
