@@ -21,6 +21,7 @@ import type { Scan } from '../ingest/scan.ts'
 import type { Scanner } from '../ingest/scanner.ts'
 import { oldestAcceptedMs } from '../storage/retention.ts'
 import type { FrameGatherer } from './frame-gatherer.ts'
+import { type Backlog, IngestBrake } from './ingest-brake.ts'
 import type { IngestReceipt, IngestRequest, RecordReject } from './messages/ingest.ts'
 import type { CheckKey } from './messages/shard.ts'
 import type { Actor, MessageContext, Question } from './runtime/actor.ts'
@@ -53,6 +54,8 @@ export interface IngestRouterOptions {
   readonly retentionDays: number
   /** Records of a lower level are refused now; 0: none are. */
   readonly levelFloor: () => number
+  /** What slows ingest down. */
+  readonly backlog: () => Backlog
   readonly clock: Clock
 }
 
@@ -71,6 +74,7 @@ interface RequestKey {
 export class IngestRouter implements Actor<IngestRouterMessage> {
   readonly #options: IngestRouterOptions
   readonly #scanner: Scanner
+  readonly #brake: IngestBrake
   /** One request is scanned at a time; here ends the last of those that wait for it. */
   #scanning: Promise<unknown> = Promise.resolve()
   /** Keys of requests in progress on this thread, each with the end of the last such request. */
@@ -81,6 +85,7 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
   constructor(options: IngestRouterOptions) {
     this.#options = options
     this.#scanner = options.scanner
+    this.#brake = new IngestBrake(options.backlog, options.clock)
   }
 
   /** Waiting for the journal, or for what is known of a key, does not hold up the next request. */
@@ -145,8 +150,11 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
     for (let chunk = 0; !scan.isDone; chunk++) {
       if (chunk > 0) await clock.yieldTurn()
       if (signal.aborted) throw new WeirError('cancelled', 'the client went away before its records were taken')
+      await this.#brake.rest(signal)
       for (const gatherer of gatherers) await gatherer.room()
+      const startedMs = clock.monotonicMs()
       const outcome = this.#scanChunk(scan, request, key, chunk, rejects)
+      this.#brake.worked(clock.monotonicMs() - startedMs)
       accepted += outcome.accepted
       rejected += outcome.rejected
       for (const gatherer of gatherers) durable.add(gatherer.chunkDone())

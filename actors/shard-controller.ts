@@ -32,7 +32,7 @@ const CLOSE_RESERVE_MS = 2000
 const STEP_EVERY_MS = 200
 const IDLE_EVERY_MS = 1000
 /** How often the lanes are looked at: whether they can be trimmed, whether they fill up. */
-const LOOK_EVERY_MS = 2000
+const LOOK_EVERY_MS = 1000
 /** The nodes must have been the same for so long before a live owner is relieved of a shard. */
 const STABLE_AFTER_MS = 2000
 

@@ -203,9 +203,9 @@ export const UNPUBLISHED_BYTES_MAX = 16 * MIB
 /** Segments are made no larger than about this; what has piled up while the object store was away becomes several. Merges make larger ones. */
 export const PUBLISHED_SEGMENT_BYTES_MAX = 16 * MIB
 /** Shards of a worker that publish or merge at once; each holds a segment a few times: as blocks, as bytes, on its way. */
-export const PUBLISHED_AT_ONCE = 4
+export const PUBLISHED_AT_ONCE = 2
 /** A lane of the embedded journal that holds more is relieved by a publish at once: its pages are memory and its replay is time. */
-export const JOURNAL_RELIEVE_BYTES = 256 * MIB
+export const JOURNAL_RELIEVE_BYTES = 128 * MIB
 /** C5: superseded segments and local rows stay for plans that still name them. */
 export const SUPERSEDED_KEEP_MS = 600_000
 /** C10: snapshots of the registry in the object store. */

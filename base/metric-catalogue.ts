@@ -14,6 +14,8 @@ export interface MetricSpec {
   readonly across?: 'sum' | 'max'
 }
 
+/** A collection of young objects takes one to five milliseconds; none is to take 50. */
+const GC_PAUSE_S = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1]
 /** Half a millisecond to a minute: receipts and searches are judged at 1 to 100 ms. */
 const LATENCY_S = [
   0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
@@ -419,6 +421,14 @@ export const METRIC_CATALOGUE = {
     unit: 'seconds',
     labels: ['thread'],
     across: 'max',
+  },
+  gcPauseSeconds: {
+    name: 'weir_gc_pause_seconds',
+    help: 'Time for which a garbage collection held up its thread, by thread.',
+    type: 'histogram',
+    unit: 'seconds',
+    labels: ['thread'],
+    buckets: GC_PAUSE_S,
   },
   heapBytes: {
     name: 'weir_heap_bytes',

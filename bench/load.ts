@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { Client, quantile } from './client.ts'
-import { Dataset } from './dataset.ts'
 import { waitUntilSearchable } from './ingest.ts'
+import { LiveBodies } from './live-bodies.ts'
 import { type JournalFigures, journalFigures, runningNodes, startCluster, startNode } from './load-target.ts'
 import { measureYardstick } from './yardstick.ts'
 
@@ -12,6 +12,7 @@ import { measureYardstick } from './yardstick.ts'
  * What is loaded: one node that it starts; with --nodes 3 --nats 3 a cluster that it starts; with --url a,b,c nodes that run. --workers of each
  * node, --profiles a directory for CPU profiles of the nodes that it starts.
  *
+ * Records carry the time at which they are posted, and searches look at the last hour.
  * The pace is kept whatever the answers do: each time counts from the moment at which the request was due, so that a stall shows in
  * all that it held up. Requests go to the nodes in turn. CPU counts until the last record is found, searches included.
  */
@@ -34,8 +35,10 @@ const SEARCH_P95_BUDGET_MS = 100
 /** Of ingest, nodes and NATS servers together, in yardsticks a record. */
 const CPU_BUDGET_Y = 1.8
 const NDJSON = { 'content-type': 'application/x-ndjson' }
-/** Distinct bodies; they are posted in turn, which the nodes cannot know. */
+/** Distinct bodies, posted in turn. */
 const BODIES = 40
+/** A sender gathers records for so long before it posts them. */
+const SPAN_MS = 200
 /** Requests under way beyond which the nodes are no longer keeping up; more are counted as not sent. */
 const IN_FLIGHT_MAX = 2000
 const CONNECTIONS = 16
@@ -142,19 +145,18 @@ class Load {
   readonly #posting: readonly Client[]
   readonly #searching: readonly Client[]
   readonly #batch = Number(options.batch)
-  readonly #bodies: readonly Buffer[]
+  readonly #bodies: LiveBodies
   /** Of all periods. */
   #posted = 0
 
   constructor(urls: readonly string[]) {
-    const dataset = new Dataset({ startMs: Date.now() - 60_000, perMs: 1, seed: 7 })
-    this.#bodies = Array.from({ length: BODIES }, () => Buffer.from(dataset.lines(this.#batch)))
+    this.#bodies = new LiveBodies(BODIES, this.#batch, 7)
     this.#posting = urls.map((url) => new Client(url, CONNECTIONS))
     this.#searching = urls.map((url) => new Client(url, CONNECTIONS))
   }
 
   yardstick(): number {
-    return measureYardstick(Buffer.concat(this.#bodies))
+    return measureYardstick(this.#bodies.all())
   }
 
   async run(seconds: number): Promise<Period> {
@@ -162,7 +164,7 @@ class Load {
     let incomplete = 0
     const post: Send = async (n) => {
       const client = this.#posting[n % this.#posting.length]!
-      const { status } = await client.post('/v1/logs/ingest', this.#bodies[n % BODIES]!, NDJSON)
+      const { status } = await client.post('/v1/logs/ingest', this.#bodies.body(n, SPAN_MS), NDJSON)
       return status === 200 ? undefined : `status ${status}`
     }
     const search: Send = async (n) => {

@@ -47,6 +47,7 @@ export function watchLane(lane: LaneId, { journal, clock, status, tell }: LaneWa
       reach()
     }
     status.laneBehind(lane, behindMs())
+    status.laneKeeps(lane, state.bytes)
     tell(lane, state, status.appliedThrough(lane), behindMs())
   }
   clock.every(PERIOD_MS, () => {

@@ -1,19 +1,29 @@
+import type { Backlog } from '../actors/ingest-brake.ts'
 import type { LaneId } from '../base/ids.ts'
 
 /** The state of the node as all its threads see it: a few words of shared memory. */
 const SLOT_OPENED = 0
 const SLOT_DRAINING = 1
 const SLOT_LANES = 2
-/** Of a lane: the last sequence that is applied, and for how long the reader has been behind, ms. */
-const SLOTS_PER_LANE = 2
+/** Of a lane: the last sequence that is applied, for how long the reader has been behind, ms, and what the journal keeps of it, bytes. */
+const LANE_APPLIED = 0
+const LANE_BEHIND = 1
+const LANE_BYTES = 2
+const SLOTS_PER_LANE = 3
+
+function slotOf(lane: LaneId, word: number): number {
+  return SLOT_LANES + lane * SLOTS_PER_LANE + word
+}
 
 export class NodeStatus {
   readonly shared: SharedArrayBuffer
   readonly #slots: BigInt64Array
+  readonly #laneCount: number
 
   private constructor(shared: SharedArrayBuffer) {
     this.shared = shared
     this.#slots = new BigInt64Array(shared)
+    this.#laneCount = (this.#slots.length - SLOT_LANES) / SLOTS_PER_LANE
   }
 
   static create(laneCount: number): NodeStatus {
@@ -44,21 +54,36 @@ export class NodeStatus {
 
   /** Written by the one thread that reads the lane. */
   laneApplied(lane: LaneId, sequence: number): void {
-    Atomics.store(this.#slots, SLOT_LANES + lane * SLOTS_PER_LANE, BigInt(sequence))
+    Atomics.store(this.#slots, slotOf(lane, LANE_APPLIED), BigInt(sequence))
   }
 
   laneBehind(lane: LaneId, behindMs: number): void {
-    Atomics.store(this.#slots, SLOT_LANES + lane * SLOTS_PER_LANE + 1, BigInt(Math.round(behindMs)))
+    Atomics.store(this.#slots, slotOf(lane, LANE_BEHIND), BigInt(Math.round(behindMs)))
+  }
+
+  laneKeeps(lane: LaneId, bytes: number): void {
+    Atomics.store(this.#slots, slotOf(lane, LANE_BYTES), BigInt(bytes))
   }
 
   /** The last sequence of the lane that is applied on this node. */
   appliedThrough(lane: LaneId): number {
-    return Number(Atomics.load(this.#slots, SLOT_LANES + lane * SLOTS_PER_LANE))
+    return Number(Atomics.load(this.#slots, slotOf(lane, LANE_APPLIED)))
   }
 
   /** For how long the lane has been read later than it was written, ms; 0 when it is caught up, or read for no shard of this node. */
   behindMs(lane: LaneId): number {
-    return Number(Atomics.load(this.#slots, SLOT_LANES + lane * SLOTS_PER_LANE + 1))
+    return Number(Atomics.load(this.#slots, slotOf(lane, LANE_BEHIND)))
+  }
+
+  /** The worst of all lanes. */
+  backlog(): Backlog {
+    let behindMs = 0
+    let journalBytes = 0
+    for (let lane = 0 as LaneId; lane < this.#laneCount; lane++) {
+      behindMs = Math.max(behindMs, this.behindMs(lane))
+      journalBytes = Math.max(journalBytes, Number(Atomics.load(this.#slots, slotOf(lane, LANE_BYTES))))
+    }
+    return { behindMs, journalBytes }
   }
 
   /** Why the node is not ready; empty when it is. */

@@ -1,4 +1,4 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks'
 import type { Metrics } from '../base/metrics.ts'
 
 const NS_PER_S = 1e9
@@ -6,7 +6,7 @@ const NS_PER_S = 1e9
 const RESOLUTION_MS = 10
 
 /**
- * Reads what this thread knows of itself (event loop, heap) before each snapshot of `metrics`, and on the thread that says `ofProcess`,
+ * Reads what this thread knows of itself (event loop, heap, garbage collections) before each snapshot of `metrics`, and on the thread that says `ofProcess`,
  * what the process knows. Returns the function that ends it.
  */
 export function watchProcess(metrics: Metrics, thread: string, ofProcess: boolean): () => void {
@@ -14,6 +14,11 @@ export function watchProcess(metrics: Metrics, thread: string, ofProcess: boolea
   delay.enable()
   const delaySeconds = metrics.gauge('eventLoopDelaySeconds', { thread })
   const heapBytes = metrics.gauge('heapBytes', { thread })
+  const pauseSeconds = metrics.histogram('gcPauseSeconds', { thread })
+  const collections = new PerformanceObserver((seen) => {
+    for (const { duration } of seen.getEntries()) pauseSeconds.observe(duration / 1000)
+  })
+  collections.observe({ entryTypes: ['gc'] })
   metrics.onSnapshot(() => {
     // The histogram holds the time between two samples, the planned one included.
     delaySeconds.set(Math.max(0, delay.max / NS_PER_S - RESOLUTION_MS / 1000))
@@ -21,7 +26,10 @@ export function watchProcess(metrics: Metrics, thread: string, ofProcess: boolea
     heapBytes.set(process.memoryUsage().heapUsed)
   })
   if (ofProcess) watchWholeProcess(metrics)
-  return () => delay.disable()
+  return () => {
+    delay.disable()
+    collections.disconnect()
+  }
 }
 
 function watchWholeProcess(metrics: Metrics): void {

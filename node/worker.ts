@@ -279,6 +279,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
         turn: () => frames + index,
         retentionDays: settings['retention.days'],
         levelFloor: () => admission.levelFloor(),
+        backlog: () => status.backlog(),
         clock,
       }),
     { mailboxMax: 4096, overflow: 'reject' },

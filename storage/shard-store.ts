@@ -460,7 +460,10 @@ export class ShardStore {
         }
         for (const state of partition.tenants()) {
           try {
-            while (state.frozen.length > 0) await cutHead(partition, state, state.frozen[0]!, this.#options)
+            // Only those frozen by now: under load more are always coming, and whoever waits for this cut would wait for ever.
+            for (let heads = state.frozen.length; heads > 0 && state.frozen.length > 0; heads--) {
+              await cutHead(partition, state, state.frozen[0]!, this.#options)
+            }
           } catch (error) {
             failure ??= error
           }

@@ -367,6 +367,7 @@ export class SimulatedNode {
           turn: () => frames,
           retentionDays,
           levelFloor: () => 0,
+          backlog: () => ({ behindMs: 0, journalBytes: 0 }),
           clock,
         }),
       { mailboxMax: 4096 },

@@ -22,3 +22,19 @@ test('a blocked event loop is seen, once', async (context) => {
   )
   equal(values().get('eventLoopDelaySeconds')! < delaySeconds, true)
 })
+
+test('the pauses of garbage collections are counted', async (context) => {
+  const metrics = new Metrics()
+  context.after(watchProcess(metrics, 'main', false))
+  const kept: object[] = []
+  const pauses = () => {
+    kept.push(Array.from({ length: 200_000 }, (_, i) => ({ i })))
+    const { counts, value } = metrics.snapshot().find(({ key }) => key === 'gcPauseSeconds')!
+    return { count: counts!.reduce((sum, one) => sum + one, 0), seconds: value }
+  }
+  for (let round = 0; pauses().count === 0; round++) {
+    ok(round < 500, 'no collection was seen')
+    await systemClock.sleep(5)
+  }
+  ok(pauses().seconds > 0)
+})

@@ -181,6 +181,24 @@ describe('cutting', () => {
     assert.deepEqual(localUids(await fixture.open()), ['a'])
   })
 
+  it('ends when all that was frozen by then is cut, though heads freeze faster than they are cut', async () => {
+    const fixture = new ShardFixture()
+    const store = await fixture.open()
+    let frames = 0
+    const fill = async () => {
+      await store.applyFrame(at(++frames), NOON_MS, [sectionOf([`r${frames}`])])
+      store.cutLargest()
+    }
+    let commits = 0
+    fixture.engine.fault = (call) => {
+      if (call === 'transact' && ++commits < 50) void fill().then(fill)
+      return undefined
+    }
+    await fill()
+    await store.cut('all')
+    assert.ok(commits < 10, `the cut ended after ${commits} commits only`)
+  })
+
   it('S4: freezes the largest head', async () => {
     const fixture = new ShardFixture()
     const store = await fixture.open()
