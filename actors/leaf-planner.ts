@@ -26,6 +26,8 @@ export interface LeafShard {
 export interface LeafPlannerOptions {
   /** The shards of this worker. */
   readonly shards: ReadonlyMap<ShardId, LeafShard>
+  /** Shards that the worker was to open and could not so far, and why. */
+  readonly unopened?: ReadonlyMap<ShardId, string>
   readonly cache: SegmentCache
   readonly pages: ManifestCache
   readonly clock: Clock
@@ -78,7 +80,7 @@ export class LeafPlanner {
       const hosted = this.#options.shards.get(shard)
       const refusal = refusalOf(hosted, hot)
       if (hosted === undefined || refusal !== undefined) {
-        missing.push({ shard, part: 'hot', reason: refusal ?? '', retry: true })
+        missing.push(closedOf(shard, this.#options) ?? { shard, part: 'hot', reason: refusal ?? '', retry: true })
         return false
       }
       const flaws = flawsOf(shard, hosted, this.#options)
@@ -141,10 +143,17 @@ class Planning implements LeafPlan {
 
   #miss(shard: ShardId, part: MissingShare['part'], error: unknown, mayRetry = true): void {
     const { code, message } = asWeirError(error)
-    this.missing.push({ shard, part, reason: message, retry: mayRetry && RETRIED.has(code) })
+    // Another leaf may have at hand what this one would have to read from a store that does not answer.
+    const isSlow = part === 'segments' && code === 'deadline_exceeded'
+    this.missing.push({ shard, part, reason: message, retry: mayRetry && (isSlow || RETRIED.has(code)) })
   }
 
   async #planHot(shard: ShardId, hot: HotShare, pin: PublishedPin | undefined): Promise<SearchPlan> {
+    const closed = closedOf(shard, this.#options)
+    if (closed !== undefined) {
+      this.missing.push(closed)
+      return joinPlans([])
+    }
     const pinned = pin === undefined ? undefined : await this.#published(shard, pin)
     // From here on nothing waits until the store has been looked at.
     const hosted = this.#options.shards.get(shard)
@@ -189,6 +198,12 @@ class Planning implements LeafPlan {
       timer.cancel()
     }
   }
+}
+
+/** What there is to say of a shard that this worker was to open and could not so far. */
+function closedOf(shard: ShardId, { shards, unopened }: LeafPlannerOptions): MissingShare | undefined {
+  const reason = shards.has(shard) ? undefined : unopened?.get(shard)
+  return reason === undefined ? undefined : { shard, part: 'hot', reason, retry: 'elsewhere' }
 }
 
 /** C3: why the shard cannot be answered here in the capacity in which it is asked. */

@@ -6,7 +6,7 @@ import type { HotShare, LeafReport, MissingShare, PublishedPin, SegmentDeal, Sha
 import type { QueryNode, QueryTopology } from './query-topology.ts'
 import { cancellation } from './runtime/ask.ts'
 import { dealAgain } from './segment-deal.ts'
-import type { ShardMap } from './shard-map.ts'
+import type { KnownShard, ShardMap } from './shard-map.ts'
 
 /** What one leaf is asked at once. */
 export interface LeafAsk {
@@ -174,31 +174,44 @@ export class ScatterRun<A extends { readonly report: LeafReport }> {
 
   /** Who is asked for a hot part now; undefined when it has to wait. */
   #candidateOf(part: Part, nodes: ReadonlyMap<NodeId, number>): Candidate | undefined {
-    const { topology, shardMap, clock } = this.#parts
+    const { shardMap, clock } = this.#parts
     const entry = shardMap.get(part.shard)
     if (entry === undefined) {
       part.reason = 'no node owns the shard'
       return undefined
     }
-    const { owner, epoch, revision } = entry
-    const candidates: Candidate[] = []
-    if (nodes.has(owner)) candidates.push({ node: owner, hot: { as: 'owner', epoch } })
-    const standby = topology.standbyOf(part.shard)
-    if (standby !== undefined && standby !== owner && nodes.has(standby)) {
-      candidates.push({ node: standby, hot: { as: 'standby', epoch } })
-    }
+    const candidates = this.#candidatesFor(part.shard, entry, nodes)
     if (candidates.length === 0) {
-      part.reason = `node ${owner}, which owns the shard, does not answer`
+      part.reason = `node ${entry.owner}, which owns the shard, does not answer`
       return undefined
     }
-    if (revision !== part.revision) {
-      part.revision = revision
+    if (entry.revision !== part.revision) {
+      part.revision = entry.revision
       part.nextCandidate = 0
     } else if (part.nextCandidate >= candidates.length) {
       if (clock.monotonicMs() < part.notBeforeMs) return undefined
       part.nextCandidate = 0
     }
     return candidates[part.nextCandidate++]
+  }
+
+  /** The owner, then the standby, as far as they are there. */
+  #candidatesFor(shard: ShardId, { owner, epoch }: KnownShard, nodes: ReadonlyMap<NodeId, number>): Candidate[] {
+    const candidates: Candidate[] = []
+    if (nodes.has(owner)) candidates.push({ node: owner, hot: { as: 'owner', epoch } })
+    const standby = this.#parts.topology.standbyOf(shard)
+    if (standby !== undefined && standby !== owner && nodes.has(standby)) {
+      candidates.push({ node: standby, hot: { as: 'standby', epoch } })
+    }
+    return candidates
+  }
+
+  /** Somebody who has not refused the part yet may be asked for it. */
+  #hasAnother({ shard, revision, nextCandidate }: Part): boolean {
+    const entry = this.#parts.shardMap.get(shard)
+    if (entry === undefined) return false
+    const nodes = new Map(this.#parts.topology.nodes().map((node) => [node.nodeId, node.workers]))
+    return entry.revision !== revision || nextCandidate < this.#candidatesFor(shard, entry, nodes).length
   }
 
   async #ask(outgoing: Outgoing): Promise<void> {
@@ -230,7 +243,8 @@ export class ScatterRun<A extends { readonly report: LeafReport }> {
     }
     for (const { shard, part, reason, retry } of answer.report.missing) {
       const asked = parts.find((candidate) => candidate.shard === shard && candidate.part === part)
-      if (retry && asked !== undefined) this.#again([asked], reason)
+      const mayTry = retry === true || (retry === 'elsewhere' && asked !== undefined && this.#hasAnother(asked))
+      if (mayTry && asked !== undefined) this.#again([asked], reason)
       else this.#missing.push({ shard, reason })
     }
   }

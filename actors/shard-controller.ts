@@ -6,7 +6,7 @@ import type { Logger } from '../base/logger.ts'
 import type { Member } from '../cluster/heartbeat.ts'
 import type { Journal } from '../cluster/journal.ts'
 import type { MembersView } from '../cluster/membership.ts'
-import type { ShardRing } from '../cluster/ring.ts'
+import type { Placement, ShardRing } from '../cluster/ring.ts'
 import type { LaneTrimmer } from './lane-trimmer.ts'
 import type {
   FailedShard,
@@ -16,7 +16,7 @@ import type {
   ShardHostMessage,
   ShardState,
 } from './messages/shard.ts'
-import type { LaneEnd } from './ownership-plan.ts'
+import type { LaneEnd, OwnershipSteps } from './ownership-plan.ts'
 import { planOwnership } from './ownership-plan.ts'
 import type { Actor, MessageContext } from './runtime/actor.ts'
 import type { ActorRef } from './runtime/actor-ref.ts'
@@ -26,6 +26,8 @@ import { laneOf, workerOf } from './shard-places.ts'
 
 const OPEN_DEADLINE_MS = 300_000
 const DESCRIBE_DEADLINE_MS = 10_000
+/** Shards that take longer to open are opened beside what else there is to do: their object store may be away. */
+const OPEN_PATIENCE_MS = 2000
 /** Kept of a drain for closing the shards. */
 const CLOSE_RESERVE_MS = 2000
 /** How often it is seen to that each shard is where it belongs: soon while something is being moved. */
@@ -50,6 +52,16 @@ export interface ShardControllerOptions {
   readonly hosts: readonly ActorRef<ShardHostMessage>[]
   /** One a lane. */
   readonly laneReaders: readonly ActorRef<LaneReaderMessage>[]
+  /** The object store is away: this node is ready although shards of it cannot be opened. */
+  readonly mayStayClosed?: () => boolean
+  /** Told after each step how many shards this node should hold and cannot open so far. */
+  readonly onUnopened?: (shards: number) => void
+}
+
+interface OpenedShard {
+  readonly shard: ShardId
+  readonly lane: LaneId
+  readonly applied: Position
 }
 
 /**
@@ -69,6 +81,14 @@ export class ShardController implements Actor<ShardControllerMessage> {
   /** The step under way; never rejects. */
   #stepping: Promise<boolean> | undefined
   #states: readonly ShardState[] = []
+  /** Who should have each shard, as of the last step. */
+  #wanted: readonly Placement[] = []
+  /** Shards that are being opened; no step touches them. */
+  readonly #opening = new Set<ShardId>()
+  /** The end of the last opening that took long; never rejects. */
+  #lateOpening: Promise<void> = Promise.resolve()
+  /** Shards that this node should hold and could not open so far. */
+  readonly #unopened = new Set<ShardId>()
   /** By lane. */
   readonly #ends: readonly LaneEnds[]
   readonly #waiting = new Set<() => void>()
@@ -132,6 +152,7 @@ export class ShardController implements Actor<ShardControllerMessage> {
     }
     this.stopping()
     await this.#stepping
+    await Promise.race([this.#lateOpening, clock.sleep(leftMs() / 2)])
     this.#looking?.cancel()
     await Promise.allSettled(laneReaders.map((reader) => reader.ask({ kind: 'stopReading' }, { deadlineMs: leftMs() })))
     const publishMs = Math.max(0, leftMs() - CLOSE_RESERVE_MS / 2)
@@ -178,9 +199,17 @@ export class ShardController implements Actor<ShardControllerMessage> {
     const nodes = new Set(this.#view.members.map((node) => node.nodeId))
     for (let shard = 0 as ShardId; shard < shardCount; shard++) {
       const owner = shardMap.get(shard)?.owner
-      if (owner === undefined || !nodes.has(owner) || (owner === nodeId && !owned.has(shard))) return false
+      const isThere = owner !== undefined && nodes.has(owner) && (owner !== nodeId || owned.has(shard))
+      if (!isThere && !this.#mayStayClosed(shard)) return false
     }
     return true
+  }
+
+  /** Without the object store this node does for a shard what it can, which may be nothing. */
+  #mayStayClosed(shard: ShardId): boolean {
+    if (this.#options.mayStayClosed?.() !== true) return false
+    const isOthers = !this.#isOurs(shard) && this.#wanted[shard]?.owner !== this.#options.nodeId
+    return isOthers || this.#unopened.has(shard)
   }
 
   #again(afterMs: number): void {
@@ -191,6 +220,7 @@ export class ShardController implements Actor<ShardControllerMessage> {
       this.#stepping = this.#step()
       void this.#stepping.then((hasMore) => {
         this.#stepping = undefined
+        this.#options.onUnopened?.(this.#unopened.size)
         this.#wake()
         this.#again(hasMore && !this.#hasFailed ? STEP_EVERY_MS : IDLE_EVERY_MS)
       })
@@ -223,33 +253,42 @@ export class ShardController implements Actor<ShardControllerMessage> {
       .map((node) => ({ id: node.nodeId, weight: node.weight }))
     // With nobody to take them over, shards stay where they are.
     const wanted = ring.place(takers)
+    this.#wanted = wanted
     const epochOf = (shard: ShardId) => shardMap.get(shard)?.epoch ?? 0
-    const steps = planOwnership({
-      self: nodeId,
-      nodes: view.members.map((node) => ({ nodeId: node.nodeId, takesShards: takesShards(node) })),
-      absentAreDead: view.absentAreDead,
-      isStable: clock.monotonicMs() - this.#viewSinceMs >= STABLE_AFTER_MS,
-      wanted,
-      entryOf: (shard) => shardMap.get(shard),
-      held: new Map(this.#states.map((state) => [state.shard, state])),
-      lanes,
-      laneOf: (shard) => laneOf(shard, laneCount),
-    })
+    const steps = this.#besideOpening(
+      planOwnership({
+        self: nodeId,
+        nodes: view.members.map((node) => ({ nodeId: node.nodeId, takesShards: takesShards(node) })),
+        absentAreDead: view.absentAreDead,
+        isStable: clock.monotonicMs() - this.#viewSinceMs >= STABLE_AFTER_MS,
+        wanted,
+        entryOf: (shard) => shardMap.get(shard),
+        held: new Map(this.#states.map((state) => [state.shard, state])),
+        lanes,
+        laneOf: (shard) => laneOf(shard, laneCount),
+      }),
+    )
+    for (const shard of this.#unopened) {
+      if (!steps.open.includes(shard) && !this.#opening.has(shard)) this.#unopened.delete(shard)
+    }
     if (steps.open.length + steps.claim.length + steps.close.length === 0) {
       return (
         !this.#isReady() ||
+        this.#opening.size > 0 ||
         this.#states.some(({ role, shard }) => role === 'follower' && wanted[shard]?.owner === nodeId)
       )
     }
     // What is decided here must not relieve an owner who is there by then.
     const claiming = steps.claim.map((shard) => ({ shard, epoch: epochOf(shard) }))
     await this.#close(steps.close)
+    await this.#claim(claiming, lanes)
     const opened = await this.#open(steps.open, lanes)
     // Whoever owns nothing by right must not wait for another step.
     const free = opened.filter(
       (shard) => this.#isOurs(shard) || (wanted[shard]?.owner === nodeId && !this.#isOwnerAlive(shard)),
     )
-    await this.#claim([...claiming, ...free.map((shard) => ({ shard, epoch: epochOf(shard) }))], lanes)
+    const claimingOpened = free.map((shard) => ({ shard, epoch: epochOf(shard) }))
+    await this.#claim(claimingOpened, lanes)
     this.#states = await this.#describe()
     return true
   }
@@ -287,31 +326,71 @@ export class ShardController implements Actor<ShardControllerMessage> {
     return { ...state, lag: this.#ends[state.lane]!.lagOf(state, clock.monotonicMs(), clock.nowMs()) }
   }
 
-  /** Opens shards on their workers and has their lanes read for them. Returns those that are open. */
+  #besideOpening({ open, claim, close }: OwnershipSteps): OwnershipSteps {
+    const isFree = (shard: ShardId) => !this.#opening.has(shard)
+    return { open: open.filter(isFree), claim: claim.filter(isFree), close: close.filter(isFree) }
+  }
+
+  /** Opens shards on their workers and has their lanes read for them. Returns those that are open; slow ones follow by themselves. */
   async #open(shards: readonly ShardId[], lanes: readonly LaneEnd[]): Promise<ShardId[]> {
-    const { laneCount, laneReaders } = this.#options
-    const answers = await this.#perHost(shards, (own, host) => {
-      const opening = own.map((shard) => {
-        const lane = laneOf(shard, laneCount)
-        const { generation, lastSequence } = lanes[lane]!
-        return { shard, lane, generation, lastSequence }
-      })
-      return host.ask({ kind: 'openShards', shards: opening }, { deadlineMs: OPEN_DEADLINE_MS })
+    const { clock, logger } = this.#options
+    let opened: OpenedShard[] = []
+    let failed: FailedShard[] = []
+    const opening = shards.map(async (shard) => {
+      this.#opening.add(shard)
+      const answer = await this.#openOne(shard, lanes)
+      opened.push(...answer.opened)
+      failed.push(...answer.failed)
     })
-    this.#complain(
-      'opened',
-      answers.flatMap(({ failed }) => failed),
-    )
-    const opened = answers.flatMap((answer) => answer.opened)
+    const end = async (): Promise<ShardId[]> => {
+      const ended = { opened, failed }
+      opened = []
+      failed = []
+      if (!this.#isStopped) await this.#readLanes(ended.opened)
+      for (const { shard } of [...ended.opened, ...ended.failed]) this.#opening.delete(shard)
+      for (const { shard } of ended.opened) this.#unopened.delete(shard)
+      for (const { shard } of ended.failed) this.#unopened.add(shard)
+      this.#complain('opened', ended.failed)
+      return ended.opened.map(({ shard }) => shard)
+    }
+    const all = Promise.all(opening)
+    const patience = new AbortController()
+    await Promise.race([all, clock.sleep(OPEN_PATIENCE_MS, patience.signal).catch(() => undefined)])
+    patience.abort()
+    const inTime = await end()
+    const late = shards.filter((shard) => this.#opening.has(shard))
+    if (late.length === 0) return inTime
+    for (const shard of late) this.#unopened.add(shard)
+    logger.warn('shards are slow to open; the node goes on meanwhile', { shards: late })
+    this.#lateOpening = all
+      .then(end)
+      .then(() => this.#again(0))
+      .catch((error) => logger.error('shards that were slow to open are not read', { shards: late, error }))
+    return inTime
+  }
+
+  async #openOne(shard: ShardId, lanes: readonly LaneEnd[]) {
+    const { laneCount, hosts } = this.#options
+    const lane = laneOf(shard, laneCount)
+    const { generation, lastSequence } = lanes[lane]!
+    const host = hosts[workerOf(shard, hosts.length)]!
+    const question = { kind: 'openShards', shards: [{ shard, lane, generation, lastSequence }] } as const
+    try {
+      return await host.ask(question, { deadlineMs: OPEN_DEADLINE_MS })
+    } catch (error) {
+      return { opened: [], failed: [{ shard, error: asWeirError(error) }] }
+    }
+  }
+
+  async #readLanes(opened: readonly OpenedShard[]): Promise<void> {
     await Promise.all(
-      laneReaders.map(async (reader, lane) => {
+      this.#options.laneReaders.map(async (reader, lane) => {
         const own = opened
           .filter((shard) => shard.lane === lane)
           .map(({ shard, applied }) => ({ shard, after: applied }))
         if (own.length > 0) await reader.ask({ kind: 'addShards', shards: own }, { deadlineMs: OPEN_DEADLINE_MS })
       }),
     )
-    return opened.map(({ shard }) => shard)
   }
 
   /** With each shard the epoch under which it was found to be free, or due. */

@@ -31,6 +31,8 @@ const COMPLAIN_EVERY_TICKS = 30
 const APPLY_DEADLINE_MS = 120_000
 /** Shards published side by side at the end: each waits for the disk most of the time. */
 const DRAINED_AT_ONCE = 4
+/** Who waits for a shard is told that it cannot be opened yet when that takes longer. */
+const OPEN_SLOW_MS = 2000
 const PUBLISH_ALL = { kind: 'publish', everything: true } as const
 
 export interface ShardHostOptions {
@@ -39,6 +41,8 @@ export interface ShardHostOptions {
   readonly budget: HeadBudget
   /** The shards of this worker; its QueryLeaf reads the same map. */
   readonly shards: Map<ShardId, HostedShard>
+  /** Shards that were to be opened and are not yet, because of the object store or the disk, and why; its QueryLeaf reads the same map. */
+  readonly unopened: Map<ShardId, string>
   /** Opens a shard as a follower. */
   readonly open: (shard: ShardId, lane: OpenedLane) => Promise<HostedShard>
   readonly shardMap: ShardMap
@@ -168,11 +172,14 @@ export class ShardHost implements Actor<ShardHostMessage> {
   }
 
   async #open(message: OpenShards) {
-    const { shards, open } = this.#options
+    const { shards, unopened, open, clock } = this.#options
     const failed: FailedShard[] = []
     await Promise.all(
       message.shards.map(async ({ shard, ...lane }) => {
         if (shards.has(shard)) return
+        const slow = clock.after(OPEN_SLOW_MS, () => {
+          unopened.set(shard, 'the shard cannot be opened yet: what is published of it has not been read')
+        })
         try {
           let opening = this.#opening.get(shard)
           if (opening === undefined) {
@@ -181,9 +188,14 @@ export class ShardHost implements Actor<ShardHostMessage> {
           }
           const hosted = await opening
           shards.set(shard, hosted)
+          unopened.delete(shard)
           this.#follow(shard)
-        } catch (error) {
-          failed.push({ shard, error: asWeirError(error) })
+        } catch (cause) {
+          const error = asWeirError(cause)
+          if (error.code === 'storage_unavailable') unopened.set(shard, `the shard cannot be opened: ${error.message}`)
+          failed.push({ shard, error })
+        } finally {
+          slow.cancel()
         }
       }),
     )

@@ -88,6 +88,8 @@ export interface KeyBackend {
 export interface StatusBackend {
   /** Empty when the node is ready; otherwise why it is not. */
   notReadyReasons(): readonly string[]
+  /** What is missing of a node that takes requests all the same. */
+  lacks(): readonly string[]
   /** Text in the Prometheus exposition format, of every thread of the node. */
   metrics(): Promise<string>
 }

@@ -4,7 +4,9 @@ import type { LaneId } from '../base/ids.ts'
 /** The state of the node as all its threads see it: a few words of shared memory. */
 const SLOT_OPENED = 0
 const SLOT_DRAINING = 1
-const SLOT_LANES = 2
+const SLOT_BUCKET_AWAY = 2
+const SLOT_UNOPENED = 3
+const SLOT_LANES = 4
 /** Of a lane: the last sequence that is applied, for how long the reader has been behind, ms, and what the journal keeps of it, bytes. */
 const LANE_APPLIED = 0
 const LANE_BEHIND = 1
@@ -41,6 +43,16 @@ export class NodeStatus {
 
   beginDraining(): void {
     Atomics.store(this.#slots, SLOT_DRAINING, 1n)
+  }
+
+  /** The bucket has not been reached since the start. */
+  bucketIsAway(isAway: boolean): void {
+    Atomics.store(this.#slots, SLOT_BUCKET_AWAY, isAway ? 1n : 0n)
+  }
+
+  /** So many shards that this node should hold could not be opened so far. */
+  shardsAreUnopened(count: number): void {
+    Atomics.store(this.#slots, SLOT_UNOPENED, BigInt(count))
   }
 
   get isDraining(): boolean {
@@ -84,6 +96,15 @@ export class NodeStatus {
       journalBytes = Math.max(journalBytes, Number(Atomics.load(this.#slots, slotOf(lane, LANE_BYTES))))
     }
     return { behindMs, journalBytes }
+  }
+
+  /** What is missing of the node, whether or not it is ready. */
+  lacks(): string[] {
+    const lacks: string[] = []
+    if (Atomics.load(this.#slots, SLOT_BUCKET_AWAY) === 1n) lacks.push('the bucket has not been reached')
+    const unopened = Number(Atomics.load(this.#slots, SLOT_UNOPENED))
+    if (unopened > 0) lacks.push(`${unopened} shards of this node are not open`)
+    return lacks
   }
 
   /** Why the node is not ready; empty when it is. */

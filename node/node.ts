@@ -23,6 +23,7 @@ import { Membership } from '../cluster/membership.ts'
 import { adminKey } from './admin-key.ts'
 import { openBackbone } from './backbone.ts'
 import { bannerText } from './banner.ts'
+import { BucketWatch } from './bucket-watch.ts'
 import { checkNothingPublished } from './cluster-settings.ts'
 import type { Settings } from './config.ts'
 import type { LoadedConfig } from './config-load.ts'
@@ -86,7 +87,13 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     const onLaneAlarm = laneAlarm(metrics, logger)
     const objects = await openObjectStore(settings, clock)
     lifecycle.onStop('object store', async () => objects.close())
-    const mayCreate = () => checkNothingPublished(objects)
+    const checkAccess = () => objects.checkAccess()
+    const bucket = await BucketWatch.begin({ checkAccess, clock, logger: logger.child('bucket') })
+    lifecycle.onStop('watch of the bucket', async () => bucket.close())
+    const mayCreate = async () => {
+      await bucket.needed('the first start of a cluster')
+      await checkNothingPublished(objects)
+    }
     const backbone = await openBackbone({
       settings,
       nodeId,
@@ -101,6 +108,10 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     const stopWatching = watchProcess(metrics, MAIN_THREAD, true)
     lifecycle.onStop('process metrics', async () => stopWatching())
     const status = NodeStatus.create(settings['journal.lanes'])
+    if (bucket.isAway) {
+      status.bucketIsAway(true)
+      void bucket.reached.then(() => status.bucketIsAway(false))
+    }
     const system = new ActorSystem({
       name: MAIN_THREAD,
       clock,
@@ -200,7 +211,17 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     const first = present(started[0], 'a node has workers')
 
     const workers = Array.from({ length: settings.workers }, (_, i) => workerName(i))
-    const controller = startShards({ settings, nodeId, backbone, system, workers, clock, logger })
+    const controller = startShards({
+      settings,
+      nodeId,
+      backbone,
+      system,
+      workers,
+      clock,
+      logger,
+      mayStayClosed: () => bucket.isAway,
+      onUnopened: (shards) => status.shardsAreUnopened(shards),
+    })
     const served = serveActors(system, backbone.transport, {
       cluster: settings['cluster.name'],
       node: nodeId,

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'
 import { openCachedObjectStore } from '../storage/object-store/cached.ts'
-import { openDirectoryObjectStore } from '../storage/object-store/directory.ts'
+import { type DirectoryObjectStore, openDirectoryObjectStore } from '../storage/object-store/directory.ts'
 import type { ObjectStore } from '../storage/object-store/object-store.ts'
 import type { S3ObjectStore } from '../storage/object-store/s3.ts'
 import type { S3Attempt } from '../storage/object-store/s3-requests.ts'
@@ -13,6 +13,8 @@ import type { Settings } from './config.ts'
 const REGION_ELSEWHERE = 'us-east-1'
 
 export interface OpenedObjectStore extends ObjectStore {
+  /** Throws storage_unavailable, saying what is wrong with the bucket; `details.kind` is `transient` where waiting may help. */
+  checkAccess(): Promise<void>
   close(): void | Promise<void>
 }
 
@@ -26,7 +28,8 @@ export interface ObjectStoreHooks {
 
 /**
  * The object store that the settings name, for one thread: the bucket, or else the directory. `worker` is the number of the worker; it has its share of the
- * cache on the local disk, and others have none. Throws storage_unavailable, saying what is wrong with the bucket, and invalid_config.
+ * cache on the local disk, and others have none. Whether the bucket can be reached is another matter: see `checkAccess`. Throws invalid_config, and
+ * storage_unavailable where the local disk fails.
  */
 export async function openObjectStore(
   settings: Settings,
@@ -35,7 +38,7 @@ export async function openObjectStore(
   worker?: number,
 ): Promise<OpenedObjectStore> {
   const bucket = settings['s3.bucket']
-  if (bucket === null) return openDirectoryObjectStore(settings['objects.dir'], clock)
+  if (bucket === null) return withoutCheck(await openDirectoryObjectStore(settings['objects.dir'], clock))
   const remote = await openBucket(bucket, settings, clock, hooks)
   if (worker === undefined || settings['cache.bytesMax'] === 0) return remote
   const directory = join(settings['data.dir'], 'cache')
@@ -50,11 +53,15 @@ export async function openObjectStore(
       onFailure: hooks.objectCacheFailed,
     })
     hooks.onObjectCache?.(() => cached.cachedBytes)
-    return cached
+    return Object.assign(cached, { checkAccess: () => remote.checkAccess() })
   } catch (error) {
     remote.close()
     throw error
   }
+}
+
+function withoutCheck(store: DirectoryObjectStore): OpenedObjectStore {
+  return Object.assign(store, { checkAccess: async () => undefined })
 }
 
 /** What workers had that there are no longer: nobody would bound it. */
@@ -71,10 +78,10 @@ async function openBucket(
   hooks: ObjectStoreHooks,
 ): Promise<S3ObjectStore> {
   // Only now: the client takes a quarter of a second to load.
-  const { openS3ObjectStore } = await import('../storage/object-store/s3.ts')
+  const { s3ObjectStore } = await import('../storage/object-store/s3.ts')
   const { 's3.accessKeyId': accessKeyId, 's3.secretAccessKey': secretAccessKey } = settings
   const endpoint = settings['s3.endpoint'] ?? undefined
-  return openS3ObjectStore({
+  return s3ObjectStore({
     bucket,
     prefix: settings['s3.prefix'] ?? settings['cluster.name'],
     endpoint,

@@ -18,6 +18,7 @@ export async function restore({ settings }: LoadedConfig): Promise<string> {
   const nodeId = (settings['node.id'] ?? 'restore') as NodeId
   const objects = await openObjectStore(settings, clock)
   try {
+    await objects.checkAccess()
     const registry = await openRegistry({ settings, nodeId, thread: 'restore', clock, logger })
     try {
       const restored = await restoreRegistry({

@@ -19,11 +19,15 @@ export interface ShardPartOptions {
   readonly workers: readonly string[]
   readonly clock: Clock
   readonly logger: Logger
+  /** The object store is away: the node is ready although shards of it cannot be opened. */
+  readonly mayStayClosed: () => boolean
+  /** How many shards this node should hold and cannot open so far. */
+  readonly onUnopened: (shards: number) => void
 }
 
 /** Starts what sees to the shards of this node; it opens none before it is told who the members are. */
 export function startShards(options: ShardPartOptions): ShardController {
-  const { settings, nodeId, backbone, system, workers, clock, logger } = options
+  const { settings, nodeId, backbone, system, workers, clock, logger, mayStayClosed, onUnopened } = options
   const { journal, shardMap } = backbone
   const shardCount = settings.shards
   const laneCount = settings['journal.lanes']
@@ -44,6 +48,8 @@ export function startShards(options: ShardPartOptions): ShardController {
         for (const host of hosts) host.tell(publish)
       },
     }),
+    mayStayClosed,
+    onUnopened,
     hosts,
     laneReaders: Array.from({ length: laneCount }, (_, lane) =>
       system.ref<LaneReaderMessage>(`${workers[lane % workers.length]}/lane-reader-${lane}`),

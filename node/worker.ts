@@ -138,6 +138,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   // Storage: the shards of this worker.
   const budget = new HeadBudget(settings['limits.headsBytes'])
   const shards = new Map<ShardId, HostedShard>()
+  const unopened = new Map<ShardId, string>()
   const plans = new ActivePlans()
   const engine = lmdbEngine()
   const controller = system.ref<ShardControllerMessage>(`${MAIN_THREAD}/controller`)
@@ -193,6 +194,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
         logger: context.logger,
         budget,
         shards,
+        unopened,
         shardMap,
         open: (shard, lane) => HostedShard.open(shardParts, shard, lane),
       }),
@@ -293,6 +295,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     () =>
       new QueryLeaf({
         shards,
+        unopened,
         plans,
         cache,
         pages,
@@ -355,6 +358,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     keys,
     status: {
       notReadyReasons: () => status.notReadyReasons(),
+      lacks: () => status.lacks(),
       async metrics() {
         const snapshots = await Promise.all(
           keepers.map((name) =>

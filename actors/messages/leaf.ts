@@ -62,8 +62,8 @@ export interface MissingShare {
   readonly shard: ShardId
   readonly part: 'hot' | 'segments'
   readonly reason: string
-  /** Nothing of this part is in the answer, and another leaf, or the same one later, may answer it. */
-  readonly retry: boolean
+  /** Nothing of this part is in the answer, and another leaf, or the same one later, may answer it; `elsewhere`: this one not soon. */
+  readonly retry: boolean | 'elsewhere'
 }
 
 /** What every answer of a leaf says of how it came about. */

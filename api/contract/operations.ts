@@ -15,7 +15,16 @@ export const getHealth: Endpoint = {
 }
 
 const Readiness = Type.Object(
-  { status: Type.Enum(['ready', 'not_ready']), reasons: Type.Array(Type.String()) },
+  {
+    status: Type.Enum(['ready', 'not_ready']),
+    reasons: Type.Array(Type.String(), { description: 'Why it is not ready.' }),
+    lacks: Type.Optional(
+      Type.Array(Type.String(), {
+        description:
+          'What is missing of a node that takes requests all the same, such as the bucket. Answers say in their coverage what they lack.',
+      }),
+    ),
+  },
   { title: 'Readiness' },
 )
 

@@ -43,7 +43,9 @@ export function operationRoutes(context: ServerContext): Route[] {
     const ready = reasons.length === 0
     if (!ready) reply.code(503).header('retry-after', '2')
     reply.header('content-type', JSON_CONTENT_TYPE)
-    return reply.send(JSON.stringify({ status: ready ? 'ready' : 'not_ready', reasons }))
+    const lacks = backend.status.lacks()
+    const answer = { status: ready ? 'ready' : 'not_ready', reasons, ...(lacks.length === 0 ? {} : { lacks }) }
+    return reply.send(JSON.stringify(answer))
   }
 
   async function metrics(_request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {

@@ -55,13 +55,21 @@ export interface S3Options {
 export interface S3ObjectStore extends ObjectStore {
   /** As `get`, with the size of the whole object. */
   read(key: string, range?: ByteRange): Promise<{ readonly bytes: Uint8Array; readonly objectBytes: number }>
+  /**
+   * Waits for the bucket, for a while, makes it where that is asked for, and checks that it lets itself be listed and written. Throws storage_unavailable
+   * that says what is wrong: the address, the certificate, the credentials, the region, the bucket, the right to write; `details.kind` is `transient` where waiting
+   * longer may help.
+   */
+  checkAccess(): Promise<void>
   close(): void
 }
 
-/**
- * Opens the store and checks that the bucket is there and lets itself be listed and written. Throws storage_unavailable that says what is wrong:
- * the address, the certificate, the credentials, the region, the bucket, the right to write.
- */
+/** A store that may be away. Nothing is asked of it yet. */
+export function s3ObjectStore(options: S3Options): S3ObjectStore {
+  return new S3Store(options)
+}
+
+/** A store that is there. Throws what `checkAccess` throws. */
 export async function openS3ObjectStore(options: S3Options): Promise<S3ObjectStore> {
   const store = new S3Store(options)
   try {

@@ -150,6 +150,7 @@ export class MemoryBackend implements Backend {
     this.keys = memoryKeys(nowMs)
     this.status = {
       notReadyReasons: () => this.notReady,
+      lacks: () => [],
       metrics: async () => '# TYPE weir_up gauge\nweir_up 1\n',
     }
     this.cluster = {

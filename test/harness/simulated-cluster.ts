@@ -167,6 +167,7 @@ export class SimulatedCluster {
       () =>
         new QueryLeaf({
           shards,
+          unopened: node.unopened,
           plans,
           cache,
           pages: new ManifestCache(objects),

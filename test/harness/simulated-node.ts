@@ -165,6 +165,7 @@ export class SimulatedNode {
   readonly nodeId: NodeId
   readonly clock: Clock
   readonly shards = new Map<ShardId, HostedShard>()
+  readonly unopened = new Map<ShardId, string>()
   readonly budget: HeadBudget
   readonly plans = new ActivePlans()
   readonly cache: SegmentCache
@@ -275,6 +276,7 @@ export class SimulatedNode {
           logger,
           budget,
           shards,
+          unopened: this.unopened,
           shardMap,
           open: (shard, lane) => HostedShard.open(parts, shard, lane),
         }),

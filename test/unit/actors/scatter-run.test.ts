@@ -181,6 +181,23 @@ describe('a question to the leaves of all nodes', () => {
     assert.ok(cluster.clock.monotonicMs() < 10, `${cluster.clock.monotonicMs()} ms`)
   })
 
+  it('is answered by the standby where the owner cannot open the shard; where there is none, that is told at once', async () => {
+    const cluster = new Cluster()
+    cluster.own(S0, A, 3)
+    cluster.on(A, async ({ shares }) =>
+      shares
+        .filter(({ hot }) => hot)
+        .map(({ shard }) => ({ shard, part: 'hot', reason: 'the bucket is away', retry: 'elsewhere' })),
+    )
+    const answers = await cluster.run([S0])
+    assert.deepEqual(answers.missing, [])
+    assert.deepEqual(hotOf(answers), ['0 by b as standby of 3'])
+    cluster.standby = undefined
+    const without = await cluster.run([S0])
+    assert.deepEqual(without.missing, [{ shard: 0, reason: 'the bucket is away' }])
+    assert.ok(cluster.clock.monotonicMs() < 100, `${cluster.clock.monotonicMs()} ms`)
+  })
+
   it('is answered by the new owner as soon as there is one', async () => {
     const cluster = new Cluster()
     cluster.standby = undefined

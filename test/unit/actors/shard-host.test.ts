@@ -54,9 +54,13 @@ async function hostOfTwo() {
     mergeZstdLevel: 1,
   }
   const open = (shard: ShardId, lane: OpenedLane) => HostedShard.open(parts, shard, lane)
-  const host = system.spawn('host', () => new ShardHost({ clock, logger, budget, shards, shardMap, open }), {
-    mailboxMax: 8,
-  })
+  const host = system.spawn(
+    'host',
+    () => new ShardHost({ clock, logger, budget, shards, unopened: new Map(), shardMap, open }),
+    {
+      mailboxMax: 8,
+    },
+  )
   const opened = [0, 1].map((shard) => ({ shard: shard as ShardId, lane: LANE, generation: 1, lastSequence: 0 }))
   await clock.run(host.ask({ kind: 'openShards', shards: opened }, { deadlineMs: 1000 }))
   /** Frames (after, through]; one section, in frame `through`, for each shard named. */
