@@ -22,6 +22,8 @@ export class SimulatedRegistry {
   fault: (operation: RegistryOperation, key: string) => RegistryFault | undefined = () => undefined
   /** Awaited between the call and its effect. */
   pause: (operation: RegistryOperation) => Promise<void> = () => Promise.resolve()
+  /** Awaited between the effect and the answer; undefined: nothing waits. */
+  pauseAnswer: ((operation: RegistryOperation) => Promise<void>) | undefined
   #life = 0
   #revision = 0
 
@@ -106,6 +108,7 @@ class SimulatedRegistryConnection implements Registry {
     this.#check()
     if (fault?.when === 'before') throw fault.error
     const result = run()
+    if (this.#registry.pauseAnswer !== undefined) await this.#registry.pauseAnswer(operation)
     if (fault !== undefined) throw fault.error
     return result
   }
