@@ -59,7 +59,6 @@ export class NatsAppender {
   readonly #options: NatsAppenderOptions
   readonly #inbox: string
   readonly #answers: Subscription
-  readonly #elections: Subscription
   readonly #ends: (() => void)[]
   /** By token, oldest first. */
   readonly #appends = new Map<string, Append>()
@@ -77,10 +76,8 @@ export class NatsAppender {
         if (error === null) this.#answer(message)
       },
     })
-    this.#elections = client.subscribe(`$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.${stream.name}`, {
-      callback: () => this.#sendAgain('the leader of the stream died'),
-    })
     this.#ends = [
+      stream.elections.onElected(() => this.#sendAgain('the leader of the stream died')),
       lane.onChange(() => this.#sendDue()),
       connection.onEvent(({ kind }) => {
         if (kind === 'disconnected') this.#sendAgain('the connection to NATS was lost')
@@ -114,7 +111,6 @@ export class NatsAppender {
     this.#looking?.cancel()
     for (const end of this.#ends) end()
     this.#answers.unsubscribe()
-    this.#elections.unsubscribe()
   }
 
   #sendDue(): void {

@@ -8,6 +8,7 @@ import { JOURNAL_HANDOVER_BYTES_MAX, JOURNAL_MESSAGE_BYTES_MAX } from '../base/l
 import type { JournalMessage, JournalReader } from './journal.ts'
 import { readFrom } from './lane-entry.ts'
 import type { NatsConnection } from './nats-connection.ts'
+import { directFrames } from './nats-direct-frames.ts'
 import type { KnownFrame, NatsLane } from './nats-lane.ts'
 import type { LaneStream } from './nats-stream.ts'
 
@@ -20,6 +21,10 @@ const PULL_WAIT_MS = 30_000
 const HEARTBEAT_MS = 1000
 const SILENCE_MS_MAX = 2500
 const LOOK_EVERY_MS = 500
+/** A consumer is made in milliseconds; when it takes longer, frames are read without one. */
+const DIRECT_AFTER_MS = 300
+/** While what was read has to wait for who reads. */
+const ROOM_LOOK_MS = 20
 const NANOS_PER_MS = 1_000_000
 const RETRY = { firstMs: 50, maxMs: 1000, factor: 2 }
 
@@ -51,6 +56,16 @@ interface Consumer {
   heardAtMs: number
   /** The frame that was got last: the first one that comes must be it. */
   overlap: KnownFrame | undefined
+  /** What it sends up to here was read without it, while it was being made. */
+  readonly readThrough: number
+}
+
+/** Where reading goes on, and in what. */
+interface DirectPlace {
+  readonly from: number
+  readonly overlap: KnownFrame | undefined
+  readonly creationId: string
+  readonly generation: number
 }
 
 /**
@@ -155,7 +170,10 @@ export class NatsJournalReader implements JournalReader {
         await lane.ready()
         const { creationId, generation } = lane.entry
         const { from, overlap } = await this.#place(generation)
-        const name = await stream.addConsumer(from)
+        const name = await this.#meanwhile(
+          (signal) => this.#readDirectly({ from, overlap, creationId, generation }, signal),
+          () => stream.addConsumer(from),
+        )
         // The consumer goes with its stream: if the stream is the right one now, the consumer has been its own all along.
         const facts = await stream.facts()
         const isRight = facts?.creationId === creationId && lane.isReady && lane.entry.generation === generation
@@ -169,6 +187,37 @@ export class NatsJournalReader implements JournalReader {
         // The calls have been tried for long; a reader waits for as long as it takes.
         if (!this.#isClosed) await clock.sleep(backoff.nextMs())
       }
+    }
+  }
+
+  async #meanwhile<T>(run: (signal: AbortSignal) => Promise<void>, work: () => Promise<T>): Promise<T> {
+    const over = new AbortController()
+    void run(over.signal).catch(() => undefined)
+    try {
+      return await work()
+    } finally {
+      over.abort()
+    }
+  }
+
+  /** The server that makes consumers may be gone: until there is another, frames are asked for one by one. */
+  async #readDirectly({ overlap, ...place }: DirectPlace, signal: AbortSignal): Promise<void> {
+    const { lane, stream, clock } = this.#options
+    await clock.sleep(DIRECT_AFTER_MS, signal)
+    let first = overlap
+    for await (const frames of directFrames({ ...place, lane, stream, clock, signal })) {
+      for (const { sequence, time, data } of frames) {
+        if (signal.aborted || this.#isClosed) return
+        const known = first
+        first = undefined
+        if (known !== undefined && sequence === known.sequence) {
+          if (time === known.time) continue
+          lane.suspect(known)
+          return
+        }
+        this.#keep(sequence, time, data)
+      }
+      while (this.#queuedBytes > JOURNAL_HANDOVER_BYTES_MAX / 2) await clock.sleep(ROOM_LOOK_MS, signal)
     }
   }
 
@@ -199,7 +248,9 @@ export class NatsJournalReader implements JournalReader {
       },
     })
     const heardAtMs = clock.monotonicMs()
-    const consumer: Consumer = { name, answers, generation, delivered: 0, pulling: 0, heardAtMs, overlap }
+    const readThrough = this.#got?.generation === generation ? this.#got.sequence : 0
+    const start = { delivered: 0, pulling: 0, heardAtMs, overlap, readThrough }
+    const consumer: Consumer = { name, answers, generation, ...start }
     this.#consumer = consumer
     this.#pull(consumer)
   }
@@ -244,18 +295,22 @@ export class NatsJournalReader implements JournalReader {
     }
     consumer.delivered = delivered
     if (--consumer.pulling === 0) this.#pull(consumer)
-    const { lane } = this.#options
     const { overlap } = consumer
     consumer.overlap = undefined
     if (overlap !== undefined && sequence === overlap.sequence) {
       if (time !== overlap.time) {
         this.#drop()
-        lane.suspect(overlap)
+        this.#options.lane.suspect(overlap)
       }
       return
     }
+    if (sequence > consumer.readThrough) this.#keep(sequence, time, message.data)
+  }
+
+  #keep(sequence: number, time: bigint, data: Uint8Array): void {
+    const { lane } = this.#options
     const generation = lane.generationOf(sequence)
-    const frame = ownBytes(message.data)
+    const frame = ownBytes(data)
     const appendedMs = Number(time / BigInt(NANOS_PER_MS))
     const got = { sequence, time, generation }
     this.#got = got

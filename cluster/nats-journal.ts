@@ -53,10 +53,7 @@ export async function openNatsJournal(options: NatsJournalOptions): Promise<Jour
     // The servers know where answers go before the first frame is sent.
     await connection.client.flush()
   } catch (error) {
-    for (const { lane, appender } of lanes) {
-      appender.close()
-      lane.close()
-    }
+    for (const open of lanes) closeLane(open)
     throw error
   }
   return new NatsJournal(options, lanes)
@@ -66,8 +63,19 @@ async function openLane(laneId: LaneId, options: NatsJournalOptions): Promise<Op
   const { connection, registry, clock, logger, reachedOf = () => 0 } = options
   const onAlarm = options.onAlarm ?? ((alarm) => logger.error('a lane of the journal is not what it was', { ...alarm }))
   const stream = await LaneStream.of({ ...options, lane: laneId })
-  const lane = await NatsLane.open({ lane: laneId, stream, connection, registry, clock, logger, reachedOf, onAlarm })
-  return { lane, stream, appender: new NatsAppender({ laneId, lane, stream, connection, clock }) }
+  try {
+    const lane = await NatsLane.open({ lane: laneId, stream, connection, registry, clock, logger, reachedOf, onAlarm })
+    return { lane, stream, appender: new NatsAppender({ laneId, lane, stream, connection, clock }) }
+  } catch (error) {
+    stream.close()
+    throw error
+  }
+}
+
+function closeLane({ lane, stream, appender }: OpenLane): void {
+  appender.close()
+  lane.close()
+  stream.close()
 }
 
 class NatsJournal implements Journal {
@@ -162,10 +170,7 @@ class NatsJournal implements Journal {
     this.#isClosed = true
     for (const reader of [...this.#readers]) await reader.close()
     await Promise.allSettled(this.#appends)
-    for (const { lane, appender } of this.#lanes) {
-      appender.close()
-      lane.close()
-    }
+    for (const open of this.#lanes) closeLane(open)
   }
 
   #lane(laneId: LaneId): OpenLane {

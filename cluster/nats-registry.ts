@@ -22,6 +22,7 @@ import type { Logger } from '../base/logger.ts'
 import { isDeletion, leaderInfo, NatsBucket, openBucket, writeHeaders, writeIdOf } from './nats-bucket.ts'
 import { BucketFollower } from './nats-bucket-follower.ts'
 import type { NatsConnection } from './nats-connection.ts'
+import { StreamElections } from './nats-elections.ts'
 import { unlessAborted, untilConnected } from './nats-wait.ts'
 import type { Registry, RegistryChange, RegistryEntry } from './registry.ts'
 
@@ -92,6 +93,7 @@ class NatsRegistry implements Registry {
   readonly #bucket: NatsBucket
   readonly #manager: JetStreamManager
   readonly #jetstream: JetStreamClient
+  readonly #elections: StreamElections
   readonly #closing = new AbortController()
   readonly #watches = new Set<{ readonly prefix: string; readonly onChange: (change: RegistryChange) => void }>()
   /** Writes without an answer, by key, oldest first. */
@@ -103,6 +105,7 @@ class NatsRegistry implements Registry {
     this.#bucket = new NatsBucket(options.cluster)
     this.#manager = manager
     this.#jetstream = jetstream(options.connection.client)
+    this.#elections = new StreamElections(options.connection, this.#bucket.stream)
   }
 
   async open(): Promise<void> {
@@ -112,8 +115,8 @@ class NatsRegistry implements Registry {
   async get(key: string): Promise<RegistryEntry | undefined> {
     await this.#settle(key)
     const stored = await this.#persist(`reading ${key}`, async () => {
-      const [last] = await Promise.all([this.#last(key), leaderInfo(this.#manager, this.#bucket)])
-      return last
+      const asked = Promise.all([this.#last(key), leaderInfo(this.#manager, this.#bucket)])
+      return (await this.#elections.unlessElected(asked))[0]
     })
     if (stored?.value === undefined) return undefined
     return { key, value: stored.value, revision: stored.revision }
@@ -146,6 +149,7 @@ class NatsRegistry implements Registry {
   async close(): Promise<void> {
     this.#closing.abort(new WeirError('storage_unavailable', 'the registry is closed'))
     this.#watches.clear()
+    this.#elections.close()
     this.#follower?.close()
   }
 
@@ -230,7 +234,9 @@ class NatsRegistry implements Registry {
   /** The copy, with every write that was acknowledged before the call. */
   async #current(): Promise<BucketFollower> {
     const { connection, clock, logger } = this.#options
-    const state = await this.#persist('reading it', () => leaderInfo(this.#manager, this.#bucket))
+    const state = await this.#persist('reading it', () =>
+      this.#elections.unlessElected(leaderInfo(this.#manager, this.#bucket)),
+    )
     this.#follower ??= new BucketFollower({
       connection,
       manager: this.#manager,

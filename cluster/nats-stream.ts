@@ -17,6 +17,7 @@ import { Deadline } from '../base/deadline.ts'
 import { WeirError } from '../base/errors.ts'
 import type { LaneId } from '../base/ids.ts'
 import type { NatsConnection } from './nats-connection.ts'
+import { StreamElections } from './nats-elections.ts'
 import { laneStreamName, laneSubject } from './subjects.ts'
 
 /** C8: how long NATS may take before a call is given up. */
@@ -53,6 +54,14 @@ export interface LaneStreamOptions {
   readonly replicas?: number
 }
 
+/** A frame as a server has it. */
+export interface StoredFrame {
+  readonly sequence: number
+  /** Of its append, nanoseconds since the epoch. */
+  readonly time: bigint
+  readonly data: Uint8Array
+}
+
 export interface StreamFacts {
   /** Names this stream among all that ever had its name: its time of creation, to the nanosecond. */
   readonly creationId: string
@@ -71,6 +80,7 @@ export interface StreamFacts {
 export class LaneStream {
   readonly name: string
   readonly subject: string
+  readonly elections: StreamElections
   readonly #options: LaneStreamOptions
   readonly #manager: JetStreamManager
 
@@ -78,6 +88,7 @@ export class LaneStream {
     const { cluster, lane } = options
     this.name = laneStreamName(cluster, lane)
     this.subject = laneSubject(cluster, lane)
+    this.elections = new StreamElections(options.connection, this.name)
     this.#options = options
     this.#manager = manager
   }
@@ -117,7 +128,7 @@ export class LaneStream {
   facts(): Promise<StreamFacts | undefined> {
     return this.#retry('asking for the state of the stream', async () => {
       try {
-        return factsOf(await this.#manager.streams.info(this.name))
+        return factsOf(await this.elections.unlessElected(this.#manager.streams.info(this.name)))
       } catch (error) {
         if (apiCode(error) === STREAM_NOT_FOUND) return undefined
         throw error
@@ -128,9 +139,17 @@ export class LaneStream {
   /** When a frame was appended, nanoseconds since the epoch; undefined when the server that was asked does not have it. */
   async timeOf(sequence: number): Promise<bigint | undefined> {
     const message = await this.#retry('reading a frame', () =>
-      this.#manager.direct.getMessage(this.name, { seq: sequence }),
+      this.elections.unlessElected(this.#manager.direct.getMessage(this.name, { seq: sequence })),
     )
     return message === null ? undefined : nanosOf(message.timestamp)
+  }
+
+  /** The first frame from a sequence on, as some server has it, which may be behind; undefined when it has none. Asked once: rejects when nobody answers. */
+  async frameFrom(sequence: number): Promise<StoredFrame | undefined> {
+    const query = { next_by_subj: this.subject, seq: sequence }
+    const message = await this.elections.unlessElected(this.#manager.direct.getMessage(this.name, query))
+    if (message === null) return undefined
+    return { sequence: message.seq, time: nanosOf(message.timestamp), data: message.data }
   }
 
   /** The first frame appended later than `time`, nanoseconds since the epoch; undefined when there is none. */
@@ -171,6 +190,10 @@ export class LaneStream {
   /** Does not reject: one that stays goes by itself. */
   async dropConsumer(name: string): Promise<void> {
     if (this.#options.connection.isConnected) await this.#manager.consumers.delete(this.name, name).catch(() => false)
+  }
+
+  close(): void {
+    this.elections.close()
   }
 
   #wanted(): WantedConfig {

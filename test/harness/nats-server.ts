@@ -99,6 +99,16 @@ export class NatsServers {
     return readFileSync(join(this.#at(i).directory, 'log'), 'utf8')
   }
 
+  /** Number of the server that leads JetStream as a whole: without it no stream and no consumer is made. -1 while there is none. */
+  async jetStreamLeader(): Promise<number> {
+    for (const { child, ports } of this.#servers) {
+      const state = child === undefined ? undefined : await monitored<JetStreamState>(ports, 'jsz')
+      const leader = state?.meta_cluster?.leader
+      if (leader) return this.names.indexOf(leader)
+    }
+    return -1
+  }
+
   /** Ends it at once, as a crash does; its files stay. */
   async kill(i: number): Promise<void> {
     const server = this.#at(i)
