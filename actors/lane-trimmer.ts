@@ -25,7 +25,7 @@ export interface LaneTrimmerOptions {
   readonly clock: Clock
   readonly logger: Logger
   /** Has every shard of a lane that this node owns publish what it has. */
-  readonly relieve: (lane: LaneId, emptyGeneration?: number) => void
+  readonly relieve: (lane: LaneId, emptyBehind?: Position) => void
 }
 
 /** Trims the lanes behind the floors of their shards and keeps them from filling up. Of each lane the owner of its first shard does it. */
@@ -96,10 +96,13 @@ export class LaneTrimmer {
   async #look(lane: LaneId): Promise<void> {
     const { journal, relieve, clock, logger } = this.#options
     try {
-      const { generation, bytes, bytesMax, firstSequence, lastSequence } = await journal.state(lane)
+      const { generation, generationFrom, bytes, bytesMax, firstSequence, lastSequence } = await journal.state(lane)
       // What the last floor would have trimmed may have failed.
       if (firstSequence <= lastSequence) await this.#trim(lane)
-      if (this.#ownsLost(lane, generation)) relieve(lane, lastSequence === 0 ? generation : undefined)
+      if (this.#ownsLost(lane, generation)) {
+        // Where nobody sends anything, floors would stay in the journal that was lost, and shards on their owners.
+        relieve(lane, lastSequence < generationFrom ? { generation, sequence: generationFrom - 1 } : undefined)
+      }
       if (bytes < Math.min(RELIEVE_AT * bytesMax, JOURNAL_RELIEVE_BYTES)) return
       relieve(lane)
       if (bytes < ALARM_AT * bytesMax || clock.monotonicMs() - this.#alarmedMs < ALARM_EVERY_MS) return

@@ -121,7 +121,7 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
     logger.warn('a step of publishing failed and will be tried again', { shard: store.shard, step, error })
   }
 
-  async #publish({ everything, emptyGeneration = 0 }: Publish): Promise<number> {
+  async #publish({ everything, emptyBehind }: Publish): Promise<number> {
     const { store, ledger, lane, controller, onPublished } = this.#options
     await this.#trySweep()
     if (everything) await store.cut('all')
@@ -131,8 +131,7 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
     for (const partition of [...store.openDays()]) made.push(...(await this.#publishDay(partition, through, taken)))
     const reached = store.floorNow(taken)
     const isAllPublished = comparePositions(reached, store.applied) >= 0
-    const floor =
-      isAllPublished && reached.generation < emptyGeneration ? { generation: emptyGeneration, sequence: 0 } : reached
+    const floor = isAllPublished && hasReadAllBefore(emptyBehind, store.applied) ? emptyBehind : reached
     const seen = store.seen.publishable(floor)
     if (made.length > 0 || seen.length > 0) {
       const page = advancePublished(addSegments(store.published.page, made), through, floor)
@@ -310,4 +309,10 @@ export class SegmentPublisher implements Actor<SegmentPublisherMessage> {
     }
     return merged
   }
+}
+
+/** J3: nothing of the journal before it began anew is left to read. Of another stream nothing is there; of the same one, restored, its frames are. */
+function hasReadAllBefore(empty: Position | undefined, applied: Position): empty is Position {
+  if (empty === undefined || applied.generation >= empty.generation) return false
+  return empty.sequence === 0 || (applied.generation === empty.generation - 1 && applied.sequence >= empty.sequence)
 }

@@ -118,8 +118,8 @@ export class ShardHost implements Actor<ShardHostMessage> {
     return [...shards.values()].map((hosted) => stateOf(hosted, shardMap.get(hosted.shard)))
   }
 
-  #publishLane({ lane, emptyGeneration }: PublishLane): void {
-    const publish = emptyGeneration === undefined ? PUBLISH_ALL : { ...PUBLISH_ALL, emptyGeneration }
+  #publishLane({ lane, emptyBehind }: PublishLane): void {
+    const publish = emptyBehind === undefined ? PUBLISH_ALL : { ...PUBLISH_ALL, emptyBehind }
     for (const { lane: own, publisher } of this.#options.shards.values()) {
       if (own === lane && publisher !== undefined) tellIfThere(publisher, publish)
     }

@@ -47,6 +47,8 @@ export interface JournalMessage {
 export interface LaneState {
   /** J3: rises when the stream was recreated or restored. */
   readonly generation: number
+  /** First sequence of the generation: beyond lastSequence while it has no frame. */
+  readonly generationFrom: number
   /** Oldest sequence kept; last + 1 when empty. */
   readonly firstSequence: number
   /** Newest durable sequence; 0 when nothing was ever appended. */

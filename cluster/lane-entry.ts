@@ -53,6 +53,11 @@ export function generationAt(entry: LaneEntry, sequence: number): number {
   return startsOf(entry).findLast(({ from }) => from <= sequence)?.generation ?? startsOf(entry)[0]!.generation
 }
 
+/** The first sequence of the present generation. */
+export function generationFrom(entry: LaneEntry): number {
+  return startsOf(entry).findLast(({ generation }) => generation === entry.generation)?.from ?? 1
+}
+
 /**
  * The sequence behind which to read on, where a reader has come to `sequence` of `generation`: frames of that generation up to there are
  * passed over, and nothing of a later one.

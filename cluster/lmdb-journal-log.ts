@@ -88,8 +88,8 @@ export class JournalLog {
   }
 
   state(lane: LaneId): LaneState {
-    const { generation, firstSequence, lastSequence, bytes } = this.#lane(lane)
-    return { generation, firstSequence, lastSequence, bytes, bytesMax: this.#bytesMax }
+    const { generation, generationFrom, firstSequence, lastSequence, bytes } = this.#lane(lane)
+    return { generation, generationFrom, firstSequence, lastSequence, bytes, bytesMax: this.#bytesMax }
   }
 
   /** What names this stream for good: J3 binds the generation to it. */

@@ -6,6 +6,7 @@ import type { LaneId, Position } from '../base/ids.ts'
 import { JOURNAL_IN_FLIGHT_BYTES_MAX, JOURNAL_MESSAGE_BYTES_MAX } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Journal, JournalReader, LaneState } from './journal.ts'
+import { generationFrom } from './lane-entry.ts'
 import type { LaneAlarm } from './lane-generation.ts'
 import { NatsAppender } from './nats-appender.ts'
 import type { NatsConnection } from './nats-connection.ts'
@@ -153,7 +154,14 @@ class NatsJournal implements Journal {
         const { creationId, generation } = lane.entry
         if (facts?.creationId === creationId && lane.isReady) {
           const { firstSequence, lastSequence, bytes, bytesMax } = facts
-          return { generation, firstSequence, lastSequence, bytes, bytesMax }
+          return {
+            generation,
+            generationFrom: generationFrom(lane.entry),
+            firstSequence,
+            lastSequence,
+            bytes,
+            bytesMax,
+          }
         }
         lane.suspect()
       }

@@ -39,11 +39,11 @@ export function startShards(options: ShardPartOptions): ShardController {
     ring: new ShardRing({ shardCount, standbyCount: settings['replicas.standby'] as 0 | 1 }),
     trimmer: new LaneTrimmer({
       ...places,
-      relieve: (lane, emptyGeneration) => {
+      relieve: (lane, emptyBehind) => {
         const publish = {
           kind: 'publishLane',
           lane,
-          ...(emptyGeneration === undefined ? {} : { emptyGeneration }),
+          ...(emptyBehind === undefined ? {} : { emptyBehind }),
         } as const
         for (const host of hosts) host.tell(publish)
       },

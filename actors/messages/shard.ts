@@ -117,8 +117,8 @@ export interface HeldShard extends ShardState {
 export interface PublishLane {
   readonly kind: 'publishLane'
   readonly lane: LaneId
-  /** The lane's generation, where it began anew and has no frame yet (J3). */
-  readonly emptyGeneration?: number
+  /** The lane's generation, where it has no frame yet, and so began anew; behind this place they will be (J3). */
+  readonly emptyBehind?: Position
 }
 
 /** To the ShardHost: let go of the shards; answered when done. */
@@ -163,8 +163,11 @@ export interface Publish extends Question<{ readonly segments: number }> {
   readonly kind: 'publish'
   /** Cut and publish everything there is, whatever its age. */
   readonly everything: boolean
-  /** The lane began anew and has no frame yet (J3): once nothing older is unpublished, the floor is the beginning of this generation. */
-  readonly emptyGeneration?: number
+  /**
+   * The lane began anew and has no frame yet (J3): once all that it has of before is read, and nothing of it unpublished, this is the floor, the beginning of
+   * its new generation.
+   */
+  readonly emptyBehind?: Position
 }
 
 /** To a SegmentPublisher: merge small segments, drop days past retention, delete what was superseded long enough ago. */

@@ -20,6 +20,7 @@ export interface SimulatedJournalOptions {
 
 interface Lane {
   generation: number
+  generationFrom: number
   frames: JournalMessage[]
   lastSequence: number
   bytes: number
@@ -68,6 +69,15 @@ export class SimulatedJournal {
     const old = this.lane(lane)
     this.#lanes[lane] = emptyLane(old.generation + 1)
     this.#wake(old)
+  }
+
+  /** J3: the stream is an older state of itself, which ends with this frame. */
+  restore(lane: LaneId, lastSequence: number): void {
+    const { generation, frames } = this.lane(lane)
+    const kept = frames.filter(({ position }) => position.sequence <= lastSequence)
+    const bytes = kept.reduce((sum, { frame }) => sum + frame.length, 0)
+    const generationFrom = lastSequence + 1
+    this.#lanes[lane] = { ...emptyLane(generation + 1), generationFrom, frames: kept, lastSequence, bytes }
   }
 
   lane(lane: LaneId): Lane {
@@ -153,8 +163,14 @@ class SimulatedConnection implements Journal {
 
   read(lane: LaneId, after: number, generation?: number): JournalReader {
     this.#check()
-    const isCurrent = generation === undefined || generation === this.#journal.lane(lane).generation
-    return new SimulatedReader(this.#journal, lane, isCurrent ? after : 0, this.#isAlive)
+    const { generation: current, generationFrom } = this.#journal.lane(lane)
+    const isCurrent = generation === undefined || generation === current
+    return new SimulatedReader(
+      this.#journal,
+      lane,
+      isCurrent ? after : Math.min(after, generationFrom - 1),
+      this.#isAlive,
+    )
   }
 
   async trim(lane: LaneId, upTo: number, generation?: number): Promise<void> {
@@ -169,9 +185,10 @@ class SimulatedConnection implements Journal {
 
   async state(lane: LaneId): Promise<LaneState> {
     return this.#guard('state', lane, () => {
-      const { generation, frames, lastSequence, bytes } = this.#journal.lane(lane)
+      const { generation, generationFrom, frames, lastSequence, bytes } = this.#journal.lane(lane)
       const firstSequence = frames[0]?.position.sequence ?? lastSequence + 1
-      return { generation, firstSequence, lastSequence, bytes, bytesMax: this.#journal.options.bytesMax }
+      const { bytesMax } = this.#journal.options
+      return { generation, generationFrom, firstSequence, lastSequence, bytes, bytesMax }
     })
   }
 
@@ -248,7 +265,7 @@ class SimulatedReader implements JournalReader {
 }
 
 function emptyLane(generation: number): Lane {
-  return { generation, frames: [], lastSequence: 0, bytes: 0, ids: new Map(), waiting: new Set() }
+  return { generation, generationFrom: 1, frames: [], lastSequence: 0, bytes: 0, ids: new Map(), waiting: new Set() }
 }
 
 function takeFrame(frame: Uint8Array): Uint8Array {

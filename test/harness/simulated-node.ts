@@ -302,8 +302,8 @@ export class SimulatedNode {
       shardMap,
       clock,
       logger,
-      relieve: (lane, emptyGeneration) =>
-        this.host.tell({ kind: 'publishLane', lane, ...(emptyGeneration === undefined ? {} : { emptyGeneration }) }),
+      relieve: (lane, emptyBehind) =>
+        this.host.tell({ kind: 'publishLane', lane, ...(emptyBehind === undefined ? {} : { emptyBehind }) }),
     })
     const controller = new ShardController({
       nodeId: this.nodeId,

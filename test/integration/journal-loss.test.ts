@@ -112,6 +112,34 @@ describe('two nodes that run while their journal is lost', { timeout: 280_000 },
     await allFoundFromEach()
   })
 
+  it('J3: let another one take its share of a restored stream, though nothing has been sent since', async () => {
+    const raised = await alarms('restored')
+    const backup = join(cluster.nats.directory, 'backup-idle')
+    await send(2)
+    await allFoundFromEach()
+    await cluster.nats.kill(0)
+    cpSync(streamDirectory(), backup, { recursive: true })
+    await cluster.nats.restart(0)
+    await send(4)
+    await allFoundFromEach()
+    await cluster.nats.kill(0)
+    const directory = streamDirectory()
+    rmSync(directory, { recursive: true })
+    cpSync(backup, directory, { recursive: true })
+    await cluster.nats.restart(0)
+    await waitUntil(
+      async () => (await alarms('restored')) > raised,
+      () => 'a node has raised the alarm',
+    )
+    await cluster.startNode('d')
+    await cluster.settled(cluster.node('d'), [...NODES, 'd'])
+    await allFoundFromEach()
+    await send(3)
+    await allFoundFromEach()
+    assert.equal(await cluster.stopNode('d'), 0)
+    await cluster.settled(cluster.node('a'), NODES)
+  })
+
   it('have kept it all when they leave and others come', async () => {
     for (const id of NODES) {
       assert.equal(await cluster.stopNode(id), 0)

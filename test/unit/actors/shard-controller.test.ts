@@ -56,6 +56,25 @@ describe('the journal', () => {
     assert.deepEqual(await durable.found(), ['b', 'c'])
   })
 
+  it('J3: that was restored and has no newer frame yet holds no shard back once what was read of the lost one is published', async () => {
+    const durable = await DurableNode.start({ shardCount: 2 })
+    const { journal } = durable.machine
+    await durable.send(['a'])
+    await durable.send(['b'])
+    await durable.publish()
+    await durable.send(['c'])
+    await durable.send(['lost'])
+    durable.node.kill()
+    journal.restore(LANE, 3)
+    await durable.restart()
+    await durable.pass(5000)
+    const floors = [...durable.node.shards.values()].map(({ store }) => store.published.floor)
+    assert.deepEqual(floors, Array(2).fill({ generation: 2, sequence: 3 }))
+    await durable.send(['d'])
+    await durable.publish()
+    assert.deepEqual(await durable.found(), ['a', 'b', 'c', 'd'])
+  })
+
   it('that fills up is relieved long before a row is due to be published', async () => {
     const durable = await DurableNode.start({ journalBytesMax: 20_000 })
     const uids: string[] = []
