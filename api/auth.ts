@@ -30,6 +30,9 @@ const ACCESS_WITHOUT_AUTH: Access = {
 /** Longer ones are not keys of ours; bounds the hashing of rubbish. */
 const CREDENTIAL_CHARS_MAX = 1024
 
+/** What is said where a request has no credential, or one that cannot be read. */
+export const CREDENTIAL_MISSING = 'Send an API key, such as `Authorization: Bearer <key>`'
+
 const KEY_PREFIX = 'weir_'
 
 /** SHA-256 of a key, hex: what is kept of it. A key has 256 random bits, so that no slow hash is needed. */
@@ -55,8 +58,7 @@ export function authenticate(mode: AuthMode, keys: KeyBackend, headers: Incoming
     return named === undefined ? ACCESS_WITHOUT_AUTH : { ...ACCESS_WITHOUT_AUTH, tenant: named, tenantNamed: true }
   }
   const credential = credentialOf(headers)
-  if (credential === undefined)
-    throw new WeirError('unauthenticated', 'Send an API key, such as `Authorization: Bearer <key>`')
+  if (credential === undefined) throw new WeirError('unauthenticated', CREDENTIAL_MISSING)
   const key = keys.find(hashKey(credential))
   if (key === undefined) throw new WeirError('unauthenticated', 'The credential is not a valid key')
   if (key.tenant !== '*' && named !== undefined && named !== key.tenant) {

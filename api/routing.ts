@@ -10,6 +10,7 @@ import type { Route } from './route.ts'
 import { clusterRoutes } from './routes/cluster.ts'
 import { elasticRoutes } from './routes/elastic.ts'
 import { elasticHandshakeRoutes } from './routes/elastic-handshake.ts'
+import { hecRoutes } from './routes/hec.ts'
 import { ingestRoutes } from './routes/ingest.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { operationRoutes } from './routes/operations.ts'
@@ -33,6 +34,7 @@ export function addRoutes(app: FastifyInstance, context: ServerContext): void {
   const routes: Route[] = [
     ...ingestRoutes(ingestContext),
     ...atRootToo(options, [...elasticRoutes(ingestContext), ...elasticHandshakeRoutes(context)]),
+    ...hecRoutes(ingestContext),
     ...searchRoutes(context),
     ...searchAnalyticsRoutes(context),
     ...recordRoutes(context),

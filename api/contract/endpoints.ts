@@ -3,6 +3,7 @@ import { drainNode, getCluster } from './cluster.ts'
 import { elasticBulk, elasticBulkByPut, elasticBulkOfIndex, elasticBulkOfIndexByPut } from './elastic.ts'
 import { ELASTIC_HANDSHAKE } from './elastic-handshake.ts'
 import type { Endpoint } from './endpoint.ts'
+import { hecAck, hecCollector, hecEvent, hecHealth, hecRaw } from './hec.ts'
 import { ingestLogs } from './ingest.ts'
 import { createKey, listKeys, revokeKey } from './keys.ts'
 import { getDocs, getErrorDocs, getHealth, getLanding, getMetrics, getOpenApi, getReadiness } from './operations.ts'
@@ -16,6 +17,11 @@ export const ENDPOINTS: readonly Endpoint[] = [
   elasticBulkByPut,
   elasticBulkOfIndex,
   elasticBulkOfIndexByPut,
+  hecEvent,
+  hecCollector,
+  hecRaw,
+  hecAck,
+  hecHealth,
   searchLogs,
   searchLogsByPost,
   tailLogs,
