@@ -55,10 +55,16 @@ export class PressureLoad {
     return this.#options.seed
   }
 
-  /** Sends until `isOver`; what was refused with a key is sent again at the next call, or by `finish`. */
-  async send(isOver: () => boolean): Promise<void> {
+  /**
+   * Sends until `isOver`, each sender as fast as it is answered, but for a pause after each batch; what was refused with a key is sent again at the next call,
+   * or by `finish`.
+   */
+  async send(isOver: () => boolean, paceMs = 0): Promise<void> {
     await this.#each(async (sender) => {
-      while (!isOver()) await this.#attempt(sender)
+      while (!isOver()) {
+        await this.#attempt(sender)
+        if (paceMs > 0) await systemClock.sleep(paceMs)
+      }
     })
   }
 
