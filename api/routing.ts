@@ -8,6 +8,7 @@ import { DecodedIngest } from './decoded-ingest.ts'
 import { IngestDoor } from './ingest-door.ts'
 import type { Route } from './route.ts'
 import { clusterRoutes } from './routes/cluster.ts'
+import { datadogRoutes } from './routes/datadog.ts'
 import { elasticRoutes } from './routes/elastic.ts'
 import { elasticHandshakeRoutes } from './routes/elastic-handshake.ts'
 import { hecRoutes } from './routes/hec.ts'
@@ -35,6 +36,7 @@ export function addRoutes(app: FastifyInstance, context: ServerContext): void {
     ...ingestRoutes(ingestContext),
     ...atRootToo(options, [...elasticRoutes(ingestContext), ...elasticHandshakeRoutes(context)]),
     ...hecRoutes(ingestContext),
+    ...datadogRoutes(ingestContext),
     ...searchRoutes(context),
     ...searchAnalyticsRoutes(context),
     ...recordRoutes(context),

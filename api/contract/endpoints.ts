@@ -1,5 +1,6 @@
 import { aggregateLogs, histogramLogs, listFields, listFieldValues, patternsOfLogs } from './analytics.ts'
 import { drainNode, getCluster } from './cluster.ts'
+import { datadogInput, datadogLogs, datadogValidate } from './datadog.ts'
 import { elasticBulk, elasticBulkByPut, elasticBulkOfIndex, elasticBulkOfIndexByPut } from './elastic.ts'
 import { ELASTIC_HANDSHAKE } from './elastic-handshake.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -22,6 +23,9 @@ export const ENDPOINTS: readonly Endpoint[] = [
   hecRaw,
   hecAck,
   hecHealth,
+  datadogLogs,
+  datadogInput,
+  datadogValidate,
   searchLogs,
   searchLogsByPost,
   tailLogs,

@@ -8,9 +8,9 @@ const MESSAGE = jsonKey('message')
 /** What every record of a request gets beside its line. */
 export interface LineDefaults {
   /** Members of the record. */
-  readonly members: Readonly<Record<string, string>>
+  readonly members: Readonly<Record<string, unknown>>
   /** Of records whose `members` name none. */
-  readonly service?: string
+  readonly service?: string | undefined
 }
 
 /** Decodes lines of text: each but empty ones becomes a record with the line as its message, without the carriage return that may end it. */
