@@ -5,13 +5,31 @@ import { quantile } from './client.ts'
 import { LiveBodies } from './live-bodies.ts'
 
 const NDJSON = { 'content-type': 'application/x-ndjson' }
+
+/** Where records are posted, and how the answer tells how many were stored. */
+export interface IngestTarget {
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  accepted(answer: Buffer): number
+}
+
+const OWN_DOOR: IngestTarget = {
+  path: '/v1/logs/ingest',
+  headers: NDJSON,
+  accepted: (answer) => (JSON.parse(answer.toString()) as { accepted: number }).accepted,
+}
+
 /** Wide enough for all generated data, late records included. */
 export const EVERYTHING = { from: 'now-30d', to: 'now+1d' }
 const SENDERS = 6
 const WAIT_MAX_MS = 120_000
 
 /** Posts the bodies over a few connections, as fast as receipts come. Throws unless every record is accepted. */
-export async function postAll(client: Client, bodies: readonly Buffer[]): Promise<{ readonly perSecond: number }> {
+export async function postAll(
+  client: Client,
+  bodies: readonly Buffer[],
+  { path, headers, accepted } = OWN_DOOR,
+): Promise<{ readonly records: number; readonly perSecond: number }> {
   let next = 0
   let records = 0
   const startedMs = performance.now()
@@ -20,20 +38,20 @@ export async function postAll(client: Client, bodies: readonly Buffer[]): Promis
       const body = bodies[next++]
       if (body === undefined) return
       for (;;) {
-        const answer = await client.post('/v1/logs/ingest', body, NDJSON)
+        const answer = await client.post(path, body, headers)
         if (answer.status === 429 || answer.status === 503) {
           await new Promise((resolve) => setTimeout(resolve, 50))
           continue
         }
-        if (answer.status !== 200)
+        if (answer.status >= 300)
           throw new Error(`ingest answered ${answer.status}: ${answer.body.toString().slice(0, 300)}`)
-        records += (JSON.parse(answer.body.toString()) as { accepted: number }).accepted
+        records += accepted(answer.body)
         break
       }
     }
   }
   await Promise.all(Array.from({ length: SENDERS }, send))
-  return { perSecond: records / ((performance.now() - startedMs) / 1000) }
+  return { records, perSecond: records / ((performance.now() - startedMs) / 1000) }
 }
 
 /** Waits until a search counts at least `records`. */

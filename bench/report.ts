@@ -17,6 +17,7 @@ import {
 } from './ingest.ts'
 import type { Row } from './measure.ts'
 import { isMet, table } from './measure.ts'
+import { protocolRows } from './protocols.ts'
 import { searchRows } from './search.ts'
 import { measureYardstick } from './yardstick.ts'
 
@@ -36,6 +37,8 @@ const { values: options } = parseArgs({
 
 const RECORDS_PER_BODY = 3000
 const WARM_UP_RECORDS = 300_000
+/** Of other protocols; so many bodies of each are sent. */
+const PROTOCOL_BODIES = 100
 const UNKIND: Record<string, Partial<DatasetOptions>> = {
   '1,000 services': { services: 1000 },
   '60 fields a record': { extraFields: 50 },
@@ -179,6 +182,8 @@ async function budgets(workload: Workload): Promise<{ rows: Row[]; yardstick: nu
 
 const workload = options.file === undefined ? generated(Number(options.rows), {}) : fromFile(options.file)
 const { rows, yardstick } = await budgets(workload)
+const someBodies = workload.bodies.slice(0, PROTOCOL_BODIES)
+rows.push(...(await protocolRows(generated(WARM_UP_RECORDS, { seed: 2 }).bodies, someBodies, yardstick)))
 if (options.unkind) {
   for (const [name, changes] of Object.entries(UNKIND)) {
     rows.push(...(await ingestOnly(name, generated(Math.min(Number(options.rows), 300_000), changes))))

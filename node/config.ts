@@ -200,6 +200,13 @@ export const SETTINGS = {
     unit: 'name',
     description: 'Prefix of every stream and bucket; nodes of one name are one cluster.',
   },
+  'compat.elasticAtRoot': {
+    kind: 'boolean',
+    default: false,
+    unit: '',
+    description:
+      'Answers calls of Elasticsearch clients also at the root, for those that cannot be given the path /elastic.',
+  },
   'limits.bodyBytes': {
     kind: 'bytes',
     default: BODY_BYTES_MAX,

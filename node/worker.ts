@@ -378,6 +378,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     reusePort: true,
     bodyBytesMax: settings['limits.bodyBytes'],
     inflatedBytesMax: settings['limits.bodyInflatedBytes'],
+    elasticAtRoot: settings['compat.elasticAtRoot'],
     clock,
     logger: logger.child('http'),
     metrics,

@@ -6,7 +6,6 @@ const BulkItem = Type.Object({
   _index: Type.String(),
   _id: Type.Optional(Type.String({ description: 'Where the sender gave one.' })),
   status: Type.Integer({ description: '201 stored; 400 refused; 429 to be sent again.' }),
-  result: Type.Optional(Type.Literal('created')),
   error: Type.Optional(Type.Object({ type: Type.String(), reason: Type.String() })),
 })
 

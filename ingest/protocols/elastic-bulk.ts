@@ -1,5 +1,5 @@
 import { WeirError } from '../../base/errors.ts'
-import { CLOSE_BRACE, NEWLINE, OPEN_BRACE, SPACE_IN_LINE } from '../json-text.ts'
+import { BACKSLASH, CLOSE_BRACE, NEWLINE, OPEN_BRACE, QUOTE, SPACE_IN_LINE } from '../json-text.ts'
 import type { DecodedBody, Decoding, Refusal } from './decoded-body.ts'
 import { jsonKey } from './json-writer.ts'
 
@@ -22,6 +22,11 @@ const DATA_STREAM = /^[a-z]+-([^-]+)-[^-]+$/
 const DATE_AT_END = /[-_.]\d{4}[-._]\d{2}(?:[-._]\d{2})?$/
 const ID = jsonKey('_id')
 
+/** Bytes of which an id consists that needs no parser. */
+const ID_BYTES = new Uint8Array(256).fill(1, 0x20)
+ID_BYTES[QUOTE] = 0
+ID_BYTES[BACKSLASH] = 0
+
 /** What documents are done to, and where. */
 interface BulkTarget {
   readonly action: string
@@ -35,6 +40,8 @@ interface Action {
   readonly target: number
   /** The id that the sender gave. */
   readonly id: string | undefined
+  /** The line is as JSON.stringify writes it: no key is there twice. */
+  readonly isPlain: boolean
 }
 
 /** What the answer to a bulk request says of each item beside its status. */
@@ -43,9 +50,13 @@ export class BulkItems {
   dataset: string | undefined
   readonly #targets: BulkTarget[] = []
   readonly #numbers = new Map<string, number>()
-  #targetOfItem: Uint16Array = new Uint16Array(ITEMS_FIRST)
   #count = 0
-  readonly #ids = new Map<number, string>()
+  /** By item: its target; and its id, as JSON text in the request, or an end of 0 for none there. */
+  #targetOf = new Uint16Array(ITEMS_FIRST)
+  #idStarts = new Int32Array(ITEMS_FIRST)
+  #idEnds = new Int32Array(ITEMS_FIRST)
+  /** Ids that stand in the request in another form. */
+  readonly #oddIds = new Map<number, Buffer>()
 
   get count(): number {
     return this.#count
@@ -53,16 +64,17 @@ export class BulkItems {
 
   /** Number of the item's target: items of one number are of one action and index. */
   targetOf(item: number): number {
-    return this.#targetOfItem[item]!
+    return this.#targetOf[item]!
   }
 
   target(number: number): BulkTarget {
     return this.#targets[number]!
   }
 
-  /** The id that the sender gave. */
-  idOf(item: number): string | undefined {
-    return this.#ids.get(item)
+  /** The id that the sender gave, as JSON; `source` is the request. */
+  idOf(source: Buffer, item: number): Buffer | undefined {
+    const end = this.#idEnds[item]!
+    return end > 0 ? source.subarray(this.#idStarts[item]!, end) : this.#oddIds.get(item)
   }
 
   /** Number of a target. Throws invalid_body where they are too many. */
@@ -80,14 +92,105 @@ export class BulkItems {
     return number
   }
 
-  add({ target, id }: Action): void {
-    if (this.#count === this.#targetOfItem.length) {
-      const larger = new Uint16Array(this.#count * 2)
-      larger.set(this.#targetOfItem)
-      this.#targetOfItem = larger
+  /** The next item; its id as it stands in the request, or 0, 0. */
+  add(target: number, idStart: number, idEnd: number): void {
+    const item = this.#count++
+    if (item === this.#targetOf.length) {
+      this.#targetOf = enlarged(this.#targetOf, new Uint16Array(item * 2))
+      this.#idStarts = enlarged(this.#idStarts, new Int32Array(item * 2))
+      this.#idEnds = enlarged(this.#idEnds, new Int32Array(item * 2))
     }
-    if (id !== undefined) this.#ids.set(this.#count, id)
-    this.#targetOfItem[this.#count++] = target
+    this.#targetOf[item] = target
+    this.#idStarts[item] = idStart
+    this.#idEnds[item] = idEnd
+  }
+
+  /** The same with an id that stands there in another form. */
+  addOdd(target: number, id: Buffer): void {
+    this.#oddIds.set(this.#count, id)
+    this.add(target, 0, 0)
+  }
+}
+
+/**
+ * Knows the action line that came last, so that one of the same form needs no parser: the same but for the id, which is text without
+ * escapes.
+ */
+class ActionLine {
+  /** After `read`: where the next line begins, what the action is, and its id as JSON in the request, or as JSON elsewhere. */
+  next = 0
+  target = -1
+  idStart = 0
+  idEnd = 0
+  oddId: Buffer | undefined
+
+  readonly #source: Buffer
+  readonly #items: BulkItems
+  readonly #index: string | undefined
+  /** Before the id's first quote, after its last: source[start, end), the second with the newline; and whether there is an id. */
+  #headStart = 0
+  #headLength = -1
+  #tailStart = 0
+  #tailLength = 0
+  #hasId = false
+
+  constructor(source: Buffer, items: BulkItems, index: string | undefined) {
+    this.#source = source
+    this.#items = items
+    this.#index = index
+  }
+
+  /** Takes the line that begins at `start`; throws invalid_body. */
+  read(start: number, line: number): void {
+    if (this.#readLike(start)) return
+    const source = this.#source
+    const newline = lineEnd(source, start)
+    this.next = newline + 1
+    this.idStart = this.idEnd = 0
+    this.oddId = undefined
+    this.#headLength = -1
+    const end = trimmed(source, start, newline)
+    const { target, id, isPlain } = actionOf(source.toString('utf8', start, end), line, this.#items, this.#index)
+    this.target = target
+    this.#hasId = id !== undefined
+    this.#headStart = start
+    this.#tailStart = start
+    let headLength = 0
+    if (id !== undefined) {
+      const member = Buffer.from(`"_id":${JSON.stringify(id)}`)
+      const at = source.indexOf(member, start)
+      const isOne = isPlain && at >= start && at < end && source.subarray(at + 1, end).indexOf(member) < 0
+      if (!isOne) {
+        this.oddId = member.subarray(ID.length)
+        return
+      }
+      this.idStart = at + ID.length
+      this.idEnd = at + member.length
+      headLength = this.idStart - start
+      this.#tailStart = this.idEnd
+    }
+    if (newline === source.length) return
+    this.#headLength = headLength
+    this.#tailLength = newline + 1 - this.#tailStart
+  }
+
+  /** True when the line is like the last. */
+  #readLike(start: number): boolean {
+    const source = this.#source
+    if (this.#headLength < 0) return false
+    let p = start
+    for (let i = this.#headStart, end = i + this.#headLength; i < end; i++) if (source[i] !== source[p++]) return false
+    if (this.#hasId) {
+      const idStart = p
+      if (source[p++] !== QUOTE) return false
+      while (ID_BYTES[source[p]!] === 1) p++
+      if (source[p++] !== QUOTE) return false
+      this.idStart = idStart
+      this.idEnd = p
+    }
+    for (let i = this.#tailStart, end = i + this.#tailLength; i < end; i++) if (source[i] !== source[p++]) return false
+    this.next = p
+    return true
   }
 }
 
@@ -95,6 +198,8 @@ export class BulkItems {
  * Decodes the body of an Elasticsearch bulk request: lines of actions, each but `delete` followed by its document. A document becomes a record
  * as it stands, after `_index` and, where the sender gave one, `_id`. `index` is that of actions that name none. Throws invalid_body,
  * as Elasticsearch does, where an action line is not understood: what follows it could be anything.
+ *
+ * 0.15 µs a record of 320 bytes, 0.2 with an id each.
  */
 export function* decodeElasticBulk(
   source: Buffer,
@@ -103,35 +208,32 @@ export function* decodeElasticBulk(
   index: string | undefined,
 ): Decoding {
   const { json } = into
-  let last: Action = { target: -1, id: undefined }
-  let lastStart = 0
-  let lastEnd = 0
+  const actionLine = new ActionLine(source, items, index)
   let line = 0
   for (let p = 0; p < source.length; ) {
     if (into.isPauseDue(p)) yield
     const actionStart = p
-    let end = lineEnd(source, p)
-    p = end + 1
     line++
-    end = trimmed(source, actionStart, end)
-    if (end === actionStart) continue
-    if (!isSame(source, lastStart, lastEnd, actionStart, end)) {
-      last = actionOf(source.toString('utf8', actionStart, end), line, items, index)
-      lastStart = actionStart
-      lastEnd = end
+    if (isBlank(source, p)) {
+      p = lineEnd(source, p) + 1
+      continue
     }
-    const { action, members } = items.target(last.target)
+    actionLine.read(p, line)
+    p = actionLine.next
+    const { target, idStart, idEnd, oddId } = actionLine
+    if (oddId === undefined) items.add(target, idStart, idEnd)
+    else items.addOdd(target, oddId)
+    const { action, members } = items.target(target)
     if (action === 'delete') {
-      into.refuse(actionStart, end, CHANGES)
-      items.add(last)
+      into.refuse(actionStart, trimmed(source, actionStart, p - 1), CHANGES)
       continue
     }
     if (p >= source.length) throw malformed(`the action in line ${line} has no document`)
     const start = p
-    end = lineEnd(source, p)
-    p = end + 1
+    const newline = lineEnd(source, p)
+    const end = trimmed(source, start, newline)
+    p = newline + 1
     line++
-    end = trimmed(source, start, end)
     if (action === 'update') into.refuse(start, end, CHANGES)
     else if (end === start) into.refuse(start, end, NO_DOCUMENT)
     else {
@@ -140,9 +242,12 @@ export function* decodeElasticBulk(
         let member = skipSpace(source, brace + 1)
         into.begin()
         json.jsonLine(members, 0, members.length)
-        if (last.id !== undefined) {
+        if (idEnd > 0) {
           json.key(ID)
-          json.string(last.id)
+          json.jsonLine(source, idStart, idEnd)
+        } else if (oddId !== undefined) {
+          json.key(ID)
+          json.jsonLine(oddId, 0, oddId.length)
         }
         if (source[member] === CLOSE_BRACE) {
           json.closeObject()
@@ -152,7 +257,6 @@ export function* decodeElasticBulk(
       } else json.jsonLine(source, start, end)
       into.endLine(start, end)
     }
-    items.add(last)
   }
   if (items.count === 0) throw malformed('request body is required')
   into.serviceDefault = items.dataset
@@ -189,6 +293,7 @@ function actionOf(text: string, line: number, items: BulkItems, index: string | 
   return {
     target: items.number(action, name),
     id: typeof id === 'string' || typeof id === 'number' ? String(id) : undefined,
+    isPlain: JSON.stringify(parsed) === text,
   }
 }
 
@@ -214,10 +319,12 @@ function skipSpace(source: Buffer, from: number): number {
   return p
 }
 
-function isSame(source: Buffer, aStart: number, aEnd: number, bStart: number, bEnd: number): boolean {
-  const length = bEnd - bStart
-  if (aEnd - aStart !== length) return false
-  // From behind: ids differ there.
-  for (let i = length - 1; i >= 0; i--) if (source[aStart + i] !== source[bStart + i]) return false
-  return true
+function isBlank(source: Buffer, from: number): boolean {
+  const p = skipSpace(source, from)
+  return p === source.length || source[p] === NEWLINE
+}
+
+function enlarged<T extends Uint16Array | Int32Array>(from: T, to: T): T {
+  to.set(from)
+  return to
 }

@@ -9,7 +9,7 @@ import { shareNode } from '../harness/shared-node.ts'
 import { startTestServer } from '../harness/test-server.ts'
 import type { WeirClient } from '../harness/weir-client.ts'
 
-const shared = await shareNode()
+const shared = await shareNode({ 'compat.elasticAtRoot': true })
 const RECORDS = 1000
 /** Its types speak of a default export, which a module of its kind has not. */
 const pinoElasticsearch = pinoElasticsearchModule as unknown as (options: Options) => DestinationStream
@@ -63,8 +63,8 @@ async function foundInOrder(weir: WeirClient, sent: readonly Doc[]): Promise<voi
   }
 }
 
-test("the official client's bulk helper sends a data stream", async (t) => {
-  for (const node of [`${shared.node.url}/elastic`]) {
+test("the official client's bulk helper sends a data stream, under /elastic and at the root", async (t) => {
+  for (const node of [`${shared.node.url}/elastic`, shared.node.url]) {
     const { weir, headers } = newTenant()
     const client = elastic(t, [node], headers)
     const docs = documents('helper')

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { BulkItems, decodeElasticBulk } from '../../../../ingest/protocols/elastic-bulk.ts'
 import { decoded, recordsOf } from './harness.ts'
 
@@ -10,7 +11,7 @@ function bulk(text: string | Buffer, index?: string) {
 }
 
 test('documents are records beside the index and the id of their action', () => {
-  const { records, items, body } = bulk(
+  const text = Buffer.from(
     [
       '{"create":{"_index":"logs-shop.web-prod"}}',
       '{"message":"a"}',
@@ -22,8 +23,8 @@ test('documents are records beside the index and the id of their action', () => 
       '{"index":{"_id":7}}',
       '{ }',
     ].join('\n'),
-    'plain-2026.11.21',
   )
+  const { records, items, body } = bulk(text, 'plain-2026.11.21')
   assert.deepEqual(records.slice(2), [
     { _index: 'plain-2026.11.21', job: 'plain' },
     { _index: 'plain-2026.11.21', job: 'plain', _id: '7' },
@@ -31,7 +32,7 @@ test('documents are records beside the index and the id of their action', () => 
   assert.deepEqual(records[0], { _index: 'logs-shop.web-prod', message: 'a' })
   assert.equal(body.serviceDefault, 'shop.web')
   assert.equal(Buffer.from(body.sourceOf(0)).toString(), '{"message":"a"}')
-  assert.equal(items.idOf(1), 'x"1')
+  assert.equal(items.idOf(text, 1)?.toString(), '"x\\"1"')
   assert.equal(items.target(items.targetOf(1)).action, 'index')
 })
 
@@ -84,4 +85,34 @@ test('what cannot be read as actions and documents is refused as a whole', () =>
   assert.throws(() => bulk('{"create":{}}\n{}\n'), { code: 'invalid_body' })
   const many = Array.from({ length: 10_001 }, (_, i) => `{"create":{"_index":"i${i}"}}\n{}`).join('\n')
   assert.throws(() => bulk(many), { code: 'invalid_body' })
+})
+
+test('whatever forms action lines take in turn, each document gets its own index and id', () => {
+  const name = fc.constantFrom('a', 'b', '_id', 'x"y', 'ü\u0001', '}', '1')
+  const about = fc.record({ _index: name, _id: fc.option(name, { nil: undefined }), routing: fc.option(name) })
+  const action = fc.tuple(fc.constantFrom('create', 'index'), about, fc.constantFrom('', ' ', 'reversed', 'doubled'))
+  fc.assert(
+    fc.property(fc.array(action, { minLength: 1, maxLength: 12 }), (actions) => {
+      const text = actions.map(([kind, about, form], i) => {
+        const members: [string, unknown][] = Object.entries(about).filter(([, value]) => value !== undefined)
+        if (form === 'reversed') members.reverse()
+        if (form === 'doubled') members.unshift(...members.map(([key]): [string, unknown] => [key, 'first']))
+        const json = members.map(([key, value]) => `"${key}":${form === ' ' ? ' ' : ''}${JSON.stringify(value)}`)
+        return `{"${kind}":{${json.join(',')}}}\n{"n":${i}}\n`
+      })
+      const source = Buffer.from(text.join(''))
+      const { records, items } = bulk(source)
+      assert.deepEqual(
+        (records as Record<string, unknown>[]).map(({ _index, _id, n }) => ({ _index, _id, n })),
+        actions.map(([, { _index, _id }], n) => ({ _index, _id, n })),
+      )
+      actions.forEach(([kind, { _index, _id }], item) => {
+        const target = items.target(items.targetOf(item))
+        assert.deepEqual([target.action, target.index], [kind, _index])
+        const id = items.idOf(source, item)
+        assert.equal(id === undefined ? undefined : JSON.parse(id.toString()), _id)
+      })
+    }),
+    { numRuns: 1000 },
+  )
 })
