@@ -6,19 +6,29 @@ import type { Actor, MessageContext } from './runtime/actor.ts'
 export class ThreadKeeper implements Actor<ThreadMessage> {
   readonly #metrics: Metrics
   readonly #stopAdmitting: () => void
+  readonly #closeSockets: (withinMs: number) => Promise<void>
 
-  constructor(metrics: Metrics, stopAdmitting: () => void) {
+  constructor(
+    metrics: Metrics,
+    stopAdmitting: () => void = () => undefined,
+    closeSockets: (withinMs: number) => Promise<void> = async () => undefined,
+  ) {
     this.#metrics = metrics
     this.#stopAdmitting = stopAdmitting
+    this.#closeSockets = closeSockets
   }
 
-  handle(message: ThreadMessage, context: MessageContext): void {
+  async handle(message: ThreadMessage, context: MessageContext): Promise<void> {
     switch (message.kind) {
       case 'takeSnapshot':
         context.answer(message, this.#metrics.snapshot())
         return
       case 'stopAdmitting':
         this.#stopAdmitting()
+        context.answer(message, undefined)
+        return
+      case 'closeSockets':
+        await this.#closeSockets(message.withinMs)
         context.answer(message, undefined)
     }
   }

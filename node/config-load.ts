@@ -53,6 +53,9 @@ const FILES = [
   'nats.caFile',
   'nats.certFile',
   'nats.keyFile',
+  'syslog.certFile',
+  'syslog.keyFile',
+  'syslog.clientCaFile',
 ] as const
 
 interface Given {

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { join } from 'node:path'
+import { isTenantName } from '../base/ids.ts'
 import {
   AGGREGATE_GROUPS_MAX,
   BODY_BYTES_MAX,
@@ -11,6 +12,7 @@ import {
   WORKERS_MAX,
 } from '../base/limits.ts'
 import { LOG_LEVELS } from '../base/logger.ts'
+import { SOCKET_SETTINGS } from './socket-settings.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -391,18 +393,7 @@ export const SETTINGS = {
     unit: 'bytes',
     description: 'Disk below data.dir for what was read from or put into the bucket; 0 for no cache.',
   },
-  'syslog.port': {
-    ...PORT,
-    default: 5514,
-    later: 'this version has no syslog listener',
-    description: 'Port for syslog over TCP and UDP; 0 picks a free one, -1 switches it off.',
-  },
-  'forward.port': {
-    ...PORT,
-    default: 24_224,
-    later: 'this version has no Fluentd forward listener',
-    description: 'Port for the Fluentd forward protocol; 0 picks a free one, -1 switches it off.',
-  },
+  ...SOCKET_SETTINGS,
 } as const satisfies Record<string, SettingSpec>
 
 type Table = typeof SETTINGS
@@ -482,6 +473,11 @@ export function conflicts(settings: Settings): string[] {
         'that all nodes share',
     )
   }
+  if ((settings['syslog.certFile'] === null) !== (settings['syslog.keyFile'] === null)) {
+    problems.push('syslog.certFile and syslog.keyFile belong together')
+  }
+  const tenant = settings['syslog.tenant']
+  if (tenant !== null && !isTenantName(tenant)) problems.push('syslog.tenant: this is no name of a tenant')
   const needBucket = (['s3.endpoint', 's3.accessKeyId'] as const).filter((key) => settings[key] !== null)
   if (settings['s3.bucket'] === null && needBucket.length > 0) {
     problems.push(`${needBucket.join(' and ')} without s3.bucket: objects would go to objects.dir`)

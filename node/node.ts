@@ -40,11 +40,14 @@ import { openObjectStore } from './object-store.ts'
 import { processCpuMs, watchProcess } from './process-metrics.ts'
 import { reservePort } from './reserved-port.ts'
 import { startShards } from './shard-part.ts'
+import { reserveSocketPorts, type SocketPorts } from './socket-ports.ts'
 import { MAIN_THREAD, workerName } from './thread-names.ts'
 import type { WorkerReady, WorkerSeedData } from './worker.ts'
 import { WorkerPulse } from './worker-pulse.ts'
 
 const WORKER_START_TIMEOUT_MS = 60_000
+/** For storing what syslog senders have sent. */
+const SOCKETS_CLOSE_MAX_MS = 3000
 /** Kept of the drain for closing what is below the shards. */
 const CLOSE_RESERVE_MS = 1000
 const LAST_SNAPSHOT_MS_MAX = 2000
@@ -122,7 +125,7 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
       },
     })
     lifecycle.onStop('actors of the main thread', (deadline) => system.stop(deadline.remainingMs))
-    system.spawn<ThreadMessage>('thread', () => new ThreadKeeper(metrics, () => undefined), { mailboxMax: 64 })
+    system.spawn<ThreadMessage>('thread', () => new ThreadKeeper(metrics), { mailboxMax: 64 })
     const pulse = WorkerPulse.create(settings.workers)
     const meter = new LoadMeter(clock, () => ({ ...pulse.totals(), cpuMs: processCpuMs() }))
     const membership = new Membership({
@@ -175,6 +178,7 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     const boot = Buffer.from(clock.randomBytes(6)).toString('hex')
     const reserved = settings['http.port'] === 0 ? await reservePort(settings['http.host']) : undefined
     const port = reserved?.port ?? settings['http.port']
+    const sockets = await reserveSocketPorts(config, logger)
     const start = async (index: number) => {
       const { share, transfer } = backbone.share()
       const data: WorkerSeedData = {
@@ -184,6 +188,7 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
         boot,
         index,
         port,
+        socketPorts: sockets.ports,
         backbone: share,
         status: status.shared,
         pulse: pulse.shared,
@@ -208,6 +213,7 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     }
     const started = await Promise.all(Array.from({ length: settings.workers }, (_, index) => start(index)))
     reserved?.release()
+    sockets.release()
     const first = present(started[0], 'a node has workers')
 
     const workers = Array.from({ length: settings.workers }, (_, i) => workerName(i))
@@ -240,6 +246,13 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
       const threads = workers.map((name) => system.ref<ThreadMessage>(`${name}/thread`))
       await Promise.allSettled(threads.map((thread) => thread.ask({ kind: 'stopAdmitting' }, { deadlineMs: 1000 })))
     })
+    lifecycle.onStop('sockets', async (deadline) => {
+      const withinMs = Math.min(SOCKETS_CLOSE_MAX_MS, deadline.remainingMs / 2)
+      const threads = workers.map((name) => system.ref<ThreadMessage>(`${name}/thread`))
+      await Promise.allSettled(
+        threads.map((thread) => thread.ask({ kind: 'closeSockets', withinMs }, { deadlineMs: withinMs + 1000 })),
+      )
+    })
     const snapshots = new SnapshotKeeper({
       nodeId,
       registry,
@@ -261,7 +274,7 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
       const demo = startDemo(first.url, clock, logger, settings['auth.adminKey'] ?? newAdminKey)
       lifecycle.onStop('demo', async () => demo.stop())
     }
-    announce(config, version, first.url, newAdminKey)
+    announce(config, version, first.url, sockets.ports, newAdminKey)
     keepCompiled()
   } catch (error) {
     const { code, message } = asWeirError(error)
@@ -273,9 +286,15 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
 }
 
 /** Standard output carries this one line for programs; standard error greets people. */
-function announce(config: LoadedConfig, version: string, url: string, newAdminKey: string | undefined): void {
+function announce(
+  config: LoadedConfig,
+  version: string,
+  url: string,
+  { syslog, syslogTls }: SocketPorts,
+  newAdminKey: string | undefined,
+): void {
   const { settings } = config
-  process.stdout.write(`${JSON.stringify({ event: 'ready', url })}\n`)
+  process.stdout.write(`${JSON.stringify({ event: 'ready', url, ports: { syslog, syslogTls } })}\n`)
   process.stderr.write(
     bannerText({
       version,

@@ -62,6 +62,8 @@ import { metricHooks } from './metric-hooks.ts'
 import { NodeStatus } from './node-status.ts'
 import { openObjectStore } from './object-store.ts'
 import { watchProcess } from './process-metrics.ts'
+import type { SocketPorts } from './socket-ports.ts'
+import { openSockets } from './sockets.ts'
 import { MAIN_THREAD, workerName } from './thread-names.ts'
 import { WorkerPulse } from './worker-pulse.ts'
 
@@ -76,6 +78,7 @@ export interface WorkerSeedData {
   readonly index: number
   /** The port to listen on, as all workers of the node. */
   readonly port: number
+  readonly socketPorts: SocketPorts
   readonly backbone: BackboneShare
   readonly status: SharedArrayBuffer
   readonly pulse: SharedArrayBuffer
@@ -385,7 +388,17 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     nodeId,
     version: seed.version,
   })
-  system.spawn<ThreadMessage>('thread', () => new ThreadKeeper(metrics, () => server.drain()), { mailboxMax: 64 })
+  const sockets = await openSockets(seed.socketPorts, { settings, ingest: backend.ingest, clock, logger, metrics })
+  system.spawn<ThreadMessage>(
+    'thread',
+    () =>
+      new ThreadKeeper(
+        metrics,
+        () => server.drain(),
+        (withinMs) => sockets.close(withinMs),
+      ),
+    { mailboxMax: 64 },
+  )
   const { url, port } = await server.listen()
   const beating = clock.every(HEARTBEAT_EVERY_MS, () => pulse.turn(index))
 
@@ -394,6 +407,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     ready,
     async stop(drainMs) {
       beating.cancel()
+      await sockets.close(0)
       await server.close()
       await system.stop(drainMs)
       spread.close()

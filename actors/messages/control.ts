@@ -11,4 +11,10 @@ export interface StopAdmitting extends Question<void> {
   readonly kind: 'stopAdmitting'
 }
 
-export type ThreadMessage = TakeSnapshot | StopAdmitting
+/** To a worker: listen for syslog no more, and store what senders have sent. Answered when that is done, or given up. */
+export interface CloseSockets extends Question<void> {
+  readonly kind: 'closeSockets'
+  readonly withinMs: number
+}
+
+export type ThreadMessage = TakeSnapshot | StopAdmitting | CloseSockets

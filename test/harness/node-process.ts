@@ -10,6 +10,15 @@ const MAIN = fileURLToPath(new URL('../../node/main.ts', import.meta.url))
 /** Kept of what a node writes to its standard error, for the message of a failure. */
 const STDERR_CHARS_MAX = 20_000
 
+/** Nodes of several tests run at once. */
+const QUIET = { 'http.port': 0, 'syslog.port': -1, 'forward.port': -1, 'log.level': 'warn' }
+
+interface ReadyLine {
+  readonly event: string
+  readonly url: string
+  readonly ports: { readonly syslog: number; readonly syslogTls: number }
+}
+
 /** Settings of a node by key, such as {'data.dir': '/tmp/x'}. */
 export type NodeSettings = Readonly<Record<string, string | number | boolean>>
 
@@ -36,17 +45,20 @@ export interface StartingNode {
 /** A node as a process of its own, started the way a user starts it. */
 export class NodeProcess {
   readonly url: string
+  /** Ports beside that of HTTP; -1 for none. */
+  readonly ports: { readonly syslog: number; readonly syslogTls: number }
   readonly #child: ChildProcess
   readonly #exited: Promise<number | null>
   readonly #stderr: () => string
   readonly #temporary: string | undefined
 
-  private constructor(run: Run, url: string, temporary: string | undefined) {
+  private constructor(run: Run, { url, ports }: ReadyLine, temporary: string | undefined) {
     this.#child = run.child
     this.#exited = run.exited
     this.#stderr = run.stderr
     this.#temporary = temporary
     this.url = url
+    this.ports = ports
   }
 
   /** Resolves once the node is ready. Without `data.dir` it has a directory of its own, removed when the node has ended. */
@@ -58,19 +70,19 @@ export class NodeProcess {
   static begin(settings: NodeSettings, options: NodeOptions = {}): StartingNode {
     const temporary = settings['data.dir'] === undefined ? mkdtempSync(join(tmpdir(), 'weir-node-')) : undefined
     const own = temporary === undefined ? {} : { 'data.dir': temporary }
-    const run = launch({ 'http.port': 0, 'log.level': 'warn', ...own, ...settings }, options)
+    const run = launch({ ...QUIET, ...own, ...settings }, options)
     const lines = createInterface({ input: run.child.stdout! })
-    const isReady = new Promise<string>((resolve) => {
+    const isReady = new Promise<ReadyLine>((resolve) => {
       lines.on('line', (line) => {
-        const event = JSON.parse(line) as { event: string; url: string }
-        if (event.event === 'ready') resolve(event.url)
+        const event = JSON.parse(line) as ReadyLine
+        if (event.event === 'ready') resolve(event)
       })
     })
     const died = run.exited.then((code) => {
       if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true })
       throw new Error(`the node ended with ${code} before it was ready\n${run.stderr()}`)
     })
-    const ready = Promise.race([isReady, died]).then((url) => new NodeProcess(run, url, temporary))
+    const ready = Promise.race([isReady, died]).then((line) => new NodeProcess(run, line, temporary))
     ready.catch(() => undefined) // whoever waits for it hears of it
     return {
       ready,

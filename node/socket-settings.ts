@@ -1,0 +1,53 @@
+import type { SettingSpec } from './config.ts'
+
+const KIB = 1024
+const PORT = { kind: 'port', unit: 'TCP port', min: -1, max: 65_535 } as const
+
+/** Settings of what listens beside HTTP; a part of SETTINGS. */
+export const SOCKET_SETTINGS = {
+  'syslog.port': {
+    ...PORT,
+    default: 5514,
+    description: 'Port of http.host for syslog over TCP and UDP; 0 picks a free one, -1 switches it off.',
+  },
+  'syslog.tlsPort': {
+    ...PORT,
+    default: 6514,
+    description:
+      'Port of http.host for syslog over TLS, where syslog.certFile is set; 0 picks a free one, -1 switches it off.',
+  },
+  'syslog.certFile': {
+    kind: 'path',
+    default: null,
+    unit: 'file',
+    description: 'Certificate (PEM) that syslog over TLS shows.',
+  },
+  'syslog.keyFile': { kind: 'path', default: null, unit: 'file', description: 'Key (PEM) of syslog.certFile.' },
+  'syslog.clientCaFile': {
+    kind: 'path',
+    default: null,
+    unit: 'file',
+    description: 'Certificates (PEM) of which one must have signed that of the sender. Unset: senders need none.',
+  },
+  'syslog.tenant': {
+    kind: 'string',
+    default: null,
+    derived: 'default with auth.mode off, else there is no syslog listener',
+    unit: 'name',
+    description: 'Tenant that all syslog messages go to: the protocol has no keys, whoever reaches the port may write.',
+  },
+  'syslog.messageBytes': {
+    kind: 'bytes',
+    default: 64 * KIB,
+    min: KIB,
+    max: 256 * KIB,
+    unit: 'bytes',
+    description: 'Longest syslog message; longer ones are refused, and their beginning is kept as a dead letter.',
+  },
+  'forward.port': {
+    ...PORT,
+    default: 24_224,
+    later: 'this version has no Fluentd forward listener',
+    description: 'Port for the Fluentd forward protocol; 0 picks a free one, -1 switches it off.',
+  },
+} as const satisfies Record<string, SettingSpec>
