@@ -14,6 +14,7 @@ import { elasticHandshakeRoutes } from './routes/elastic-handshake.ts'
 import { hecRoutes } from './routes/hec.ts'
 import { ingestRoutes } from './routes/ingest.ts'
 import { keyRoutes } from './routes/keys.ts'
+import { lokiRoutes } from './routes/loki.ts'
 import { operationRoutes } from './routes/operations.ts'
 import { recordRoutes } from './routes/records.ts'
 import { searchRoutes } from './routes/search.ts'
@@ -37,6 +38,7 @@ export function addRoutes(app: FastifyInstance, context: ServerContext): void {
     ...atRootToo(options, [...elasticRoutes(ingestContext), ...elasticHandshakeRoutes(context)]),
     ...hecRoutes(ingestContext),
     ...datadogRoutes(ingestContext),
+    ...lokiRoutes(ingestContext),
     ...searchRoutes(context),
     ...searchAnalyticsRoutes(context),
     ...recordRoutes(context),

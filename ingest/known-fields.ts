@@ -13,7 +13,17 @@ export const KNOWN_COUNT = 7
 /** Field (KNOWN_*) → its own name, then its aliases in order of preference. */
 export const KNOWN_NAMES: readonly (readonly string[])[] = [
   ['timestamp', '@timestamp', 'time', 'ts', '_time', 'date'],
-  ['level', 'severity', 'severity_text', 'loglevel', 'lvl', 'severity_number', 'log.level', 'log\\.level'],
+  [
+    'level',
+    'severity',
+    'severity_text',
+    'loglevel',
+    'lvl',
+    'severity_number',
+    'log.level',
+    'log\\.level',
+    'detected_level',
+  ],
   [
     'service',
     'source',

@@ -5,6 +5,8 @@ import { QUERY_TEXT_BYTES_MAX } from '../../base/limits.ts'
 
 export const JSON_TYPE = 'application/json'
 export const NDJSON_TYPE = 'application/x-ndjson'
+export const PROTOBUF_TYPE = 'application/x-protobuf'
+export const TEXT_TYPE = 'text/plain'
 export const PROBLEM_TYPE = 'application/problem+json'
 export const HTML_TYPE = 'text/html; charset=utf-8'
 

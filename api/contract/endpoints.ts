@@ -7,6 +7,7 @@ import type { Endpoint } from './endpoint.ts'
 import { hecAck, hecCollector, hecEvent, hecHealth, hecRaw } from './hec.ts'
 import { ingestLogs } from './ingest.ts'
 import { createKey, listKeys, revokeKey } from './keys.ts'
+import { lokiPush } from './loki.ts'
 import { getDocs, getErrorDocs, getHealth, getLanding, getMetrics, getOpenApi, getReadiness } from './operations.ts'
 import { getRecord, getRecordContext, getTrace, listDeadLetters } from './records.ts'
 import { explainSearch, searchLogs, searchLogsByPost, tailLogs } from './search.ts'
@@ -26,6 +27,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   datadogLogs,
   datadogInput,
   datadogValidate,
+  lokiPush,
   searchLogs,
   searchLogsByPost,
   tailLogs,
