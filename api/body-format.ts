@@ -81,6 +81,14 @@ export function sniffFormat(body: Uint8Array): BodyFormat {
   return body[last] === BRACE_CLOSE && body[skipSpace(body, newline)] === BRACE_OPEN ? 'ndjson' : 'json'
 }
 
+/** Whether a body is lines of text, each a message: it says that it is plain text, and does not begin as JSON objects do. */
+export function isTextOfLines(contentType: string | undefined, body: Uint8Array): boolean {
+  if (contentType === undefined || !/^\s*text\/plain\s*(?:;|$)/i.test(contentType)) return false
+  const first = skipSpace(body, 0)
+  const at = body[first] === BRACKET_OPEN ? skipSpace(body, first + 1) : first
+  return body[at] !== BRACE_OPEN
+}
+
 /** `body` without a byte order mark. */
 export function withoutMark(body: Buffer): Buffer {
   return body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? body.subarray(3) : body

@@ -13,6 +13,7 @@ import { elasticRoutes } from './routes/elastic.ts'
 import { elasticHandshakeRoutes } from './routes/elastic-handshake.ts'
 import { hecRoutes } from './routes/hec.ts'
 import { ingestRoutes } from './routes/ingest.ts'
+import { journaldRoutes } from './routes/journald.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { lokiRoutes } from './routes/loki.ts'
 import { operationRoutes } from './routes/operations.ts'
@@ -39,6 +40,7 @@ export function addRoutes(app: FastifyInstance, context: ServerContext): void {
     ...hecRoutes(ingestContext),
     ...datadogRoutes(ingestContext),
     ...lokiRoutes(ingestContext),
+    ...journaldRoutes(ingestContext),
     ...searchRoutes(context),
     ...searchAnalyticsRoutes(context),
     ...recordRoutes(context),

@@ -6,6 +6,7 @@ import { ELASTIC_HANDSHAKE } from './elastic-handshake.ts'
 import type { Endpoint } from './endpoint.ts'
 import { hecAck, hecCollector, hecEvent, hecHealth, hecRaw } from './hec.ts'
 import { ingestLogs } from './ingest.ts'
+import { journaldUpload } from './journald.ts'
 import { createKey, listKeys, revokeKey } from './keys.ts'
 import { lokiPush } from './loki.ts'
 import { getDocs, getErrorDocs, getHealth, getLanding, getMetrics, getOpenApi, getReadiness } from './operations.ts'
@@ -28,6 +29,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   datadogInput,
   datadogValidate,
   lokiPush,
+  journaldUpload,
   searchLogs,
   searchLogsByPost,
   tailLogs,

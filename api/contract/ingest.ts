@@ -67,11 +67,13 @@ export const ingestLogs: Endpoint = {
   query: IngestParameters,
   headers: IngestHeaders,
   body: {
-    description: 'One record, an array of records, `{"logs":[…]}`, or a record a line (NDJSON).',
+    description:
+      'One record, an array of records, `{"logs":[…]}`, or a record a line (NDJSON). Plain text: lines, each a message.',
     content: {
       [JSON_TYPE]: Type.Union([record, Type.Array(record), Type.Object({ logs: Type.Array(record) })]),
       [NDJSON_TYPE]: null,
       'application/stream+json': null,
+      'text/plain': null,
     },
   },
   responses: {

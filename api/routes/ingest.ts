@@ -3,7 +3,8 @@ import type { IngestReceipt, IngestRequest } from '../../actors/messages/ingest.
 import { present } from '../../base/assert.ts'
 import { ERROR_CATALOGUE, WeirError } from '../../base/errors.ts'
 import { IDEMPOTENCY_KEY_BYTES_MAX } from '../../base/limits.ts'
-import { declaredFormat, sniffFormat, withoutMark } from '../body-format.ts'
+import { decodeTextLines } from '../../ingest/protocols/text-lines.ts'
+import { declaredFormat, isTextOfLines, sniffFormat, withoutMark } from '../body-format.ts'
 import { IngestParameters, ingestLogs } from '../contract/ingest.ts'
 import { JSON_CONTENT_TYPE } from '../json-parts.ts'
 import { ParameterReader } from '../parameters.ts'
@@ -14,7 +15,7 @@ import type { IngestContext } from '../server-options.ts'
 const NO_PARAMETERS: IngestParameters = {}
 
 /** POST /v1/logs/ingest */
-export function ingestRoutes({ backend, options, door }: IngestContext): Route[] {
+export function ingestRoutes({ backend, options, door, decodedIngest }: IngestContext): Route[] {
   const parameters = new ParameterReader(IngestParameters)
 
   async function handler(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -24,9 +25,19 @@ export function ingestRoutes({ backend, options, door }: IngestContext): Route[]
     const said = url!.includes('?') ? parameters.ofQuery(request) : NO_PARAMETERS
     const format = declaredFormat(headers['content-type'])
     const idempotencyKey = idempotencyKeyOf(headers['idempotency-key'])
-    return door.take(request, reply, async ({ bytes, signal, letGo }) => {
+    return door.take(request, reply, async (held) => {
+      const { bytes, signal, letGo } = held
       const body = withoutMark(bytes)
       if (body.length === 0) throw new WeirError('invalid_body', 'The body is empty')
+      if (isTextOfLines(headers['content-type'], body)) {
+        const about = { tenant, protocol: 'http', ...(idempotencyKey === undefined ? {} : { idempotencyKey }) }
+        const receipt = await decodedIngest.ingest(about, { ...held, bytes: body }, (source, into) => {
+          into.hostDefault = said.host
+          return decodeTextLines(source, into, { members: {}, service: said.service })
+        })
+        letGo()
+        return sendReceipt(request, reply, receipt)
+      }
       const ingestRequest: IngestRequest = {
         tenant,
         protocol: 'http',

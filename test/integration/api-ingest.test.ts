@@ -382,6 +382,31 @@ test('of two bodies at once with one key one is stored and the other refused', a
   await client.found(stored + 1)
 })
 
+test('lines of plain text are messages, once for a key', async () => {
+  const client = shared.tenant()
+  const text = { 'content-type': 'text/plain; charset=utf-8', 'idempotency-key': 'lines' }
+  const body = Buffer.concat([
+    Buffer.from('[WARN] first\r\n\n{"not":"parsed"}\n'),
+    Buffer.from([0xff, 0x0a]),
+    Buffer.from('last'),
+  ])
+  for (let time = 0; time < 2; time++) {
+    const answer = await client.http.send(`${INGEST}?service=shop&host=h1`, { method: 'POST', headers: text, body })
+    assert.equal(answer.status, 200, answer.text)
+    assert.deepEqual([answer.json().accepted, answer.json().rejected], [3, 1])
+  }
+  const found = await client.found(3)
+  assert.deepEqual(found.map(({ message }) => message).sort(), ['[WARN] first', 'last', '{"not":"parsed"}'])
+  for (const record of found) assert.deepEqual([record.service, record.host], ['shop', 'h1'])
+  assert.equal(found.find(({ message }) => message.endsWith('first'))?.level, 'WARN')
+  const empty = await client.http.send(INGEST, {
+    method: 'POST',
+    headers: { 'content-type': 'text/plain' },
+    body: '\n\r\n',
+  })
+  assert.equal(empty.status, 400)
+})
+
 test('malformed keys, parameters and types are refused by name', async () => {
   const client = shared.tenant()
   for (const key of ['', 'x'.repeat(257), '\u00e9', 'a\tb']) {

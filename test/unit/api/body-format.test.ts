@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { bodyEncoding, declaredFormat, sniffFormat, withoutMark } from '../../../api/body-format.ts'
+import { bodyEncoding, declaredFormat, isTextOfLines, sniffFormat, withoutMark } from '../../../api/body-format.ts'
 
 const sniff = (text: string) => sniffFormat(Buffer.from(text))
 
@@ -34,6 +34,15 @@ test('a content type names the format, or leaves it to the body', () => {
   ]) {
     assert.throws(() => declaredFormat(type), { code: 'unsupported_media_type' }, type)
   }
+})
+
+test('plain text is lines, unless it begins as objects of JSON do', () => {
+  const isText = (text: string, type: string | undefined = 'text/plain') => isTextOfLines(type, Buffer.from(text))
+  for (const text of ['plain', '[INFO] a', '[]', '"a"', '', ' \n']) assert.equal(isText(text), true, text)
+  for (const text of ['{"a":1}', ' \n{', '[{"a":1}]', ' [ \n {']) assert.equal(isText(text), false, text)
+  assert.equal(isText('plain', 'Text/Plain; charset=utf-8'), true)
+  for (const type of ['text/plainer', 'application/json', '']) assert.equal(isText('plain', type), false, type)
+  assert.equal(isTextOfLines(undefined, Buffer.from('plain')), false)
 })
 
 test('one encoding is read, chains and others are refused', () => {
