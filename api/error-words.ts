@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { WeirError } from '../base/errors.ts'
 import type { ProblemDocument } from './problem.ts'
 
@@ -13,7 +14,11 @@ export interface WordedError {
  * Words an error as the clients of a protocol expect it, with a status that makes them send again what may succeed later. `problem` holds what
  * may be told; the error itself may speak of our own insides. Retry-After is set by the caller.
  */
-export type ErrorWords = (problem: ProblemDocument, error: WeirError) => WordedError
+export type ErrorWords = (
+  problem: ProblemDocument,
+  error: WeirError,
+  requestHeaders: IncomingHttpHeaders,
+) => WordedError
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -17,6 +17,7 @@ import { journaldRoutes } from './routes/journald.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { lokiRoutes } from './routes/loki.ts'
 import { operationRoutes } from './routes/operations.ts'
+import { otlpRoutes } from './routes/otlp.ts'
 import { recordRoutes } from './routes/records.ts'
 import { searchRoutes } from './routes/search.ts'
 import { searchAnalyticsRoutes } from './routes/search-analytics.ts'
@@ -40,6 +41,7 @@ export function addRoutes(app: FastifyInstance, context: ServerContext): void {
     ...hecRoutes(ingestContext),
     ...datadogRoutes(ingestContext),
     ...lokiRoutes(ingestContext),
+    ...otlpRoutes(ingestContext),
     ...journaldRoutes(ingestContext),
     ...searchRoutes(context),
     ...searchAnalyticsRoutes(context),

@@ -28,7 +28,7 @@ export function sendError(
   if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter))
   if (error.code === 'unauthenticated') reply.header('www-authenticate', 'Bearer realm="weir"')
   if (error.code === 'unsupported_media_type') reply.header('accept-encoding', 'gzip, zstd, deflate')
-  const { status, contentType, text, headers } = errorWords?.(problem, error) ?? {
+  const { status, contentType, text, headers } = errorWords?.(problem, error, request.headers) ?? {
     status: problem.status,
     contentType: PROBLEM_CONTENT_TYPE,
     text: JSON.stringify(problem),

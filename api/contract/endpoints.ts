@@ -10,6 +10,7 @@ import { journaldUpload } from './journald.ts'
 import { createKey, listKeys, revokeKey } from './keys.ts'
 import { lokiPush } from './loki.ts'
 import { getDocs, getErrorDocs, getHealth, getLanding, getMetrics, getOpenApi, getReadiness } from './operations.ts'
+import { otlpLogs, otlpLogsOfBase } from './otlp.ts'
 import { getRecord, getRecordContext, getTrace, listDeadLetters } from './records.ts'
 import { explainSearch, searchLogs, searchLogsByPost, tailLogs } from './search.ts'
 
@@ -29,6 +30,8 @@ export const ENDPOINTS: readonly Endpoint[] = [
   datadogInput,
   datadogValidate,
   lokiPush,
+  otlpLogs,
+  otlpLogsOfBase,
   journaldUpload,
   searchLogs,
   searchLogsByPost,
