@@ -1,10 +1,12 @@
+import { RECORD_FIELDS_MAX, VALUE_BYTES_MAX } from '../../base/limits.ts'
 import { QUOTE } from '../json-text.ts'
 import type { DecodedBody, Decoding, Refusal } from './decoded-body.ts'
-import { decodeObjects, type ObjectDecoder } from './json-objects.ts'
+import { decodeObjects, type ObjectDecoder, TOO_MANY_MEMBERS } from './json-objects.ts'
 import { MemberWalk } from './json-walk.ts'
 import { jsonKey } from './json-writer.ts'
 
 const NOT_AN_ENTRY: Refusal = { code: 'invalid_record', reason: 'an entry is a JSON object' }
+const TAGS_TOO_LARGE: Refusal = { code: 'value_too_large', reason: `ddtags may have ${VALUE_BYTES_MAX} bytes` }
 /** With which the Datadog agent asks whether anybody is there. */
 const PROBE = Buffer.from('{}')
 
@@ -99,9 +101,11 @@ class EntryDecoder implements ObjectDecoder {
     if (this.#members.length > 0) json.jsonLine(this.#members, 0, this.#members.length)
     walk.open(source, start, end)
     while (walk.next()) {
+      if (walk.count > RECORD_FIELDS_MAX) return TOO_MANY_MEMBERS
       const from = walk.start
       const to = walk.end
       if (walk.isKey(DDTAGS_NAME) && source[from] === QUOTE) {
+        if (to - from > VALUE_BYTES_MAX) return TAGS_TOO_LARGE
         tagsStart = from
         tagsEnd = to
         continue

@@ -1,6 +1,7 @@
+import { RECORD_FIELDS_MAX } from '../../base/limits.ts'
 import { OPEN_BRACE, QUOTE } from '../json-text.ts'
 import type { DecodedBody, Decoding, Refusal } from './decoded-body.ts'
-import { decodeObjects, type ObjectDecoder } from './json-objects.ts'
+import { decodeObjects, type ObjectDecoder, TOO_MANY_MEMBERS } from './json-objects.ts'
 import { MemberWalk, skipSpace } from './json-walk.ts'
 import { jsonKey } from './json-writer.ts'
 
@@ -59,6 +60,7 @@ class EnvelopeDecoder implements ObjectDecoder {
     into.begin()
     walk.open(source, start, end)
     while (walk.next()) {
+      if (walk.count > RECORD_FIELDS_MAX) return TOO_MANY_MEMBERS
       const from = walk.start
       const to = walk.end
       if (walk.isKey(EVENT_NAME)) {

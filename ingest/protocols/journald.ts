@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import { WeirError } from '../../base/errors.ts'
+import { RECORD_FIELDS_MAX } from '../../base/limits.ts'
 import { NEWLINE } from '../json-text.ts'
-import type { DecodedBody, Decoding } from './decoded-body.ts'
+import type { DecodedBody, Decoding, Refusal } from './decoded-body.ts'
 import { jsonKey } from './json-writer.ts'
 
 const EQUALS = 0x3d
@@ -9,6 +10,7 @@ const EQUALS = 0x3d
 const LENGTH_BYTES = 8
 /** As journald limits the names of fields. */
 const NAME_BYTES_MAX = 64
+const TOO_MANY_FIELDS: Refusal = { code: 'too_many_fields', reason: `an entry may have ${RECORD_FIELDS_MAX} fields` }
 const SERVICE_SUFFIX = Buffer.from('.service')
 const SERVICE = jsonKey('service')
 
@@ -31,12 +33,22 @@ const UNIT = 0
  * Source: "Journal Export Format" of systemd.io.
  */
 export function* decodeJournald(source: Buffer, into: DecodedBody): Decoding {
-  const entries = new EntryDecoder(source, into)
+  const entry = new EntryDecoder(source, into)
+  let start = 0
   for (let p = 0; p < source.length; ) {
     if (into.isPauseDue(p)) yield
-    if (source[p] === NEWLINE) p++
-    else p = entries.decode(p)
+    if (source[p] !== NEWLINE) {
+      if (!entry.isOpen) {
+        start = p
+        entry.begin()
+      }
+      p = entry.field(p)
+      continue
+    }
+    if (entry.isOpen) entry.end(start, p)
+    p++
   }
+  if (entry.isOpen) entry.end(start, source.length)
 }
 
 class EntryDecoder {
@@ -45,45 +57,56 @@ class EntryDecoder {
   /** By number in NAMES_OF_SERVICE: where the value of this entry stands. */
   readonly #serviceStarts = new Int32Array(NAMES_OF_SERVICE.length)
   readonly #serviceEnds = new Int32Array(NAMES_OF_SERVICE.length)
+  /** An entry has begun and not ended. */
+  isOpen = false
+  #fields = 0
 
   constructor(source: Buffer, into: DecodedBody) {
     this.#source = source
     this.#into = into
   }
 
-  /** Decodes the entry that begins at `start`; gives where it ends. */
-  decode(start: number): number {
-    const source = this.#source
-    const into = this.#into
+  begin(): void {
+    this.isOpen = true
+    this.#fields = 0
     this.#serviceEnds.fill(0)
-    into.begin()
-    let p = start
-    while (p < source.length && source[p] !== NEWLINE) {
-      const newline = source.indexOf(NEWLINE, p)
-      if (newline < 0) throw broken(p, 'a field does not end')
-      const equals = source.subarray(p, Math.min(newline, p + NAME_BYTES_MAX + 1)).indexOf(EQUALS)
-      const nameEnd = equals < 0 ? newline : p + equals
-      if (nameEnd === p || nameEnd - p > NAME_BYTES_MAX) throw broken(p, 'a field has no name')
-      let valueStart = nameEnd + 1
-      let valueEnd = newline
-      if (equals < 0) {
-        valueStart += LENGTH_BYTES
-        if (valueStart > source.length) throw broken(p, 'a field has no length')
-        const length = source.readBigUInt64LE(newline + 1)
-        // Without the newline after it, at least.
-        if (length >= source.length - valueStart) throw broken(p, 'a field is longer than the body')
-        valueEnd = valueStart + Number(length)
-        if (source[valueEnd] !== NEWLINE) throw broken(p, 'a field does not end where it says')
-      }
-      this.#field(p, nameEnd, valueStart, valueEnd)
-      p = valueEnd + 1
-    }
-    this.#writeService()
-    into.end(start, p)
-    return p
+    this.#into.begin()
   }
 
-  #field(nameStart: number, nameEnd: number, start: number, end: number): void {
+  /** The entry came as [start, end) of the request. */
+  end(start: number, end: number): void {
+    this.isOpen = false
+    if (this.#fields > RECORD_FIELDS_MAX) this.#into.refuse(start, end, TOO_MANY_FIELDS)
+    else {
+      this.#writeService()
+      this.#into.end(start, end)
+    }
+  }
+
+  /** Decodes the field that begins at `p`; gives where it ends. */
+  field(p: number): number {
+    const source = this.#source
+    const newline = source.indexOf(NEWLINE, p)
+    if (newline < 0) throw broken(p, 'a field does not end')
+    const equals = source.subarray(p, Math.min(newline, p + NAME_BYTES_MAX + 1)).indexOf(EQUALS)
+    const nameEnd = equals < 0 ? newline : p + equals
+    if (nameEnd === p || nameEnd - p > NAME_BYTES_MAX) throw broken(p, 'a field has no name')
+    let valueStart = nameEnd + 1
+    let valueEnd = newline
+    if (equals < 0) {
+      valueStart += LENGTH_BYTES
+      if (valueStart > source.length) throw broken(p, 'a field has no length')
+      const length = source.readBigUInt64LE(newline + 1)
+      // Without the newline after it, at least.
+      if (length >= source.length - valueStart) throw broken(p, 'a field is longer than the body')
+      valueEnd = valueStart + Number(length)
+      if (source[valueEnd] !== NEWLINE) throw broken(p, 'a field does not end where it says')
+    }
+    if (++this.#fields <= RECORD_FIELDS_MAX) this.#write(p, nameEnd, valueStart, valueEnd)
+    return valueEnd + 1
+  }
+
+  #write(nameStart: number, nameEnd: number, start: number, end: number): void {
     const source = this.#source
     const { json } = this.#into
     const known = KNOWN.find(([name]) => isSame(source, nameStart, nameEnd, name))

@@ -1,4 +1,4 @@
-import { RECORD_BYTES_MAX } from '../../base/limits.ts'
+import { RECORD_BYTES_MAX, RECORD_FIELDS_MAX } from '../../base/limits.ts'
 import { CLOSE_BRACKET, COMMA, OPEN_BRACE, OPEN_BRACKET } from '../json-text.ts'
 import type { DecodedBody, Decoding, Refusal } from './decoded-body.ts'
 import { skipSpace, structureEnd, valueEnd } from './json-walk.ts'
@@ -6,6 +6,11 @@ import { skipSpace, structureEnd, valueEnd } from './json-walk.ts'
 /** The record of a longer object is too large, whatever is in it: its members are not looked at in one slice (T2). */
 const OBJECT_BYTES_MAX = 2 * RECORD_BYTES_MAX
 const TOO_LARGE: Refusal = { code: 'record_too_large', reason: `the object is longer than ${OBJECT_BYTES_MAX} bytes` }
+/** Of more than a record may have, each by itself; looking at the rest would be one long slice. */
+export const TOO_MANY_MEMBERS: Refusal = {
+  code: 'too_many_fields',
+  reason: `an object may have ${RECORD_FIELDS_MAX} members`,
+}
 const OBJECTS_ON_LINES = Buffer.from('\n{')
 
 /** What makes records of objects. */

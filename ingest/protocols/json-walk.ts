@@ -92,11 +92,12 @@ export class MemberWalk {
   keyEnd = 0
   start = 0
   end = 0
+  /** Members that `next` has come to. */
+  count = 0
   /** What stands at `end` is not the rest of an object. */
   isBroken = false
   #source: Uint8Array = new Uint8Array(0)
   #end = 0
-  #isFirst = true
 
   /** Begins with the object source[start, end), braces included. */
   open(source: Uint8Array, start: number, end: number): void {
@@ -104,7 +105,7 @@ export class MemberWalk {
     this.#end = end - 1
     this.end = start + 1
     this.isBroken = false
-    this.#isFirst = true
+    this.count = 0
   }
 
   /** Comes to the next member; false where there is none, or what is there is none. */
@@ -112,15 +113,17 @@ export class MemberWalk {
     const source = this.#source
     let p = skipSpace(source, this.end)
     if (p >= this.#end) return false
-    if (this.#isFirst) this.#isFirst = false
-    else if (source[p] === COMMA) p = skipSpace(source, p + 1)
-    else return this.#broken(p)
+    if (this.count > 0) {
+      if (source[p] !== COMMA) return this.#broken(p)
+      p = skipSpace(source, p + 1)
+    }
     const keyEnd = source[p] === QUOTE ? stringEnd(source, p, this.#end) : -1
     const colon = keyEnd < 0 ? -1 : skipSpace(source, keyEnd)
     if (colon < 0 || source[colon] !== COLON) return this.#broken(p)
     const start = skipSpace(source, colon + 1)
     const end = valueEnd(source, start, this.#end)
     if (end <= start) return this.#broken(p)
+    this.count++
     this.keyStart = p
     this.keyEnd = keyEnd
     this.start = start

@@ -26,3 +26,12 @@ test('tags of any form are read, and those that are no text stay', () => {
     'invalid_record',
   ])
 })
+
+test('an entry of more members than a record may have, or of endless tags, is refused alone', () => {
+  const many = Array.from({ length: 300 }, (_, i) => `"k${i}":1`).join(',')
+  assert.deepEqual(datadog(`[{${many}},{"ddtags":"${'a:b,'.repeat(100_000)}"},{"a":1}]`), [
+    'too_many_fields',
+    'value_too_large',
+    { a: 1 },
+  ])
+})

@@ -65,3 +65,8 @@ test('a field without an end, a name or its length makes the whole unreadable', 
     assert.throws(() => journald('A=b\n\n', Buffer.from(part, 'latin1')), { code: 'invalid_body' }, part)
   }
 })
+
+test('an entry of more fields than a record may have is refused alone', () => {
+  const { records } = journald('A=b\n\n', 'A=b\n'.repeat(300), '\nA=b\n')
+  assert.deepEqual(records, [{ A: 'b' }, 'too_many_fields', { A: 'b' }])
+})
