@@ -476,8 +476,10 @@ export function conflicts(settings: Settings): string[] {
   if ((settings['syslog.certFile'] === null) !== (settings['syslog.keyFile'] === null)) {
     problems.push('syslog.certFile and syslog.keyFile belong together')
   }
-  const tenant = settings['syslog.tenant']
-  if (tenant !== null && !isTenantName(tenant)) problems.push('syslog.tenant: this is no name of a tenant')
+  for (const key of ['syslog.tenant', 'forward.tenant'] as const) {
+    const tenant = settings[key]
+    if (tenant !== null && !isTenantName(tenant)) problems.push(`${key}: this is no name of a tenant`)
+  }
   const needBucket = (['s3.endpoint', 's3.accessKeyId'] as const).filter((key) => settings[key] !== null)
   if (settings['s3.bucket'] === null && needBucket.length > 0) {
     problems.push(`${needBucket.join(' and ')} without s3.bucket: objects would go to objects.dir`)

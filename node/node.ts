@@ -290,11 +290,11 @@ function announce(
   config: LoadedConfig,
   version: string,
   url: string,
-  { syslog, syslogTls }: SocketPorts,
+  ports: SocketPorts,
   newAdminKey: string | undefined,
 ): void {
   const { settings } = config
-  process.stdout.write(`${JSON.stringify({ event: 'ready', url, ports: { syslog, syslogTls } })}\n`)
+  process.stdout.write(`${JSON.stringify({ event: 'ready', url, ports })}\n`)
   process.stderr.write(
     bannerText({
       version,

@@ -13,6 +13,7 @@ import { reservePort } from './reserved-port.ts'
 export interface SocketPorts {
   readonly syslog: number
   readonly syslogTls: number
+  readonly forward: number
 }
 
 /** A free port for TCP may be taken for UDP. */
@@ -28,7 +29,10 @@ export async function reserveSocketPorts(
 ): Promise<{ readonly ports: SocketPorts; release(): void }> {
   const releases: (() => void)[] = []
   const host = settings['http.host']
-  const claim = async (key: SettingKey & ('syslog.port' | 'syslog.tlsPort'), hasUdp: boolean): Promise<number> => {
+  const claim = async (
+    key: SettingKey & ('syslog.port' | 'syslog.tlsPort' | 'forward.port'),
+    hasUdp: boolean,
+  ): Promise<number> => {
     const wanted = settings[key]
     if (wanted < 0) return -1
     if (wanted === 0) {
@@ -40,28 +44,32 @@ export async function reserveSocketPorts(
     if (sources[key] !== 'default') {
       throw new WeirError('invalid_config', `${key}: port ${wanted} of ${host} is taken`, { port: wanted })
     }
-    logger.warn('there is no syslog listener: its port is taken', { setting: key, port: wanted })
+    logger.warn('nothing listens there: the port is taken', { setting: key, port: wanted })
     return -1
   }
-  if (syslogTenant(settings) === undefined) {
-    if (sources['syslog.port'] !== 'default' && settings['syslog.port'] >= 0) {
-      logger.warn('there is no syslog listener: with auth.mode keys it needs syslog.tenant')
+  const takes = (key: 'syslog' | 'forward') => {
+    if (socketTenant(settings, key) !== undefined) return true
+    if (sources[`${key}.port`] !== 'default' && settings[`${key}.port`] >= 0) {
+      logger.warn(`there is no ${key} listener: with auth.mode keys it needs ${key}.tenant`)
     }
-    return { ports: { syslog: -1, syslogTls: -1 }, release: () => undefined }
+    return false
   }
-  const syslog = await claim('syslog.port', true)
-  const syslogTls = settings['syslog.certFile'] === null ? -1 : await claim('syslog.tlsPort', false)
+  const takesSyslog = takes('syslog')
+  const syslog = takesSyslog ? await claim('syslog.port', true) : -1
+  const hasTls = takesSyslog && settings['syslog.certFile'] !== null
+  const syslogTls = hasTls ? await claim('syslog.tlsPort', false) : -1
+  const forward = takes('forward') ? await claim('forward.port', false) : -1
   return {
-    ports: { syslog, syslogTls },
+    ports: { syslog, syslogTls, forward },
     release() {
       for (const release of releases) release()
     },
   }
 }
 
-/** Where syslog messages go; undefined when nobody has said so, and not everybody may write. */
-export function syslogTenant(settings: Settings): TenantId | undefined {
-  const named = settings['syslog.tenant']
+/** Where records of a protocol without keys go; undefined when nobody has said so, and not everybody may write. */
+export function socketTenant(settings: Settings, protocol: 'syslog' | 'forward'): TenantId | undefined {
+  const named = settings[`${protocol}.tenant`]
   if (named !== null) return named as TenantId
   return settings['auth.mode'] === 'off' ? TENANT_DEFAULT : undefined
 }

@@ -47,7 +47,20 @@ export const SOCKET_SETTINGS = {
   'forward.port': {
     ...PORT,
     default: 24_224,
-    later: 'this version has no Fluentd forward listener',
-    description: 'Port for the Fluentd forward protocol; 0 picks a free one, -1 switches it off.',
+    description: 'Port of http.host for the Fluentd forward protocol; 0 picks a free one, -1 switches it off.',
+  },
+  'forward.tenant': {
+    kind: 'string',
+    default: null,
+    derived: 'default with auth.mode off, else there is no forward listener',
+    unit: 'name',
+    description: 'Tenant that all events of the Fluentd forward protocol go to.',
+  },
+  'forward.sharedKey': {
+    kind: 'secret',
+    default: null,
+    unit: '',
+    description:
+      'Key that clients of the Fluentd forward protocol must know. Unset: whoever reaches the port may write.',
   },
 } as const satisfies Record<string, SettingSpec>

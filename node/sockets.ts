@@ -2,16 +2,18 @@ import { readFileSync } from 'node:fs'
 import type { IngestBackend } from '../api/backend.ts'
 import { BodyPool } from '../api/body-pool.ts'
 import { DecodedIngest } from '../api/decoded-ingest.ts'
+import { ForwardListener } from '../api/sockets/forward-listener.ts'
 import { type ListenerTls, SyslogListener } from '../api/sockets/syslog-listener.ts'
 import type { Clock } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { Settings } from './config.ts'
-import { type SocketPorts, syslogTenant } from './socket-ports.ts'
+import { type SocketPorts, socketTenant } from './socket-ports.ts'
 
 interface SocketParts {
   readonly settings: Settings
+  readonly nodeId: string
   readonly ingest: IngestBackend
   readonly clock: Clock
   readonly logger: Logger
@@ -24,14 +26,59 @@ interface Sockets {
   close(withinMs: number): Promise<void>
 }
 
+interface Listener {
+  close(signal: AbortSignal): Promise<void>
+}
+
 /** Has this worker listen on the ports, as all the others do. */
 export async function openSockets(ports: SocketPorts, parts: SocketParts): Promise<Sockets> {
-  const { settings, ingest, clock, metrics } = parts
-  const tenant = syslogTenant(settings)
-  if (tenant === undefined || (ports.syslog < 0 && ports.syslogTls < 0)) return { close: async () => undefined }
-  const logger = parts.logger.child('syslog')
+  const { settings, ingest, clock } = parts
   const linesBytesMax = settings['limits.bodyInflatedBytes']
   const decodedIngest = new DecodedIngest({ backend: ingest, pool: new BodyPool(), clock, linesBytesMax })
+  const opened = [await openSyslog(ports, parts, decodedIngest), await openForward(ports, parts, decodedIngest)]
+  const listeners = opened.filter((listener) => listener !== undefined)
+  return {
+    async close(withinMs) {
+      const late = new AbortController()
+      const timer = clock.after(withinMs, () => late.abort())
+      await Promise.all(listeners.map((listener) => listener.close(late.signal)))
+      timer.cancel()
+    },
+  }
+}
+
+async function openForward(
+  ports: SocketPorts,
+  { settings, ingest, clock, logger, nodeId }: SocketParts,
+  decodedIngest: DecodedIngest,
+): Promise<Listener | undefined> {
+  const tenant = socketTenant(settings, 'forward')
+  if (tenant === undefined || ports.forward < 0) return undefined
+  const forward = new ForwardListener(ingest, decodedIngest, {
+    host: settings['http.host'],
+    port: ports.forward,
+    reusePort: true,
+    tenant,
+    sharedKey: settings['forward.sharedKey'] ?? undefined,
+    nodeId,
+    messageBytesMax: settings['limits.bodyBytes'],
+    inflatedBytesMax: settings['limits.bodyInflatedBytes'],
+    clock,
+    logger: logger.child('forward'),
+  })
+  await forward.listen()
+  return forward
+}
+
+async function openSyslog(
+  ports: SocketPorts,
+  parts: SocketParts,
+  decodedIngest: DecodedIngest,
+): Promise<Listener | undefined> {
+  const { settings, ingest, clock, metrics } = parts
+  const tenant = socketTenant(settings, 'syslog')
+  if (tenant === undefined || (ports.syslog < 0 && ports.syslogTls < 0)) return undefined
+  const logger = parts.logger.child('syslog')
   const connections = metrics.gauge('syslogConnections')
   const tls = syslogTls(settings)
   const syslog = new SyslogListener(ingest, decodedIngest, {
@@ -51,13 +98,7 @@ export async function openSockets(ports: SocketPorts, parts: SocketParts): Promi
     },
   })
   await syslog.listen()
-  return {
-    close(withinMs) {
-      const late = new AbortController()
-      const timer = clock.after(withinMs, () => late.abort())
-      return syslog.close(late.signal).finally(() => timer.cancel())
-    },
-  }
+  return syslog
 }
 
 /** Throws invalid_config when a file cannot be read. */

@@ -388,7 +388,14 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     nodeId,
     version: seed.version,
   })
-  const sockets = await openSockets(seed.socketPorts, { settings, ingest: backend.ingest, clock, logger, metrics })
+  const sockets = await openSockets(seed.socketPorts, {
+    settings,
+    nodeId,
+    ingest: backend.ingest,
+    clock,
+    logger,
+    metrics,
+  })
   system.spawn<ThreadMessage>(
     'thread',
     () =>

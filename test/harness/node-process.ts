@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import type { SocketPorts } from '../../node/socket-ports.ts'
 import { cpuMicroseconds } from './process-cpu.ts'
 
 const MAIN = fileURLToPath(new URL('../../node/main.ts', import.meta.url))
@@ -16,7 +17,7 @@ const QUIET = { 'http.port': 0, 'syslog.port': -1, 'forward.port': -1, 'log.leve
 interface ReadyLine {
   readonly event: string
   readonly url: string
-  readonly ports: { readonly syslog: number; readonly syslogTls: number }
+  readonly ports: SocketPorts
 }
 
 /** Settings of a node by key, such as {'data.dir': '/tmp/x'}. */
@@ -46,7 +47,7 @@ export interface StartingNode {
 export class NodeProcess {
   readonly url: string
   /** Ports beside that of HTTP; -1 for none. */
-  readonly ports: { readonly syslog: number; readonly syslogTls: number }
+  readonly ports: SocketPorts
   readonly #child: ChildProcess
   readonly #exited: Promise<number | null>
   readonly #stderr: () => string

@@ -1,0 +1,125 @@
+import type { DecodedBody, Decoding, Refusal } from './decoded-body.ts'
+import { jsonKey } from './json-writer.ts'
+import { MsgpackHead, msgpackEnd, nanosecondsOf, writeMsgpackMembers } from './msgpack.ts'
+
+const TIMESTAMP = jsonKey('timestamp')
+const NO_EVENT: Refusal = { code: 'invalid_record', reason: 'an event is a time and a map whose keys are text' }
+
+/** A message of the Fluentd forward protocol, version 1: one event, or a list of events, or a stream of them as bytes. */
+export interface ForwardMessage {
+  readonly tag: string
+  /** Where the events are: the time of the one event, the array, or the bytes of the stream. */
+  readonly start: number
+  readonly end: number
+  readonly mode: 'message' | 'forward' | 'packed'
+  readonly isCompressed: boolean
+  /** To be named in the answer once the events are durable. */
+  readonly chunk: string | undefined
+}
+
+/** Events that stand in bytes which are decoded together. */
+export type ForwardPart = Pick<ForwardMessage, 'tag' | 'start' | 'end' | 'mode'>
+
+/** Reads what stands around the events of the message bytes[start, end); undefined when it is no message of the protocol. */
+export function forwardMessage(bytes: Buffer, start: number, end: number): ForwardMessage | undefined {
+  const head = new MsgpackHead()
+  if (!head.read(bytes, start, end) || head.kind !== 'array' || head.inner < 2) return undefined
+  let { inner } = head
+  if (!head.read(bytes, head.end, end) || !head.isText) return undefined
+  const tag = bytes.toString('utf8', head.start, head.end)
+  const at = head.end
+  if (!head.read(bytes, at, end)) return undefined
+  const { kind } = head
+  const mode = kind === 'array' ? 'forward' : kind === 'text' ? 'packed' : 'message'
+  const [eventsStart, eventsEnd] =
+    mode === 'packed' ? [head.start, head.end] : [at, mode === 'forward' ? msgpackEnd(bytes, at, end) : end]
+  inner -= mode === 'message' ? 3 : 2
+  if (inner < 0 || inner > 1 || eventsEnd < 0) return undefined
+  const optionsAt = mode === 'message' ? msgpackEnd(bytes, msgpackEnd(bytes, at, end), end) : eventsEnd
+  const options = inner === 1 ? optionsOf(bytes, optionsAt, end) : undefined
+  return {
+    tag,
+    start: eventsStart!,
+    end: mode === 'message' ? optionsAt : eventsEnd!,
+    mode,
+    isCompressed: options?.get('compressed') === 'gzip',
+    chunk: options?.get('chunk'),
+  }
+}
+
+/** The values of a map that are text. */
+function optionsOf(bytes: Buffer, p: number, end: number): Map<string, string> {
+  const options = new Map<string, string>()
+  const head = new MsgpackHead()
+  if (p < 0 || !head.read(bytes, p, end) || head.kind !== 'map') return options
+  let at = head.end
+  for (let left = head.inner; left > 0; left -= 2) {
+    if (!head.read(bytes, at, end) || !head.isText) return options
+    const name = bytes.toString('utf8', head.start, head.end)
+    at = head.end
+    if (!head.read(bytes, at, end)) return options
+    if (head.isText) options.set(name, bytes.toString('utf8', head.start, head.end))
+    at = msgpackEnd(bytes, at, end)
+    if (at < 0) return options
+  }
+  return options
+}
+
+/**
+ * Decodes the events of `parts`, in order. An event has the members of its map, its time as `timestamp`, and `tag`, which is its service unless it
+ * names one. A stream that breaks off, or is none, is one refused record from there on.
+ */
+export function* decodeForward(source: Buffer, into: DecodedBody, parts: readonly ForwardPart[]): Decoding {
+  const head = new MsgpackHead()
+  for (const { tag, start, end, mode } of parts) {
+    const members = Buffer.from(JSON.stringify({ tag, job: tag }).slice(1, -1))
+    if (mode === 'message') {
+      const middle = msgpackEnd(source, start, end)
+      writeEvent(into, head, source, start, middle, middle < 0 ? end : msgpackEnd(source, middle, end), end, members)
+      continue
+    }
+    let at = start
+    if (mode === 'forward' && head.read(source, start, end)) at = head.end
+    while (at < end) {
+      if (into.isPauseDue(at)) yield
+      const next = msgpackEnd(source, at, end)
+      if (next < 0) {
+        into.refuse(at, end, NO_EVENT)
+        break
+      }
+      const isPair = head.read(source, at, next) && head.kind === 'array' && head.inner === 2
+      const time = isPair ? head.end : -1
+      writeEvent(into, head, source, at, time < 0 ? -1 : msgpackEnd(source, time, next), next, next, members, time)
+      at = next
+    }
+  }
+}
+
+/** The event that came as [start, end): its time at `time`, its map at [map, mapEnd), which is -1 where there is none. */
+function writeEvent(
+  into: DecodedBody,
+  head: MsgpackHead,
+  source: Buffer,
+  start: number,
+  map: number,
+  mapEnd: number,
+  end: number,
+  members: Buffer,
+  time = start,
+): void {
+  const { json } = into
+  into.begin()
+  json.jsonLine(members, 0, members.length)
+  // Fluent Bit may send metadata beside the time: [[time, {…}], {…}].
+  let isTime = map >= 0 && head.read(source, time, map)
+  if (isTime && head.kind === 'array') isTime = head.read(source, head.end, map)
+  if (isTime && head.kind === 'time') {
+    json.key(TIMESTAMP)
+    json.number(nanosecondsOf(head))
+  } else if (isTime && head.kind === 'number') {
+    json.key(TIMESTAMP)
+    json.number(head.value as number | bigint)
+  }
+  if (map >= 0 && mapEnd >= 0 && writeMsgpackMembers(json, source, map, mapEnd)) into.end(start, end)
+  else into.refuse(start, end, NO_EVENT)
+}
