@@ -97,7 +97,6 @@ export class ForwardListener {
     signal.addEventListener('abort', abort, { once: true })
     const all = [...this.#connections]
     for (const { socket, isStoring } of all) if (!isStoring) socket.destroy()
-    for (const { socket } of all) socket.end()
     await Promise.allSettled(all.map(({ done }) => done))
     signal.removeEventListener('abort', abort)
   }
@@ -200,15 +199,16 @@ export class ForwardListener {
   }
 
   async #storeCompressed(bytes: Buffer, message: ForwardMessage): Promise<void> {
-    const body = new BodyBuffer(this.#pool, 0)
     await this.#untilStored(async (admitted) => {
-      body.release()
+      const body = new BodyBuffer(this.#pool, 0)
       const compressed = bytes.subarray(message.start, message.end)
       const { signal } = this.#closing
       await inflate(compressed, 'gzip', body, this.#options.inflatedBytesMax, admitted, signal)
       const inflated = body.bytes()
       const part: ForwardPart = { tag: message.tag, mode: 'packed', start: 0, end: inflated.length }
       await this.#ingest(inflated, [part], message.chunk, admitted)
+      // Not after an error: work that was given up may still be reading.
+      body.release()
     })
   }
 

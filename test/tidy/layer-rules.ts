@@ -28,7 +28,7 @@ const VENDOR_HOMES: Readonly<Record<string, RegExp>> = {
   '@nats-io/kv': /^cluster\/nats-[a-z-]+\.ts$/,
   flexsearch: /^storage\/(?:text-index|vocabulary)\.ts$/,
   msgpackr:
-    /^(?:storage\/(?:day-partition|manifest|registry-snapshot|seen-pages)|(?:test\/unit\/)?cluster\/heartbeat(?:\.test)?|actors\/runtime\/wire-codec|api\/sockets\/forward-handshake|test\/unit\/api\/sockets\/forward-listener\.test)\.ts$/,
+    /^(?:storage\/(?:day-partition|manifest|registry-snapshot|seen-pages)|(?:test\/unit\/)?cluster\/heartbeat(?:\.test)?|actors\/runtime\/wire-codec|api\/sockets\/forward-handshake|test\/unit\/api\/sockets\/forward-listener\.test|test\/clients\/forward\.test)\.ts$/,
   hashring: /^cluster\/ring\.ts$/,
   '@aws-sdk/client-s3': /^storage\/object-store\/s3\.ts$/,
   fastify: /^(?:api\/|test\/unit\/api\/)/,
