@@ -165,7 +165,7 @@ export class ForwardListener {
           from += size
         }
         await this.#storeAll(socket, held, messages)
-        held = Buffer.from(held.subarray(from, length))
+        if (from > 0) held = Buffer.from(held.subarray(from, length))
         length -= from
         admitted.shrinkTo(Math.max(length, 1))
         connection.heldBytes = length
