@@ -102,8 +102,14 @@ describe('nodes that start while the bucket is away', { timeout: 280_000 }, () =
       assert.match(await lacks(b), /\d shards of this node are not open/)
       await send()
       for (const node of [a, b]) {
-        const missing = await foundButMissing(node)
-        assert.ok(missing.size > 0 && missing.size < SHARDS, `${[...missing]} are missing`)
+        let missing: ReadonlySet<number> = new Set()
+        await waitUntil(
+          async () => {
+            missing = await foundButMissing(node)
+            return missing.size > 0 && missing.size < SHARDS
+          },
+          () => `some shards are open and some are not; ${[...missing]} are missing`,
+        )
       }
       // C10: whether there is another cluster's in the bucket nobody knows.
       if (newCluster !== undefined) assert.match(await newCluster, /the first start of a cluster needs the bucket/)
