@@ -23,7 +23,7 @@ import { oldestAcceptedMs } from '../storage/retention.ts'
 import type { FrameGatherer } from './frame-gatherer.ts'
 import { type Backlog, IngestBrake } from './ingest-brake.ts'
 import type { IngestReceipt, IngestRequest, RecordReject } from './messages/ingest.ts'
-import type { CheckKey } from './messages/shard.ts'
+import type { CheckKey, KeyVerdict } from './messages/shard.ts'
 import type { Actor, MessageContext, Question } from './runtime/actor.ts'
 import type { SpreadTable } from './spread-table.ts'
 
@@ -45,8 +45,8 @@ export interface IngestRouterOptions {
   readonly gatherers: readonly FrameGatherer[]
   readonly shardCount: number
   readonly laneOf: (shard: ShardId) => number
-  /** Asks the owner of a key's home whether the key is known with another body (D3). */
-  readonly checkKey: (question: CheckKey) => Promise<{ readonly conflict: boolean }>
+  /** Asks the owner of a key's home whether the key is known, and with which body (D3). */
+  readonly checkKey: (question: CheckKey) => Promise<KeyVerdict>
   /** Over how many slots rows of a service are dealt. */
   readonly spread: Pick<SpreadTable, 'slotsNow' | 'forKeys'>
   /** Moves on with every frame of this thread. */
@@ -110,9 +110,9 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
     const before = this.#keysInProgress.get(key.keyHash)
     const taken = (async () => {
       await before?.catch(() => undefined)
-      await this.#checkKey(request.tenant, key)
+      const repeated = await this.#isRepeat(request.tenant, key)
       const outcome = await this.#inTurn(() => this.#scan(request, key, signal))
-      return receiptOf(outcome)
+      return { ...(await receiptOf(outcome)), repeated }
     })()
     this.#keysInProgress.set(key.keyHash, taken)
     try {
@@ -269,12 +269,12 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
     return { keyHash, bodyHash: hex(bodyHash), slotOf }
   }
 
-  /** Throws idempotency_conflict when the key is known with another body. */
-  async #checkKey(tenant: TenantId, { keyHash, bodyHash }: RequestKey): Promise<void> {
+  /** Whether the key has come before with this body. Throws idempotency_conflict when it has come with another one. */
+  async #isRepeat(tenant: TenantId, { keyHash, bodyHash }: RequestKey): Promise<boolean> {
     const shard = this.#homeOf(tenant, keyHash)
     const question: CheckKey = { kind: 'checkKey', shard, tenant, keyHash, bodyHash }
-    const { conflict } = await this.#options.checkKey(question)
-    if (!conflict) return
+    const verdict = await this.#options.checkKey(question)
+    if (verdict !== 'conflict') return verdict === 'repeat'
     throw new WeirError('idempotency_conflict', 'this idempotency key came with another body within the last 24 hours')
   }
 }

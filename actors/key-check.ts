@@ -1,6 +1,6 @@
 import { WeirError } from '../base/errors.ts'
 import type { NodeId, ShardId } from '../base/ids.ts'
-import type { CheckKey, KeyKeeperMessage } from './messages/shard.ts'
+import type { CheckKey, KeyKeeperMessage, KeyVerdict } from './messages/shard.ts'
 import type { ActorRef } from './runtime/actor-ref.ts'
 
 /** This node ends when a worker of it does not answer for good; while it starts or is under pressure it may take long. */
@@ -17,14 +17,14 @@ export interface KeyCheckOptions {
 }
 
 /**
- * Asks the owner of a key's home whether the key came with another body before (D3). While the owner is another node that cannot be reached, the
+ * Asks the owner of a key's home whether the key came before, and with which body (D3). While the owner is another node that cannot be reached, the
  * check is left out, so that appends do not stall with it (C8): a repeat is dropped all the same, since journal order decides that; only a client that
  * uses a key for two bodies may then get a 2xx for the second, whose records are not stored.
  */
-export async function checkKey(question: CheckKey, options: KeyCheckOptions): Promise<{ readonly conflict: boolean }> {
+export async function checkKey(question: CheckKey, options: KeyCheckOptions): Promise<KeyVerdict> {
   const { self, ownerOf, keeperOf, onSkipped } = options
   const owner = ownerOf(question.shard)
-  if (owner === undefined) return { conflict: false }
+  if (owner === undefined) return 'new'
   try {
     return await keeperOf(owner, question.shard).ask(question, {
       deadlineMs: owner === self ? OWN_DEADLINE_MS : REMOTE_DEADLINE_MS,
@@ -32,6 +32,6 @@ export async function checkKey(question: CheckKey, options: KeyCheckOptions): Pr
   } catch (error) {
     if (owner === self || !(error instanceof WeirError) || !error.retryable) throw error
     onSkipped?.(error.code)
-    return { conflict: false }
+    return 'new'
   }
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'
 import type { Position, ShardId } from '../base/ids.ts'
 import type { SeenSet } from '../storage/seen-set.ts'
-import type { CheckKey, KeyKeeperMessage } from './messages/shard.ts'
+import type { CheckKey, KeyKeeperMessage, KeyVerdict } from './messages/shard.ts'
 import type { Actor, MessageContext } from './runtime/actor.ts'
 
 /** Longer than a request may take from its key's check until its rows are applied: from then on the shard's seen-set knows the key. */
@@ -22,7 +22,7 @@ export interface KeyKeeperOptions {
 }
 
 /**
- * Says of an idempotency key whether it came with another body before (D3). One a worker, asked by the IngestRouters about the keys whose home
+ * Says of an idempotency key whether it came before, and with which body (D3). One a worker, asked by the IngestRouters about the keys whose home
  * is a shard of it. The seen-set of the shard knows what has been applied; between a request's check and then, the key's claim tells of it, so
  * that of two requests at once only one body is taken.
  */
@@ -38,7 +38,7 @@ export class KeyKeeper implements Actor<KeyKeeperMessage> {
   handle(message: KeyKeeperMessage, context: MessageContext): void {
     this.#forgetOld()
     this.#checkCaughtUp(message.shard)
-    context.answer(message, { conflict: this.#isConflict(message) })
+    context.answer(message, this.#verdict(message))
   }
 
   observe(): Readonly<Record<string, unknown>> {
@@ -52,15 +52,15 @@ export class KeyKeeper implements Actor<KeyKeeperMessage> {
     throw new WeirError('shard_unavailable', 'the shard is still reading the journal', { shard })
   }
 
-  #isConflict({ shard, keyHash, bodyHash }: CheckKey): boolean {
+  #verdict({ shard, keyHash, bodyHash }: CheckKey): KeyVerdict {
     const seen = this.#seenBody(shard, keyHash)
-    if (seen !== undefined) return seen !== bodyHash
+    if (seen !== undefined) return seen === bodyHash ? 'repeat' : 'conflict'
     const claim = this.#claims.get(keyHash)
-    if (claim !== undefined && claim.bodyHash !== bodyHash) return true
+    if (claim !== undefined && claim.bodyHash !== bodyHash) return 'conflict'
     // A retry claims anew.
     this.#claims.delete(keyHash)
     this.#claims.set(keyHash, { bodyHash, shard, atMs: this.#options.clock.monotonicMs() })
-    return false
+    return 'new'
   }
 
   #seenBody(shard: ShardId, keyHash: string): string | undefined {

@@ -48,7 +48,7 @@ export interface IngestReceipt {
   readonly errors: readonly RecordReject[]
   /** All rejects, ascending by record, where the request asked for them: numbers of the records, and the code of each. */
   readonly allRejects?: AllRejects
-  /** True when an earlier request with the same idempotency key and body had stored all of it. */
+  /** True when a request with the same idempotency key and body is known: what it stored is not stored again. */
   readonly repeated: boolean
 }
 

@@ -128,8 +128,11 @@ export interface DrainShards extends Question<void> {
   readonly publishMs: number
 }
 
-/** To the KeyKeeper of the worker that owns `shard`, the home of the key: is it known with another body (D3)? */
-export interface CheckKey extends Question<{ readonly conflict: boolean }> {
+/** Of an idempotency key: it has not come before, has come with the same body, or with another one. */
+export type KeyVerdict = 'new' | 'repeat' | 'conflict'
+
+/** To the KeyKeeper of the worker that owns `shard`, the home of the key: is it known, and with which body (D3)? */
+export interface CheckKey extends Question<KeyVerdict> {
   readonly kind: 'checkKey'
   readonly shard: ShardId
   readonly tenant: TenantId

@@ -62,7 +62,7 @@ export function ingestRoutes({ backend, options, door, decodedIngest }: IngestCo
 function sendReceipt(request: FastifyRequest, reply: FastifyReply, receipt: IngestReceipt): FastifyReply {
   const { accepted, rejected, errors, repeated } = receipt
   if (repeated) reply.header('idempotent-replayed', 'true')
-  if (accepted > 0 || repeated) {
+  if (accepted > 0) {
     const listed = errors.length === 0 ? '[]' : JSON.stringify(errors)
     reply.header('content-type', JSON_CONTENT_TYPE)
     return reply.send(`{"accepted":${accepted},"rejected":${rejected},"errors":${listed}}`)

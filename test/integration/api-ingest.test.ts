@@ -345,6 +345,8 @@ test('a request with an idempotency key is stored once, however often it comes',
   await client.ingest([{ message: 'marker' }])
   await client.found(1, { query: 'marker' })
   await client.found(20_001)
+  const again = await client.ingestText(body, headers)
+  assert.deepEqual([again.json().accepted, again.headers['idempotent-replayed']], [20_000, 'true'])
   const other = await client.ingestText('{"n":-1}', headers)
   assert.equal(other.status, 422, other.text)
   assert.equal(other.json().code, 'idempotency_conflict')

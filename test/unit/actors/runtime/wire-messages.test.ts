@@ -178,6 +178,6 @@ describe('messages of ingest between nodes', () => {
   it('the question whether a key is known, and its answer, arrive', () => {
     const { tenant } = findRows.scope
     arrives({ kind: 'checkKey', shard, tenant, keyHash: '00ff', bodyHash: 'ff00' } satisfies CheckKey)
-    arrives({ conflict: true } satisfies AnswerOf<CheckKey>)
+    arrives('repeat' satisfies AnswerOf<CheckKey>)
   })
 })
