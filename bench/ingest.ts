@@ -10,7 +10,7 @@ const NDJSON = { 'content-type': 'application/x-ndjson' }
 export interface IngestTarget {
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
-  accepted(answer: Buffer): number
+  accepted(answer: Buffer, body: Buffer): number
 }
 
 const OWN_DOOR: IngestTarget = {
@@ -45,7 +45,7 @@ export async function postAll(
         }
         if (answer.status >= 300)
           throw new Error(`ingest answered ${answer.status}: ${answer.body.toString().slice(0, 300)}`)
-        records += accepted(answer.body)
+        records += accepted(answer.body, body)
         break
       }
     }

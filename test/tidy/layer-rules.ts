@@ -43,7 +43,7 @@ const VENDOR_HOMES: Readonly<Record<string, RegExp>> = {
   'pino-loki': /^test\/clients\//,
   winston: /^test\/clients\//,
   'winston-loki': /^test\/clients\//,
-  snappy: /^test\/(?:unit|integration)\//,
+  snappy: /^(?:test\/(?:unit|integration)\/|bench\/protocols\.ts)/,
   yaml: /^(?:node\/config-load|test\/deploy\/deploy-files)\.ts$/,
   fauxqs: /^test\/harness\/s3-server-process\.ts$/,
   'fast-check': /^test\//,
