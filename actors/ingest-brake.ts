@@ -13,6 +13,8 @@ const RESTS_PER_FREE_BYTES = 8
 const BYTES_RESTS_MAX = 16
 /** Shorter rests are saved up: timers are no finer. */
 const REST_MIN_MS = 1
+/** Work that took long did so because the thread was held up: by other processes, or by being stopped. For that nobody who waits in line has to pay. */
+const REST_MAX_MS = 1000
 
 /** How far this node is behind; the worst of its lanes. */
 export interface Backlog {
@@ -40,7 +42,7 @@ export class IngestBrake {
   /** After a piece of work that took so long. */
   worked(tookMs: number): void {
     const rests = restsOf(this.#backlog())
-    this.#owedMs = rests > 0 ? this.#owedMs + tookMs * rests : 0
+    this.#owedMs = rests > 0 ? Math.min(REST_MAX_MS, this.#owedMs + tookMs * rests) : 0
   }
 
   /** Before the next one. */

@@ -1,4 +1,4 @@
-import { deepEqual, ok, rejects } from 'node:assert/strict'
+import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Backlog, IngestBrake } from '../../../actors/ingest-brake.ts'
 import { JOURNAL_RELIEVE_BYTES } from '../../../base/limits.ts'
@@ -42,6 +42,14 @@ test('what was owed is forgiven once the node has caught up', async () => {
   brake.worked(50)
   await brake.rest(never)
   ok(clock.monotonicMs() === 0)
+})
+
+test('a thread that was held up in its work does not rest the longer for it', async () => {
+  const clock = new SimulatedClock('brake')
+  const brake = new IngestBrake(() => ({ behindMs: 60_000, journalBytes: 0 }), clock)
+  brake.worked(10_000)
+  await clock.run(brake.rest(never))
+  equal(clock.monotonicMs(), 1000)
 })
 
 test('a rest ends when the client goes away', async () => {
