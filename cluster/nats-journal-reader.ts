@@ -170,6 +170,7 @@ export class NatsJournalReader implements JournalReader {
         await lane.ready()
         const { creationId, generation } = lane.entry
         const { from, overlap } = await this.#place(generation)
+        const gotBefore = this.#got
         const name = await this.#meanwhile(
           (signal) => this.#readDirectly({ from, overlap, creationId, generation }, signal),
           () => stream.addConsumer(from),
@@ -177,7 +178,8 @@ export class NatsJournalReader implements JournalReader {
         // The consumer goes with its stream: if the stream is the right one now, the consumer has been its own all along.
         const facts = await stream.facts()
         const isRight = facts?.creationId === creationId && lane.isReady && lane.entry.generation === generation
-        if (isRight && !this.#isClosed) this.#begin(name, generation, overlap)
+        const readThrough = this.#got === gotBefore ? 0 : this.#got!.sequence
+        if (isRight && !this.#isClosed) this.#begin(name, generation, overlap, readThrough)
         else {
           if (facts?.creationId !== lane.entry.creationId) lane.suspect()
           void stream.dropConsumer(name)
@@ -238,7 +240,7 @@ export class NatsJournalReader implements JournalReader {
     return isThere ? { from: last.sequence, overlap: last } : { from: behind + 1, overlap: undefined }
   }
 
-  #begin(name: string, generation: number, overlap: KnownFrame | undefined): void {
+  #begin(name: string, generation: number, overlap: KnownFrame | undefined, readThrough: number): void {
     const { connection, clock } = this.#options
     const answers = connection.client.subscribe(createInbox(), {
       callback: (error, message) => {
@@ -248,7 +250,6 @@ export class NatsJournalReader implements JournalReader {
       },
     })
     const heardAtMs = clock.monotonicMs()
-    const readThrough = this.#got?.generation === generation ? this.#got.sequence : 0
     const start = { delivered: 0, pulling: 0, heardAtMs, overlap, readThrough }
     const consumer: Consumer = { name, answers, generation, ...start }
     this.#consumer = consumer
