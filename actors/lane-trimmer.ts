@@ -33,13 +33,18 @@ export class LaneTrimmer {
   readonly #options: LaneTrimmerOptions
   readonly #trimmed = new Map<LaneId, Position>()
   #alarmedMs = Number.NEGATIVE_INFINITY
+  #isLooking = false
 
   constructor(options: LaneTrimmerOptions) {
     this.#options = options
   }
 
+  /** Does nothing while an earlier look goes on: a journal that does not answer holds each up for long. */
   async look(): Promise<void> {
+    if (this.#isLooking) return
+    this.#isLooking = true
     for (let lane = 0; lane < this.#options.laneCount; lane++) await this.#look(lane as LaneId)
+    this.#isLooking = false
   }
 
   /** Does not reject: what fails is done by the next look. */

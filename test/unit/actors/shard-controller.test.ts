@@ -36,6 +36,26 @@ describe('the journal', () => {
     assert.equal(durable.machine.journal.lane(LANE).frames.length, 0)
   })
 
+  it('is asked by one look at a time, however long it does not answer', async () => {
+    const durable = await DurableNode.start()
+    const { journal } = durable.machine
+    const answered = Promise.withResolvers<void>()
+    let asked = 0
+    journal.pause = async (call) => {
+      if (call !== 'state') return
+      asked++
+      await answered.promise
+    }
+    await durable.pass(20_000)
+    assert.equal(asked, 2, 'where shards belong, and whether the lane fills up')
+    journal.pause = async () => undefined
+    answered.resolve()
+    await durable.send(['a'])
+    await durable.publish()
+    await durable.pass(5000)
+    assert.equal(journal.lane(LANE).frames.length, 0)
+  })
+
   it('J3: that began anew and has no frame yet holds no shard back once what was read of the lost one is published', async () => {
     const durable = await DurableNode.start({ shardCount: 2 })
     const { journal } = durable.machine
