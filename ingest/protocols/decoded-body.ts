@@ -43,6 +43,8 @@ export class DecodedBody {
   readonly #refused: number[] = []
   readonly #refusals: Refusal[] = []
   #pauseAt = DECODE_SLICE_BYTES
+  /** Bytes that were written and taken back. */
+  #undone = 0
 
   /** `expectedBytes` is a guess of the length of all lines. */
   constructor(source: Uint8Array, room: ByteRoom, expectedBytes: number) {
@@ -76,6 +78,7 @@ export class DecodedBody {
   /** Refuses the record that came as [start, end), begun or not. */
   refuse(start: number, end: number, refusal: Refusal): void {
     const { json } = this
+    this.#undone += json.length - this.#lineStart
     json.truncate(this.#lineStart)
     json.jsonLine(PLACEHOLDER, 0, PLACEHOLDER.length)
     json.newline(Math.min(end - start, DEAD_LETTER_RAW_BYTES_MAX))
@@ -105,7 +108,7 @@ export class DecodedBody {
 
   /** True once in a while; `position`: bytes of the request that have been decoded. */
   isPauseDue(position: number): boolean {
-    const done = position + this.json.length
+    const done = position + this.json.length + this.#undone
     if (done < this.#pauseAt) return false
     this.#pauseAt = done + DECODE_SLICE_BYTES
     return true

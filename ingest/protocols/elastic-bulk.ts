@@ -158,8 +158,11 @@ class ActionLine {
     let headLength = 0
     if (id !== undefined) {
       const member = Buffer.from(`"_id":${JSON.stringify(id)}`)
-      const at = source.indexOf(member, start)
-      const isOne = isPlain && at >= start && at < end && source.subarray(at + 1, end).indexOf(member) < 0
+      // Nowhere but in the line: a search to the end of the request for each of its lines would take its length squared.
+      const text = source.subarray(start, end)
+      const inLine = isPlain ? text.indexOf(member) : -1
+      const at = start + inLine
+      const isOne = inLine >= 0 && text.indexOf(member, inLine + 1) < 0
       if (!isOne) {
         this.oddId = member.subarray(ID.length)
         return

@@ -27,6 +27,8 @@ export interface ObjectDecoder {
  */
 export function* decodeObjects(source: Buffer, into: DecodedBody, decoder: ObjectDecoder): Decoding {
   let isInArray = false
+  /** Something in an array has no end: to look for the end of each of many such would take the length of the request squared. */
+  let isOpenEnded = false
   for (let p = skipSpace(source, 0); p < source.length; p = skipSpace(source, p)) {
     if (into.isPauseDue(p)) yield
     const c = source[p]!
@@ -47,8 +49,10 @@ export function* decodeObjects(source: Buffer, into: DecodedBody, decoder: Objec
       isInArray = c === COMMA
       p++
     } else {
-      let end = isInArray ? valueEnd(source, p, Math.min(source.length, p + OBJECT_BYTES_MAX)) : -1
+      let end: number =
+        isInArray && !isOpenEnded ? valueEnd(source, p, Math.min(source.length, p + OBJECT_BYTES_MAX)) : -1
       if (end <= p) {
+        isOpenEnded ||= isInArray && end < 0
         const line = source.indexOf(OBJECTS_ON_LINES, p)
         end = line < 0 ? source.length : line
       }

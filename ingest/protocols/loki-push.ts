@@ -37,6 +37,7 @@ export function* decodeLokiProtobuf(source: Buffer, into: DecodedBody): Decoding
   while (reader.next(source.length)) {
     if (reader.tag !== REQUEST_STREAM) continue
     const { start, end } = reader
+    if (into.isPauseDue(start)) yield
     const members = streamLabels(reader, source, end, start)
     reader.at = start
     while (reader.next(end)) {
@@ -134,7 +135,10 @@ export function* decodeLokiJson(source: Buffer, into: DecodedBody): Decoding {
     }
     hasStreams = true
     reader.enterArray()
-    while (reader.nextElement()) yield* jsonStream(reader, source, into)
+    while (reader.nextElement()) {
+      if (into.isPauseDue(reader.at)) yield
+      yield* jsonStream(reader, source, into)
+    }
   }
   reader.finish()
   if (!hasStreams) throw new WeirError('invalid_body', 'The body has no member "streams"')
@@ -148,6 +152,7 @@ function* jsonStream(reader: JsonReader, source: Buffer, into: DecodedBody): Dec
   reader.enterObject()
   while (reader.nextMember()) {
     if (reader.keyIs(VALUES)) {
+      if (valuesAt >= 0) throw new WeirError('invalid_body', 'A stream has more than one member "values"')
       if (labelsStart >= 0) {
         yield* jsonEntries(reader, source, into, labelsStart, labelsEnd)
         continue

@@ -17,6 +17,8 @@ const NO_TIME: Refusal = { code: 'invalid_timestamp', reason: 'the time is not a
 const SEVERITY = /^SEVERITY_NUMBER_(TRACE|DEBUG|INFO|WARN|ERROR|FATAL)([234]?)$/
 const SEVERITIES = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL']
 
+const NO_NUMBER = '-'
+
 type Message = Readonly<Record<string, unknown>>
 
 /** Decodes an ExportLogsServiceRequest in JSON (OTLP, "JSON Protobuf Encoding") to the records that the protobuf gives. */
@@ -27,7 +29,10 @@ export function* decodeOtlpJson(source: Buffer, into: DecodedBody): Decoding {
     if (!reader.keyIs(RESOURCE_LOGS)) reader.skip()
     else {
       reader.enterArray()
-      while (reader.nextElement()) yield* resourceLogs(reader, source, into)
+      while (reader.nextElement()) {
+        if (into.isPauseDue(reader.at)) yield
+        yield* resourceLogs(reader, source, into)
+      }
     }
   }
   reader.finish()
@@ -35,7 +40,7 @@ export function* decodeOtlpJson(source: Buffer, into: DecodedBody): Decoding {
 
 function* resourceLogs(reader: JsonReader, source: Buffer, into: DecodedBody): Decoding {
   const { at } = reader
-  const resource = member(reader, source, RESOURCE)
+  const resource = resourceMembers(member(reader, source, RESOURCE))
   const end = reader.at
   reader.seek(at)
   reader.enterObject()
@@ -43,15 +48,18 @@ function* resourceLogs(reader: JsonReader, source: Buffer, into: DecodedBody): D
     if (!reader.keyIs(SCOPE_LOGS)) reader.skip()
     else {
       reader.enterArray()
-      while (reader.nextElement()) yield* scopeLogs(reader, source, into, resource)
+      while (reader.nextElement()) {
+        if (into.isPauseDue(reader.at)) yield
+        yield* scopeLogs(reader, source, into, resource)
+      }
     }
   }
   reader.seek(end)
 }
 
-function* scopeLogs(reader: JsonReader, source: Buffer, into: DecodedBody, resource: Message): Decoding {
+function* scopeLogs(reader: JsonReader, source: Buffer, into: DecodedBody, resource: Buffer): Decoding {
   const { at } = reader
-  const origin = originOf(resource, member(reader, source, SCOPE))
+  const origin = [resource, scopeMembers(member(reader, source, SCOPE))].filter(({ length }) => length > 0)
   const end = reader.at
   const time = new EpochText()
   reader.seek(at)
@@ -97,7 +105,8 @@ function asMessage(value: unknown): Message | undefined {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Message) : undefined
 }
 
-function originOf(resource: Message, scope: Message): Buffer {
+/** What records get of their resource: written once, however many scopes it has. */
+function resourceMembers(resource: Message): Buffer {
   const json = names.originWriter(0)
   const attributes = pairsOf(resource.attributes)
   if (attributes.length > 0) {
@@ -112,6 +121,11 @@ function originOf(resource: Message, scope: Message): Buffer {
       json.string(text)
     }
   }
+  return json.bytes()
+}
+
+function scopeMembers(scope: Message): Buffer {
+  const json = names.originWriter(0)
   const scopeAttributes = pairsOf(scope.attributes)
   const { name, version } = scope
   if (isNonEmpty(name) || isNonEmpty(version) || scopeAttributes.length > 0) {
@@ -132,13 +146,13 @@ function originOf(resource: Message, scope: Message): Buffer {
 function writeRecord(
   into: DecodedBody,
   record: Message | undefined,
-  origin: Buffer,
+  origin: readonly Buffer[],
   time: EpochText,
 ): Refusal | undefined {
   if (record === undefined) return NO_RECORD
   const { json } = into
   into.begin()
-  if (origin.length > 0) json.jsonLine(origin, 0, origin.length)
+  for (const members of origin) json.jsonLine(members, 0, members.length)
   const attributes = pairsOf(record.attributes)
   const isReserved = ([key]: Pair) => {
     const bytes = Buffer.from(key)
@@ -165,14 +179,16 @@ function writeRecord(
   names.writeSeverity(json, severityOf(record.severityNumber))
   const body = asMessage(record.body)
   if (body !== undefined) {
+    const [text] = Object.values(body)
     const hasParts = body.kvlistValue !== undefined || body.arrayValue !== undefined
     json.key(hasParts ? names.BODY : names.MESSAGE)
     if (hasParts) isWhole = writeValue(json, body, 2) && isWhole
-    else json.string(String(Object.values(body)[0] ?? ''))
+    else if (isNested(text)) return NO_RECORD
+    else json.string(String(text ?? ''))
   }
   if (!isWhole) return names.TOO_DEEP
   const said = [record.timeUnixNano, record.observedTimeUnixNano]
-    .map((value) => (value === undefined || value === null ? '' : String(value)))
+    .map((value) => (isNested(value) ? NO_NUMBER : String(value ?? '')))
     .find((text) => text !== '' && text !== '0')
   if (said === undefined) return undefined
   const digits = Buffer.from(/^\d+$/.test(said) ? said : typeof record.timeUnixNano === 'number' ? exact(said) : said)
@@ -201,6 +217,11 @@ function severityOf(value: unknown): number {
 /** Hexadecimal digits that are not all zeros. */
 function idOf(value: unknown): string | undefined {
   return typeof value === 'string' && /^(?!0*$)[0-9a-fA-F]{1,32}$/.test(value) ? value.toLowerCase() : undefined
+}
+
+/** Its text may need more stack than there is, or be made by what the sender named `toString`. */
+function isNested(value: unknown): boolean {
+  return typeof value === 'object' && value !== null
 }
 
 type Pair = readonly [string, unknown]
@@ -256,6 +277,10 @@ function writeValue(json: JsonWriter, any: unknown, depth: number): boolean {
     return isWhole
   }
   if (typeof value.intValue === 'string' && /^-?\d{1,19}$/.test(value.intValue)) json.number(BigInt(value.intValue))
-  else json.value(value.stringValue ?? value.boolValue ?? value.intValue ?? value.doubleValue ?? value.bytesValue)
+  else {
+    const scalar = value.stringValue ?? value.boolValue ?? value.intValue ?? value.doubleValue ?? value.bytesValue
+    json.value(isNested(scalar) ? null : scalar)
+    return !isNested(scalar)
+  }
   return true
 }

@@ -38,6 +38,7 @@ const ELEMENT = tagOf(1, WIRE_BYTES)
 
 const HEX = Buffer.from('0123456789abcdef')
 const ID_BYTES_MAX = 16
+const EMPTY = Buffer.alloc(0)
 
 /**
  * Decodes an ExportLogsServiceRequest in protobuf. What records hold of it: docs/protocols.md. Resource and scope are written once and
@@ -49,17 +50,19 @@ export function* decodeOtlpProtobuf(source: Buffer, into: DecodedBody): Decoding
   while (reader.next(source.length)) {
     if (reader.tag !== REQUEST_RESOURCE_LOGS) continue
     const { start, end } = reader
+    if (into.isPauseDue(start)) yield
     const resource = find(reader, RESOURCE_LOGS_RESOURCE, start, end)
     const resourceStart = reader.start
-    const resourceEnd = resource ? reader.end : resourceStart
+    records.setResource(resourceStart, resource ? reader.end : resourceStart)
     reader.at = start
     while (reader.next(end)) {
       if (reader.tag !== RESOURCE_LOGS_SCOPE_LOGS) continue
       const logsStart = reader.start
       const logsEnd = reader.end
+      if (into.isPauseDue(logsStart)) yield
       const scope = find(reader, SCOPE_LOGS_SCOPE, logsStart, logsEnd)
       const scopeStart = reader.start
-      records.setOrigin(resourceStart, resourceEnd, scopeStart, scope ? reader.end : scopeStart)
+      records.setScope(scopeStart, scope ? reader.end : scopeStart)
       reader.at = logsStart
       while (reader.next(logsEnd)) {
         if (into.isPauseDue(reader.at)) yield
@@ -84,11 +87,13 @@ class RecordDecoder {
   readonly #time = new EpochText()
   readonly #hex = Buffer.alloc(ID_BYTES_MAX * 2)
   readonly #double = new DataView(new ArrayBuffer(8))
-  /** Members of resource and scope. */
-  #origin: Buffer = Buffer.alloc(0)
+  /** Members of the resource, and of the scope; each is written once, however many there are of the other. */
+  #resource: Buffer = EMPTY
+  #scope: Buffer = EMPTY
   /** Set while a value is nested deeper than a record may be. */
   #isTooDeep = false
-  #isOriginTooDeep = false
+  #isResourceTooDeep = false
+  #isScopeTooDeep = false
 
   constructor(source: Buffer, into: DecodedBody) {
     this.reader = new ProtobufReader(source)
@@ -97,11 +102,11 @@ class RecordDecoder {
     this.#json = into.json
   }
 
-  /** The resource and the scope of the records that follow. */
-  setOrigin(resourceStart: number, resourceEnd: number, scopeStart: number, scopeEnd: number): void {
+  /** The resource of the records that follow. */
+  setResource(resourceStart: number, resourceEnd: number): void {
     const { reader } = this
     const source = this.#source
-    const json = names.originWriter(resourceEnd - resourceStart + scopeEnd - scopeStart)
+    const json = names.originWriter(resourceEnd - resourceStart)
     let serviceStart = 0
     let serviceEnd = 0
     let hostStart = 0
@@ -142,9 +147,20 @@ class RecordDecoder {
       json.key(names.HOST)
       json.text(source, hostStart, hostEnd)
     }
-    if (scopeEnd > scopeStart) this.#scope(json, scopeStart, scopeEnd)
-    this.#isOriginTooDeep = this.#isTooDeep
-    this.#origin = json.bytes()
+    this.#isResourceTooDeep = this.#isTooDeep
+    this.#resource = json.bytes()
+  }
+
+  /** The scope of the records that follow. */
+  setScope(start: number, end: number): void {
+    this.#isTooDeep = false
+    this.#scope = EMPTY
+    if (end > start) {
+      const json = names.originWriter(end - start)
+      this.#writeScope(json, start, end)
+      this.#scope = json.bytes()
+    }
+    this.#isScopeTooDeep = this.#isTooDeep
   }
 
   decode(start: number, end: number): void {
@@ -159,9 +175,10 @@ class RecordDecoder {
     let bodyStart = 0
     let bodyEnd = 0
     let reserved = 0
-    this.#isTooDeep = this.#isOriginTooDeep
+    this.#isTooDeep = this.#isResourceTooDeep || this.#isScopeTooDeep
     this.#into.begin()
-    if (this.#origin.length > 0) json.jsonLine(this.#origin, 0, this.#origin.length)
+    if (this.#resource.length > 0) json.jsonLine(this.#resource, 0, this.#resource.length)
+    if (this.#scope.length > 0) json.jsonLine(this.#scope, 0, this.#scope.length)
     reader.at = start
     while (reader.next(end)) {
       const valueStart = reader.start
@@ -230,7 +247,7 @@ class RecordDecoder {
     this.#into.end(start, end)
   }
 
-  #scope(json: JsonWriter, start: number, end: number): void {
+  #writeScope(json: JsonWriter, start: number, end: number): void {
     const { reader } = this
     json.key(names.SCOPE)
     json.openObject()

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DECODED_RECORDS_MAX } from '../../../../base/limits.ts'
+import { DECODE_SLICE_BYTES, DECODED_RECORDS_MAX } from '../../../../base/limits.ts'
 import { DecodedBody } from '../../../../ingest/protocols/decoded-body.ts'
 import { jsonKey } from '../../../../ingest/protocols/json-writer.ts'
 import { recordsOf, smallRoom } from './harness.ts'
@@ -55,4 +55,19 @@ test('a request with more records than may be remembered is too large', () => {
   for (let i = 0; i < DECODED_RECORDS_MAX; i++) body.refuse(0, 0, REFUSAL)
   assert.throws(() => body.refuse(0, 0, REFUSAL), { code: 'body_too_large' })
   assert.equal(body.refusalOf(DECODED_RECORDS_MAX - 1), REFUSAL)
+})
+
+test('what was written and taken back counts as work done', () => {
+  const source = Buffer.alloc(10_000)
+  const text = Buffer.alloc(DECODE_SLICE_BYTES / 4, 'x')
+  const into = new DecodedBody(source, smallRoom, 0)
+  let pauses = 0
+  for (let i = 0; i < 16; i++) {
+    if (into.isPauseDue(i)) pauses++
+    into.begin()
+    into.json.key(jsonKey('a'))
+    into.json.text(text, 0, text.length)
+    into.refuse(i, i + 1, { code: 'invalid_record', reason: 'no' })
+  }
+  assert.ok(pauses >= 3, String(pauses))
 })

@@ -116,3 +116,14 @@ test('whatever forms action lines take in turn, each document gets its own index
     { numRuns: 1000 },
   )
 })
+
+test('actions in another form than the shortest cost no search of the whole request', () => {
+  const document = `{"message":"${'x'.repeat(4000)}"}\n`
+  for (const action of ['{ "create" : { "_id" : "7" } }', '{"create":{"_id":7}}']) {
+    const text = Buffer.from(`${action}\n${document}`.repeat(6000))
+    const before = process.cpuUsage()
+    const { body } = bulk(text, 'i')
+    assert.equal(body.count, 6000)
+    assert.ok(process.cpuUsage(before).user < 3_000_000, action)
+  }
+})

@@ -74,3 +74,11 @@ test('an envelope that never ends is refused with all that follows', () => {
     assert.equal(sources[1]!, tail)
   }
 })
+
+test('arrays without an end cost what they are long', () => {
+  const text = Buffer.from(`[${'[\n{"event":"a"}'.repeat(100_000)}`)
+  const before = process.cpuUsage()
+  const body = decoded(text, decodeHecEvents)
+  assert.equal(body.count, 200_000)
+  assert.ok(process.cpuUsage(before).user < 3_000_000)
+})

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { DecodedBody } from '../../../../ingest/protocols/decoded-body.ts'
 import { decodeLokiJson, decodeLokiProtobuf } from '../../../../ingest/protocols/loki-push.ts'
 import { bytesField, varintField } from '../../../harness/protobuf-writer.ts'
-import { decoded, recordsOf } from './harness.ts'
+import { decoded, recordsOf, smallRoom } from './harness.ts'
 
 const TIME = '1700000000123456789'
 
@@ -133,4 +134,19 @@ test('any bytes are decoded or refused, and every record has its line', () => {
       { numRuns: 3000 },
     )
   }
+})
+
+test('streams without entries are gone through in short slices, and values come once', () => {
+  const count = 1_000_000
+  for (const [source, decode] of [
+    [Buffer.alloc(6 * count, bytesField(1, bytesField(1, '{}'))), decodeLokiProtobuf],
+    [Buffer.from(`{"streams":[${'{},'.repeat(count)}{}]}`), decodeLokiJson],
+  ] as const) {
+    const into = new DecodedBody(source, smallRoom, 0)
+    let slices = 1
+    for (const steps = decode(source, into); steps.next().done !== true; ) slices++
+    assert.ok(slices > 2, String(slices))
+  }
+  const twice = '{"streams":[{"values":[["1","a"]],"stream":{},"values":[["1","b"]]}]}'
+  assert.throws(() => decoded(Buffer.from(twice), decodeLokiJson), { code: 'invalid_body' })
 })

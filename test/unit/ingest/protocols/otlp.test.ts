@@ -225,3 +225,36 @@ test('any bytes are decoded or refused, and every record has its line', () => {
     )
   }
 })
+
+test('many scopes of one large resource cost what they are long', () => {
+  const scopes = 20_000
+  const attributes = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`attribute-${i}`, 'x'.repeat(20)]))
+  const resource = bytesField(1, ...Object.entries(attributes).map(([key, value]) => pair(1, key, value)))
+  const protobuf = bytesField(1, resource, Buffer.alloc(2 * scopes, bytesField(2)))
+  const json = {
+    resource: { attributes: pairsJson(attributes) },
+    scopeLogs: Array.from({ length: scopes }, () => ({})),
+  }
+  for (const decode of [
+    () => decoded(protobuf, decodeOtlpProtobuf),
+    () => decoded(Buffer.from(JSON.stringify({ resourceLogs: [json] })), decodeOtlpJson),
+  ]) {
+    const before = process.cpuUsage()
+    assert.equal(decode().count, 0)
+    assert.ok(process.cpuUsage(before).user < 2_000_000)
+  }
+})
+
+test('what has parts where a text belongs is refused alone', () => {
+  const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`
+  const records = [
+    '{"body":{"stringValue":{"toString":1}}}',
+    `{"body":{"stringValue":${deep}}}`,
+    `{"attributes":[{"key":"a","value":{"stringValue":${deep}}}]}`,
+    '{"timeUnixNano":{"toString":1}}',
+    '{"body":{"stringValue":"good"}}',
+  ]
+  const text = `{"resourceLogs":[{"scopeLogs":[{"logRecords":[${records.join(',')}]}]}]}`
+  const codes = ['invalid_record', 'invalid_record', 'nesting_too_deep', 'invalid_timestamp']
+  assert.deepEqual(recordsOf(decoded(Buffer.from(text), decodeOtlpJson)), [...codes, { message: 'good' }])
+})
