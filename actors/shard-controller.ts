@@ -81,7 +81,7 @@ export class ShardController implements Actor<ShardControllerMessage> {
   /** The step under way; never rejects. */
   #stepping: Promise<boolean> | undefined
   #states: readonly ShardState[] = []
-  /** Who should have each shard, as of the last step. */
+  /** Who should have each shard, as of the last step; empty before the first. */
   #wanted: readonly Placement[] = []
   /** Shards that are being opened; no step touches them. */
   readonly #opening = new Set<ShardId>()
@@ -207,8 +207,9 @@ export class ShardController implements Actor<ShardControllerMessage> {
 
   /** Without the object store this node does for a shard what it can, which may be nothing. */
   #mayStayClosed(shard: ShardId): boolean {
-    if (this.#options.mayStayClosed?.() !== true) return false
-    const isOthers = !this.#isOurs(shard) && this.#wanted[shard]?.owner !== this.#options.nodeId
+    const wanted = this.#wanted[shard]
+    if (this.#options.mayStayClosed?.() !== true || wanted === undefined) return false
+    const isOthers = !this.#isOurs(shard) && wanted.owner !== this.#options.nodeId
     return isOthers || this.#unopened.has(shard)
   }
 

@@ -154,6 +154,8 @@ export interface NodePlace {
   readonly standbyCount?: 0 | 1
   /** Name of its one thread. */
   readonly thread?: string
+  /** It started without its object store, and may be ready without shards that it cannot open. */
+  readonly isBucketAway?: boolean
 }
 
 /**
@@ -180,6 +182,7 @@ export class SimulatedNode {
   readonly #boot: number
   readonly #kv: SimulatedKeyValueEngine
   readonly #standbyCount: 0 | 1
+  readonly #isBucketAway: boolean
   #router: ActorRef<IngestRouterMessage> | undefined
   #spawnRouter!: () => ActorRef<IngestRouterMessage>
   #controller: ShardController | undefined
@@ -192,6 +195,7 @@ export class SimulatedNode {
     this.nodeId = place.nodeId ?? ('node-1' as NodeId)
     this.#kv = place.kv ?? machine.kv
     this.#standbyCount = place.standbyCount ?? 0
+    this.#isBucketAway = place.isBucketAway ?? false
     this.#boot = ++machine.boots
     this.clock = this.life.clock(machine.clock)
     const delay = () => machine.answerDelay()
@@ -317,6 +321,7 @@ export class SimulatedNode {
       logger,
       hosts: [this.host],
       laneReaders,
+      mayStayClosed: () => this.#isBucketAway,
     })
     system.spawn<ShardControllerMessage>('controller', () => controller, { mailboxMax: 64 })
     this.#controller = controller

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import { WeirError } from '../../../base/errors.ts'
 import type { LaneId } from '../../../base/ids.ts'
 import { DurableNode } from '../../harness/durable-node.ts'
+import { SimulatedMachine, SimulatedNode } from '../../harness/simulated-node.ts'
 
 const LANE = 0 as LaneId
 
@@ -149,5 +150,23 @@ describe('a key that came before a restart', () => {
     }
     assert.ok(!outcomes.has('taken'), [...outcomes].join())
     assert.ok(outcomes.has('idempotency_conflict'))
+  })
+})
+
+describe('a node that starts without its bucket', () => {
+  it('is not ready before it has tried to open what it is to own', async () => {
+    const machine = new SimulatedMachine({ seed: 1, shardCount: 4 })
+    const error = new WeirError('storage_unavailable', 'NATS does not answer')
+    machine.journal.fault = (call) => (call === 'state' ? { when: 'before', error } : undefined)
+    const node = new SimulatedNode(machine, { isBucketAway: true })
+    let isReady = false
+    const started = node.start().then(() => {
+      isReady = true
+    })
+    await machine.clock.advance(10_000)
+    assert.equal(isReady, false)
+    machine.journal.fault = () => undefined
+    await machine.clock.run(started)
+    assert.equal(node.shards.size, 4)
   })
 })
