@@ -23,6 +23,9 @@ const IDLE_MAX_MS = 3_600_000
 const SWEEP_EVERY_MS = 5000
 const KEEP_ALIVE_AFTER_MS = 60_000
 const HANDSHAKE_BYTES_MAX = 4096
+/** While the node is overloaded, perhaps by what waits here: then a client that waits for its answer sends again; others lose what they have sent. */
+const OVERLOADED_MAX_MS = 10_000
+const OVERLOADED_UNANSWERED_MAX_MS = 60_000
 const RETRY = { firstMs: 20, maxMs: 1000, factor: 2 }
 
 export interface ForwardListenerOptions {
@@ -45,6 +48,8 @@ interface Connection {
   lastReadMs: number
   heldBytes: number
   isStoring: boolean
+  /** It knows the shared key, or needs none. */
+  isTrusted: boolean
   done: Promise<void>
 }
 
@@ -109,6 +114,7 @@ export class ForwardListener {
       lastReadMs: clock.monotonicMs(),
       heldBytes: 0,
       isStoring: false,
+      isTrusted: this.#options.sharedKey === undefined,
       done: done.promise,
     }
     this.#connections.add(connection)
@@ -134,9 +140,10 @@ export class ForwardListener {
     const search = new MsgpackEnd()
     try {
       for await (const chunk of socket as AsyncIterable<Buffer>) {
-        connection.lastReadMs = clock.monotonicMs()
+        connection.isStoring = true
+        if (connection.isTrusted) connection.lastReadMs = clock.monotonicMs()
         const bytes = length + chunk.length
-        admitted.cover(bytes)
+        await this.#retried(OVERLOADED_MAX_MS, async () => admitted.cover(bytes))
         if (bytes > held.length) {
           const larger = Buffer.allocUnsafeSlow(Math.max(bytes, held.length * 2))
           held.copy(larger, 0, 0, length)
@@ -144,7 +151,6 @@ export class ForwardListener {
         }
         chunk.copy(held, length)
         length = bytes
-        connection.isStoring = true
         let from = 0
         const messages: ForwardMessage[] = []
         for (;;) {
@@ -157,6 +163,7 @@ export class ForwardListener {
             socket.write(answer)
             if (!isTrusted) throw new WeirError('unauthenticated', 'the client does not know the shared key')
             handshake = undefined
+            connection.isTrusted = true
           } else {
             const message = forwardMessage(held, from, from + size)
             if (message === undefined) throw new WeirError('invalid_body', 'this is no message of the forward protocol')
@@ -164,17 +171,19 @@ export class ForwardListener {
           }
           from += size
         }
-        await this.#storeAll(socket, held, messages)
+        await this.#storeAll(socket, held.subarray(0, length), messages, admitted)
         if (from > 0) held = Buffer.from(held.subarray(from, length))
         length -= from
         admitted.shrinkTo(Math.max(length, 1))
         connection.heldBytes = length
         connection.isStoring = false
-        connection.lastReadMs = clock.monotonicMs()
+        if (connection.isTrusted) connection.lastReadMs = clock.monotonicMs()
         if (length > (handshake === undefined ? messageBytesMax : HANDSHAKE_BYTES_MAX)) {
           throw new WeirError('body_too_large', 'a message is longer than it may be')
         }
         if (this.#closed !== undefined) return
+        // Else a client that reads no answers would have them kept here.
+        if (socket.writableNeedDrain) await drained(socket)
       }
     } finally {
       admitted.releaseAll()
@@ -182,38 +191,44 @@ export class ForwardListener {
   }
 
   /** Stores messages in their order; those that want no answer of their own go together. */
-  async #storeAll(socket: Socket, bytes: Buffer, messages: readonly ForwardMessage[]): Promise<void> {
+  async #storeAll(
+    socket: Socket,
+    bytes: Buffer,
+    messages: readonly ForwardMessage[],
+    admitted: AdmittedBytes,
+  ): Promise<void> {
+    const store = (source: Buffer, parts: readonly ForwardPart[], chunk?: string) =>
+      this.#store(bytes.length, admitted, chunk, () => this.#ingest(source, parts, chunk, admitted))
     let plain: ForwardMessage[] = []
     for (const message of messages) {
-      if (message.chunk === undefined && !message.isCompressed) {
+      const { chunk, compression, start, end } = message
+      if (chunk === undefined && compression === undefined) {
         plain.push(message)
         continue
       }
-      if (plain.length > 0) await this.#store(bytes, plain, undefined)
+      if (plain.length > 0) await store(bytes, plain)
       plain = []
-      if (message.isCompressed) await this.#storeCompressed(bytes, message)
-      else await this.#store(bytes.subarray(message.start, message.end), [wholeOf(message)], message.chunk)
-      if (message.chunk !== undefined) socket.write(forwardAck(message.chunk))
+      const part = bytes.subarray(start, end)
+      if (compression === undefined) await store(part, [wholeOf(message)], chunk)
+      else await this.#store(bytes.length, admitted, chunk, () => this.#inflated(part, compression, message, admitted))
+      if (chunk !== undefined) socket.write(forwardAck(chunk))
     }
-    if (plain.length > 0) await this.#store(bytes, plain, undefined)
+    if (plain.length > 0) await store(bytes, plain)
   }
 
-  async #storeCompressed(bytes: Buffer, message: ForwardMessage): Promise<void> {
-    await this.#untilStored(async (admitted) => {
-      const body = new BodyBuffer(this.#pool, 0)
-      const compressed = bytes.subarray(message.start, message.end)
-      const { signal } = this.#closing
-      await inflate(compressed, 'gzip', body, this.#options.inflatedBytesMax, admitted, signal)
-      const inflated = body.bytes()
-      const part: ForwardPart = { tag: message.tag, mode: 'packed', start: 0, end: inflated.length }
-      await this.#ingest(inflated, [part], message.chunk, admitted)
-      // Not after an error: work that was given up may still be reading.
-      body.release()
-    })
-  }
-
-  async #store(bytes: Buffer, parts: readonly ForwardPart[], chunk: string | undefined): Promise<void> {
-    await this.#untilStored((admitted) => this.#ingest(bytes, parts, chunk, admitted))
+  async #inflated(
+    compressed: Buffer,
+    compression: 'gzip' | 'zstd',
+    { tag, chunk }: ForwardMessage,
+    admitted: AdmittedBytes,
+  ): Promise<void> {
+    const body = new BodyBuffer(this.#pool, 0)
+    await inflate(compressed, compression, body, this.#options.inflatedBytesMax, admitted, this.#closing.signal)
+    const inflated = body.bytes()
+    const part: ForwardPart = { tag, mode: 'packed', start: 0, end: inflated.length }
+    await this.#ingest(inflated, [part], chunk, admitted)
+    // Not after an error: work that was given up may still be reading.
+    body.release()
   }
 
   async #ingest(bytes: Buffer, parts: readonly ForwardPart[], chunk: string | undefined, admitted: AdmittedBytes) {
@@ -230,20 +245,39 @@ export class ForwardListener {
     )
   }
 
-  /** What the node cannot take now is tried again, unless the listener closes; then the client, without an answer, sends it again. */
-  async #untilStored(attempt: (admitted: AdmittedBytes) => Promise<void>): Promise<void> {
+  /** Tries until it is stored. `heldBytes` of what the connection holds are admitted already, and stay so. */
+  async #store(
+    heldBytes: number,
+    admitted: AdmittedBytes,
+    chunk: string | undefined,
+    attempt: () => Promise<void>,
+  ): Promise<void> {
+    await this.#retried(chunk === undefined ? OVERLOADED_UNANSWERED_MAX_MS : OVERLOADED_MAX_MS, async () => {
+      try {
+        await attempt()
+      } finally {
+        admitted.shrinkTo(heldBytes)
+      }
+    })
+  }
+
+  /**
+   * What the node cannot take now is tried again, unless the listener closes; then the client, without an answer, sends it again. So it is
+   * where the node stays overloaded: connections that wait for each other's bytes would wait for ever.
+   */
+  async #retried(overloadedMaxMs: number, attempt: () => Promise<void>): Promise<void> {
     const { clock } = this.#options
     const { signal } = this.#closing
     const backoff = new Backoff(clock, RETRY)
+    const endMs = clock.monotonicMs() + overloadedMaxMs
     for (;;) {
-      const admitted = new AdmittedBytes(this.#backend)
       try {
-        await attempt(admitted)
+        await attempt()
         return
-      } catch (error) {
-        if (signal.aborted || !asWeirError(error).retryable) throw error
-      } finally {
-        admitted.releaseAll()
+      } catch (cause) {
+        const error = asWeirError(cause)
+        if (signal.aborted || !error.retryable) throw error
+        if (error.code === 'overloaded' && clock.monotonicMs() > endMs) throw error
       }
       await clock.sleep(backoff.nextMs(), signal)
     }
@@ -251,8 +285,9 @@ export class ForwardListener {
 
   #sweep(): void {
     const nowMs = this.#options.clock.monotonicMs()
-    for (const { socket, heldBytes, isStoring, lastReadMs } of this.#connections) {
-      const most = heldBytes > 0 ? MESSAGE_IDLE_MAX_MS : IDLE_MAX_MS
+    for (const { socket, heldBytes, isStoring, isTrusted, lastReadMs } of this.#connections) {
+      const isWaitedFor = heldBytes > 0 || !isTrusted || socket.writableLength > 0
+      const most = isWaitedFor ? MESSAGE_IDLE_MAX_MS : IDLE_MAX_MS
       if (!isStoring && nowMs - lastReadMs > most) socket.destroy()
     }
   }
@@ -261,4 +296,15 @@ export class ForwardListener {
 /** The events of a message, where its bytes begin with them. */
 function wholeOf({ tag, mode, start, end }: ForwardMessage): ForwardPart {
   return { tag, mode, start: 0, end: end - start }
+}
+
+/** Resolves when the answers have gone out, or nobody is there any more. */
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      socket.off('drain', done).off('close', done)
+      resolve()
+    }
+    socket.on('drain', done).on('close', done)
+  })
 }

@@ -13,6 +13,8 @@ import type { DecodedIngest } from '../decoded-ingest.ts'
 const BATCH_BYTES_TARGET = 64 * 1024
 const LINGER_MS = 2
 const BATCH_BYTES_FIRST = 128 * 1024
+/** A batch of more, of a few bytes each, could make more lines than the node takes at once. */
+const BATCH_MESSAGES_MAX = 100_000
 const RETRY = { firstMs: 20, maxMs: 1000, factor: 2 }
 
 interface SyslogQueueParts {
@@ -47,7 +49,8 @@ export class SyslogQueue {
   }
 
   get isFull(): boolean {
-    return this.#gathering.length >= this.#parts.bytesMax
+    const { length, count } = this.#gathering
+    return length >= this.#parts.bytesMax || count >= BATCH_MESSAGES_MAX
   }
 
   /** Copies the message; `isFull` is a request, not a bound, so that what has been read can always be added. */

@@ -12,7 +12,8 @@ export interface ForwardMessage {
   readonly start: number
   readonly end: number
   readonly mode: 'message' | 'forward' | 'packed'
-  readonly isCompressed: boolean
+  /** Of a stream. */
+  readonly compression: 'gzip' | 'zstd' | undefined
   /** To be named in the answer once the events are durable. */
   readonly chunk: string | undefined
 }
@@ -37,12 +38,15 @@ export function forwardMessage(bytes: Buffer, start: number, end: number): Forwa
   if (inner < 0 || inner > 1 || eventsEnd < 0) return undefined
   const optionsAt = mode === 'message' ? msgpackEnd(bytes, msgpackEnd(bytes, at, end), end) : eventsEnd
   const options = inner === 1 ? optionsOf(bytes, optionsAt, end) : undefined
+  const compressed = mode === 'packed' ? (options?.get('compressed') ?? 'text') : 'text'
+  // Bytes that cannot be read would become rubbish, and the client be told that they are stored.
+  if (compressed !== 'gzip' && compressed !== 'zstd' && compressed !== 'text') return undefined
   return {
     tag,
     start: eventsStart!,
     end: mode === 'message' ? optionsAt : eventsEnd!,
     mode,
-    isCompressed: options?.get('compressed') === 'gzip',
+    compression: compressed === 'text' ? undefined : compressed,
     chunk: options?.get('chunk'),
   }
 }

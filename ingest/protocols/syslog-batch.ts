@@ -1,4 +1,5 @@
 const MESSAGES_FIRST = 256
+const NEWLINE = 0x0a
 
 /** Messages one after the other in one buffer, with who sent each; what a listener gathers and the decoder reads. */
 export class SyslogBatch {
@@ -49,12 +50,14 @@ export class SyslogBatch {
   add(bytes: Buffer, start: number, end: number, sender: string, isCut: boolean): void {
     const from = this.#length
     const to = from + end - start
-    if (to > this.#buffer.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(to, this.#buffer.length * 2))
+    if (to >= this.#buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(to + 1, this.#buffer.length * 2))
       this.#buffer.copy(larger, 0, 0, from)
       this.#buffer = larger
     }
     bytes.copy(this.#buffer, from, start, end)
+    // So that whoever looks at the byte after a message never sees another sender's.
+    this.#buffer[to] = NEWLINE
     if (this.#count * 2 === this.#bounds.length) {
       const larger = new Int32Array(this.#bounds.length * 2)
       larger.set(this.#bounds)
@@ -65,7 +68,7 @@ export class SyslogBatch {
     this.#senders.push(sender)
     if (isCut) this.#cut.add(this.#count)
     this.#count++
-    this.#length = to
+    this.#length = to + 1
   }
 
   clear(): void {

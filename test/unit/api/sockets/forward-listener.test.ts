@@ -3,12 +3,12 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { gzipSync } from 'node:zlib'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { pack, Unpackr } from 'msgpackr'
 import { BodyPool } from '../../../../api/body-pool.ts'
 import { DecodedIngest } from '../../../../api/decoded-ingest.ts'
 import { ForwardListener, type ForwardListenerOptions } from '../../../../api/sockets/forward-listener.ts'
-import { systemClock } from '../../../../base/clock.ts'
+import { type Clock, systemClock } from '../../../../base/clock.ts'
 import { WeirError } from '../../../../base/errors.ts'
 import type { TenantId } from '../../../../base/ids.ts'
 import { silentLogger } from '../../../../base/logger.ts'
@@ -173,4 +173,84 @@ test('what is no message of the protocol closes the connection, and does no harm
       () => 'all bytes are given back',
     )
   }
+})
+
+test('a stream in zstd is read, and one in a form that is not known closes the connection unanswered', async (t) => {
+  const { socket, stored, answers } = await listening(t)
+  const entries = event(5, pack({ message: 'z' }))
+  socket.write(pack(['a', zstdCompressSync(entries), { compressed: 'zstd', chunk: 'c1' }]))
+  await waitUntil(
+    () => answers.length === 1,
+    () => 'the chunk is answered',
+  )
+  socket.write(pack(['a', entries, { compressed: 'lzma', chunk: 'c2' }]))
+  await once(socket, 'close')
+  assert.deepEqual(answers, [{ ack: 'c1' }])
+  assert.equal(stored().length, 1)
+})
+
+test('what a connection holds is admitted once', async (t) => {
+  const { socket, backend, answers } = await listening(t)
+  const message = pack(['a', [[TIME_S, { message: 'x'.repeat(200_000) }]], { chunk: 'c' }])
+  backend.inFlightBytesMax = Math.floor(message.length * 2.9)
+  socket.write(message)
+  await waitUntil(
+    () => answers.length === 1,
+    () => 'the chunk is answered',
+  )
+  await waitUntil(
+    () => backend.inFlightBytes <= 1,
+    () => 'the bytes are given back',
+  )
+})
+
+test('a client that reads no answers is not read from', async (t) => {
+  const { socket, backend, answers } = await listening(t)
+  const chunks = 80
+  socket.pause()
+  for (let i = 0; i < chunks; i++)
+    socket.write(pack(['a', [[TIME_S, { message: 'x' }]], { chunk: 'c'.repeat(500_000) }]))
+  let count = 0
+  let sinceMs = systemClock.monotonicMs()
+  await waitUntil(
+    () => {
+      if (count !== backend.ingested.length) sinceMs = systemClock.monotonicMs()
+      count = backend.ingested.length
+      return count > 0 && systemClock.monotonicMs() - sinceMs > 500
+    },
+    () => 'no more is stored',
+  )
+  assert.ok(count < chunks, `${count} are stored`)
+  assert.equal(answers.length, 0)
+  socket.removeAllListeners('data')
+  let bytes = 0
+  socket.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+  })
+  socket.resume()
+  await waitUntil(
+    () => bytes > chunks * 500_000,
+    () => `all answers come, not ${bytes} bytes`,
+  )
+})
+
+test('who does not say that they know the key is closed after a minute', async (t) => {
+  let nowMs = 0
+  let sweep = () => {}
+  const clock: Clock = {
+    ...systemClock,
+    monotonicMs: () => nowMs,
+    every(_ms, run) {
+      sweep = run
+      return { cancel: () => undefined }
+    },
+  }
+  const { socket, answers } = await listening(t, { sharedKey: 'secret', clock })
+  await waitUntil(
+    () => answers.length === 1,
+    () => 'the node says HELO',
+  )
+  nowMs = 61_000
+  sweep()
+  await once(socket, 'close')
 })

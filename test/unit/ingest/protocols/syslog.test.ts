@@ -205,3 +205,10 @@ test('any bytes are a record or a refusal, never a failure', () => {
     assert.equal(records(bytes.subarray(0, random(bytes.length + 1))).length, 1)
   }
 })
+
+test('a message ends where it ends, whatever the next begins with', () => {
+  for (const next of [':x', '[]x', ' x', '.5 x']) {
+    const [first] = records('<13>hello', next) as Record<string, unknown>[]
+    assert.deepEqual(first, { level: 'notice', facility: 'user', host: SENDER, message: 'hello' }, next)
+  }
+})
