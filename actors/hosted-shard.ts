@@ -78,8 +78,8 @@ export class HostedShard {
   readonly lane: LaneId
   readonly store: ShardStore
   readonly writer: ActorRef<ShardWriterMessage>
-  /** The last frame of the lane when the shard was opened: with it applied, the shard knows what was acknowledged before. */
-  readonly caughtUpAt: number
+  /** The last frame of the lane when the shard had been opened: with it applied, the shard knows what was acknowledged before. */
+  caughtUpAt: number
   readonly pace = new ShardPace()
   readonly #parts: ShardParts
   /** Of the newest state that the store was given to follow. */

@@ -371,15 +371,35 @@ export class ShardController implements Actor<ShardControllerMessage> {
   }
 
   async #openOne(shard: ShardId, lanes: readonly LaneEnd[]) {
-    const { laneCount, hosts } = this.#options
+    const { laneCount, hosts, clock } = this.#options
     const lane = laneOf(shard, laneCount)
-    const { generation, lastSequence } = lanes[lane]!
     const host = hosts[workerOf(shard, hosts.length)]!
-    const question = { kind: 'openShards', shards: [{ shard, lane, generation, lastSequence }] } as const
+    const ask = ({ generation, lastSequence }: LaneEnd) =>
+      host.ask(
+        { kind: 'openShards', shards: [{ shard, lane, generation, lastSequence }] },
+        { deadlineMs: OPEN_DEADLINE_MS },
+      )
+    const startedMs = clock.monotonicMs()
     try {
-      return await host.ask(question, { deadlineMs: OPEN_DEADLINE_MS })
+      const answer = await ask(lanes[lane]!)
+      if (answer.opened.length === 0 || clock.monotonicMs() - startedMs < OPEN_PATIENCE_MS) return answer
+      // Q2, D3: what was acknowledged meanwhile belongs to what it must have applied before it is caught up.
+      return await ask(await this.#endNow(lane))
     } catch (error) {
       return { opened: [], failed: [{ shard, error: asWeirError(error) }] }
+    }
+  }
+
+  /** Asks until the journal answers, or this node stops. */
+  async #endNow(lane: LaneId): Promise<LaneEnd> {
+    const { journal, clock } = this.#options
+    for (;;) {
+      try {
+        return await journal.state(lane)
+      } catch (error) {
+        if (this.#isStopped) throw error
+        await clock.sleep(STEP_EVERY_MS)
+      }
     }
   }
 

@@ -176,7 +176,11 @@ export class ShardHost implements Actor<ShardHostMessage> {
     const failed: FailedShard[] = []
     await Promise.all(
       message.shards.map(async ({ shard, ...lane }) => {
-        if (shards.has(shard)) return
+        const there = shards.get(shard)
+        if (there !== undefined) {
+          there.caughtUpAt = lane.lastSequence
+          return
+        }
         const slow = clock.after(OPEN_SLOW_MS, () => {
           unopened.set(shard, 'the shard cannot be opened yet: what is published of it has not been read')
         })

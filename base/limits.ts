@@ -204,7 +204,7 @@ export const UNPUBLISHED_BYTES_MAX = 16 * MIB
 export const PUBLISHED_SEGMENT_BYTES_MAX = 16 * MIB
 /** Shards of a worker that publish or merge at once; each holds a segment a few times: as blocks, as bytes, on its way. */
 export const PUBLISHED_AT_ONCE = 2
-/** A lane of the embedded journal that holds more is relieved by a publish at once: its pages are memory and its replay is time. */
+/** A lane that holds more is relieved by a publish at once: its replay is time and, in the embedded journal, its pages are memory. */
 export const JOURNAL_RELIEVE_BYTES = 128 * MIB
 /** C5: superseded segments and local rows stay for plans that still name them. */
 export const SUPERSEDED_KEEP_MS = 600_000

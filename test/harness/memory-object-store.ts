@@ -23,6 +23,8 @@ export class MemoryObjectStore implements ObjectStore {
   fault: (operation: ObjectOperation, key: string) => ObjectFault | undefined = () => undefined
   /** Awaited by every put before its effect; undefined: none waits. */
   pausePut: ((key: string) => Promise<void>) | undefined
+  /** The same of every get. */
+  pauseGet: ((key: string) => Promise<void>) | undefined
 
   async put(key: string, bytes: Uint8Array): Promise<void> {
     checkObjectKey(key)
@@ -35,6 +37,7 @@ export class MemoryObjectStore implements ObjectStore {
   async get(key: string, range?: { readonly offset: number; readonly length?: number }): Promise<Uint8Array> {
     checkObjectKey(key)
     const fault = this.#faultOf('get', key)
+    if (this.pauseGet !== undefined) await this.pauseGet(key)
     const object = this.objects.get(key)
     if (object === undefined) throw new WeirError('not_found', 'there is no such object', { key })
     const offset = range?.offset ?? 0

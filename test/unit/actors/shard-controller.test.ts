@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { WeirError } from '../../../base/errors.ts'
-import type { LaneId } from '../../../base/ids.ts'
+import type { LaneId, ShardId } from '../../../base/ids.ts'
 import { DurableNode } from '../../harness/durable-node.ts'
 import { SimulatedMachine, SimulatedNode } from '../../harness/simulated-node.ts'
 
@@ -168,5 +168,25 @@ describe('a node that starts without its bucket', () => {
     machine.journal.fault = () => undefined
     await machine.clock.run(started)
     assert.equal(node.shards.size, 4)
+  })
+
+  it('Q2: calls a shard that was long in opening caught up only with what was sent meanwhile', async () => {
+    const durable = await DurableNode.start({ shardCount: 1 })
+    const { machine } = durable
+    await durable.send(['a'])
+    await durable.publish()
+    durable.node.kill()
+    const isBack = Promise.withResolvers<void>()
+    machine.objects.pauseGet = () => isBack.promise
+    durable.node = new SimulatedNode(machine, { isBucketAway: true })
+    await machine.clock.run(durable.node.start())
+    await durable.pass(10_000)
+    assert.equal(durable.node.shards.size, 0)
+    await durable.send(['b'])
+    await durable.send(['c'])
+    isBack.resolve()
+    await durable.pass(3000)
+    assert.equal(durable.node.shards.get(0 as ShardId)?.caughtUpAt, machine.journal.lane(LANE).lastSequence)
+    assert.deepEqual(await durable.found(), ['a', 'b', 'c'])
   })
 })
