@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import { assert } from '../../base/assert.ts'
@@ -5,7 +6,6 @@ import { Backoff } from '../../base/backoff.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
 import { asWeirError, WeirError } from '../../base/errors.ts'
 import type { TenantId } from '../../base/ids.ts'
-import { IDEMPOTENCY_KEY_BYTES_MAX } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import { decodeForward, type ForwardMessage, type ForwardPart, forwardMessage } from '../../ingest/protocols/forward.ts'
 import { MsgpackEnd } from '../../ingest/protocols/msgpack.ts'
@@ -232,13 +232,13 @@ export class ForwardListener {
   }
 
   async #ingest(bytes: Buffer, parts: readonly ForwardPart[], chunk: string | undefined, admitted: AdmittedBytes) {
-    const isKeyed = chunk !== undefined && chunk !== '' && Buffer.byteLength(chunk) <= IDEMPOTENCY_KEY_BYTES_MAX
+    const isKeyed = chunk !== undefined && chunk !== ''
     await this.#decodedIngest.ingest(
       {
         tenant: this.#options.tenant,
         protocol: 'forward',
         takenWhole: true,
-        ...(isKeyed ? { idempotencyKey: chunk } : {}),
+        ...(isKeyed ? { idempotencyKey: keyOf(parts[0]!.tag, chunk) } : {}),
       },
       { bytes, admitted, signal: this.#closing.signal },
       (source, into) => decodeForward(source, into, parts),
@@ -291,6 +291,13 @@ export class ForwardListener {
       if (!isStoring && nowMs - lastReadMs > most) socket.destroy()
     }
   }
+}
+
+/** Fluent Bit makes the name of a chunk of its events alone: the same events by another tag have the same name. */
+function keyOf(tag: string, chunk: string): string {
+  return `forward-${createHash('sha256')
+    .update(JSON.stringify([tag, chunk]))
+    .digest('hex')}`
 }
 
 /** The events of a message, where its bytes begin with them. */

@@ -114,18 +114,17 @@ test('a chunk is answered only once it is stored, under its own key', async (t) 
   const { socket, backend, answers } = await listening(t)
   let refusals = 0
   backend.before = () => {
-    assert.deepEqual(answers, [])
+    if (refusals < 3) assert.deepEqual(answers, [])
     if (++refusals < 3) throw new WeirError('overloaded', 'full')
   }
-  socket.write(pack(['a', [[TIME_S, { message: 'x' }]], { chunk: 'once' }]))
+  for (const tag of ['a', 'a', 'b']) socket.write(pack([tag, [[TIME_S, { message: 'x' }]], { chunk: 'once' }]))
   await waitUntil(
-    () => answers.length === 1,
-    () => 'the chunk is answered',
+    () => answers.length === 3,
+    () => 'the chunks are answered',
   )
-  assert.deepEqual(
-    backend.ingested.map(({ idempotencyKey }) => idempotencyKey),
-    ['once'],
-  )
+  const [first, again, ofOtherTag] = backend.ingested.map(({ idempotencyKey }) => idempotencyKey)
+  assert.ok(first !== undefined && first === again, `${first} ${again}`)
+  assert.notEqual(ofOtherTag, first)
 })
 
 test('with a shared key only who knows it may write', async (t) => {

@@ -7,6 +7,7 @@ import { connect as connectTls } from 'node:tls'
 import { BodyPool } from '../../../../api/body-pool.ts'
 import { DecodedIngest } from '../../../../api/decoded-ingest.ts'
 import { SyslogListener, type SyslogListenerOptions } from '../../../../api/sockets/syslog-listener.ts'
+import { SyslogQueue } from '../../../../api/sockets/syslog-queue.ts'
 import { systemClock } from '../../../../base/clock.ts'
 import { WeirError } from '../../../../base/errors.ts'
 import type { TenantId } from '../../../../base/ids.ts'
@@ -235,4 +236,29 @@ test('random bytes do no harm', async (t) => {
     () => 'a good message is taken after the noise',
   )
   assert.equal(counts.lost, 0)
+})
+
+test('a queue is full of few bytes too, where they are many messages', async () => {
+  const backend = new MemoryBackend(() => systemClock.nowMs())
+  const queue = new SyslogQueue({
+    tenant: 'acme' as TenantId,
+    backend: backend.ingest,
+    decodedIngest: new DecodedIngest({
+      backend: backend.ingest,
+      pool: new BodyPool(),
+      clock: systemClock,
+      linesBytesMax: 64 * 1024 * 1024,
+    }),
+    bytesMax: 4 * 1024 * 1024,
+    clock: systemClock,
+    logger: silentLogger,
+    onLost: (_, code) => assert.fail(code),
+    onRoom: () => undefined,
+  })
+  const message = Buffer.from('x')
+  let added = 0
+  for (; !queue.isFull && added < 1_000_000; added++) queue.add(message, 0, 1, '192.0.2.1', false)
+  assert.ok(added <= 100_000, String(added))
+  await queue.flush(new AbortController().signal)
+  assert.equal(messagesOf(backend).length, added)
 })
