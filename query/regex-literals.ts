@@ -1,6 +1,6 @@
+import type { CodePoints } from '../base/regex-classes.ts'
+import type { RegexNode } from '../base/regex-syntax.ts'
 import { isTokenUnit } from '../base/tokenizer.ts'
-import type { CodePoints } from './regex-classes.ts'
-import type { RegexNode } from './regex-syntax.ts'
 
 /** A text that every match contains, ASCII, folded to lower case; `\0` in it is one or more separators of tokens. */
 export interface LiteralRun {
@@ -54,6 +54,9 @@ class RunCollector {
         return
       case 'repeat':
         this.#repeat(node.of, node.min, node.max)
+        return
+      case 'group':
+        this.visit(node.of)
         return
     }
   }

@@ -1,8 +1,10 @@
-import { RegexAutomaton } from './regex-automaton.ts'
+import { RegexAutomaton } from '../base/regex-automaton.ts'
+import { RegexError } from '../base/regex-error.ts'
+import { nativeRegex } from '../base/regex-native.ts'
+import { compileProgram } from '../base/regex-program.ts'
+import { parseRegex, type RegexNode } from '../base/regex-syntax.ts'
+import { QuerySyntaxError } from './errors.ts'
 import { type LiteralRun, literalRunsOf, SEPARATOR } from './regex-literals.ts'
-import { nativeRegex } from './regex-native.ts'
-import { compileProgram } from './regex-program.ts'
-import { parseRegex, type RegexNode } from './regex-syntax.ts'
 
 /** `find`: the match may stand anywhere in the text. `whole`: it must be the whole text. */
 export type RegexMode = 'find' | 'whole'
@@ -30,29 +32,38 @@ export interface UserRegex {
  * `source`; a flag's position is behind it as in `/source/flags`) for what is malformed, not linear, or too large.
  */
 export function compileUserRegex(source: string, flags: string, mode: RegexMode): UserRegex {
-  const parsed = parseRegex(source, flags)
-  const node: RegexNode =
-    mode === 'find'
-      ? parsed
-      : { kind: 'cat', of: [{ kind: 'assert', at: 'textBegin' }, parsed, { kind: 'assert', at: 'textEnd' }] }
-  const program = compileProgram(node, source.length)
-  const automaton = new RegexAutomaton(program)
-  const native = nativeRegex(node, program.anchored)
-  const nativeLengthMax = native?.lengthMax ?? 0
-  return {
-    native: native?.regex ?? null,
-    nativeLengthMax,
-    testBytes: (bytes, start, end) => automaton.test(bytes, start, end),
-    test(text) {
-      const { bytes, length } = encoded(text)
-      return automaton.test(bytes, 0, length)
-    },
-  }
+  return asQueryError(() => {
+    const parsed = parseRegex(source, flags)
+    const node: RegexNode =
+      mode === 'find'
+        ? parsed
+        : { kind: 'cat', of: [{ kind: 'assert', at: 'textBegin' }, parsed, { kind: 'assert', at: 'textEnd' }] }
+    const program = compileProgram(node, source.length)
+    const automaton = new RegexAutomaton(program)
+    const native = nativeRegex(node, program.anchored)
+    const nativeLengthMax = native?.lengthMax ?? 0
+    const testBytes = (bytes: Uint8Array, start: number, end: number) => {
+      try {
+        return automaton.test(bytes, start, end)
+      } catch (error) {
+        throw queryErrorOf(error)
+      }
+    }
+    return {
+      native: native?.regex ?? null,
+      nativeLengthMax,
+      testBytes,
+      test(text) {
+        const { bytes, length } = encoded(text)
+        return testBytes(bytes, 0, length)
+      },
+    }
+  })
 }
 
 /** Throws as `compileUserRegex` does, without keeping anything. */
 export function checkUserRegex(source: string, flags: string): void {
-  compileProgram(parseRegex(source, flags), source.length)
+  asQueryError(() => compileProgram(parseRegex(source, flags), source.length))
 }
 
 /**
@@ -69,7 +80,21 @@ export function requiredLiteral(source: string, flags: string): string | null {
 
 /** Texts that every match contains, with what is known of what stands beside them. */
 export function literalRuns(source: string, flags: string, mode: RegexMode): readonly LiteralRun[] {
-  return literalRunsOf(parseRegex(source, flags), mode === 'whole')
+  return asQueryError(() => literalRunsOf(parseRegex(source, flags), mode === 'whole'))
+}
+
+/** What is wrong with an expression is wrong with the query that it is part of. */
+function asQueryError<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw queryErrorOf(error)
+  }
+}
+
+function queryErrorOf(error: unknown): unknown {
+  if (!(error instanceof RegexError)) return error
+  return new QuerySyntaxError(error.problem, error.position, error.length, error.hint)
 }
 
 const encoder = new TextEncoder()

@@ -1,4 +1,4 @@
-import { SLICE_MAX_MS, VALUE_BYTES_MAX } from '../base/limits.ts'
+import { SLICE_MAX_MS, VALUE_BYTES_MAX } from './limits.ts'
 import { type CodePoints, contains, normalised } from './regex-classes.ts'
 import type { RegexAssertion, RegexNode } from './regex-syntax.ts'
 
@@ -21,12 +21,12 @@ const STEPS_MAX = SLICE_MAX_MS * 1e6
 /** With a lower bound than this the expression would hardly ever be used. */
 const LENGTH_MAX_MIN = 200
 
-/** The expression for V8, or null where its cost has no useful bound. */
-export function nativeRegex(node: RegexNode, anchored: boolean): NativeRegex | null {
+/** The expression for V8, or null where its cost has no useful bound: texts of `lengthMax` take it at most `stepsMax` steps. */
+export function nativeRegex(node: RegexNode, anchored: boolean, stepsMax: number = STEPS_MAX): NativeRegex | null {
   const walk = walkOf(node, null)
   if (walk === null) return null
   const { factor, degree } = anchored ? walk.cost : times(walk.cost, N)
-  const lengthMax = degree === 0 ? VALUE_BYTES_MAX : Math.floor((STEPS_MAX / factor) ** (1 / degree))
+  const lengthMax = degree === 0 ? VALUE_BYTES_MAX : Math.floor((stepsMax / factor) ** (1 / degree))
   if (lengthMax < LENGTH_MAX_MIN) return null
   const ignoreCase = isCaseClosed(node)
   const regex = new RegExp(sourceOf(node, ignoreCase, false), ignoreCase ? 'i' : '')
@@ -102,6 +102,8 @@ function walkOf(node: RegexNode, follow: CodePoints | null): Walk | null {
     }
     case 'repeat':
       return repeatWalk(node.of, node.min, node.max, follow)
+    case 'group':
+      return walkOf(node.of, follow)
   }
 }
 
@@ -135,6 +137,8 @@ function firstOf(node: RegexNode, follow: CodePoints | null): CodePoints | null 
       return node.of.map((child) => firstOf(child, follow)).reduce(union)
     case 'repeat':
       return node.min > 0 ? firstOf(node.of, follow) : union(firstOf(node.of, follow), follow)
+    case 'group':
+      return firstOf(node.of, follow)
   }
 }
 
@@ -165,6 +169,7 @@ function isCaseClosed(node: RegexNode): boolean {
       case 'alt':
         return part.of.every(closed)
       case 'repeat':
+      case 'group':
         return closed(part.of)
       case 'class':
         for (let c = 0x61; c <= 0x7a; c++) {
@@ -218,9 +223,12 @@ function sourceOf(node: RegexNode, ignoreCase: boolean, grouped: boolean): strin
               : `{${min},}`
           : min === 0 && max === 1
             ? '?'
-            : `{${min},${max}}`)
+            : `{${min},${max}}`) +
+        (node.isLazy ? '?' : '')
       return grouped ? `(?:${source})` : source
     }
+    case 'group':
+      return `(${sourceOf(node.of, ignoreCase, false)})`
   }
 }
 

@@ -1,5 +1,4 @@
-import { REGEX_DEPTH_MAX, REGEX_REPEAT_MAX, REGEX_SOURCE_CHARS_MAX } from '../base/limits.ts'
-import { QuerySyntaxError } from './errors.ts'
+import { REGEX_DEPTH_MAX, REGEX_REPEAT_MAX, REGEX_SOURCE_CHARS_MAX } from './limits.ts'
 import {
   CODE_POINT_MAX,
   type CodePoints,
@@ -12,11 +11,11 @@ import {
   unicodeClass,
   WORD_CHARS,
 } from './regex-classes.ts'
+import { RegexError } from './regex-error.ts'
 
 /**
  * The regular expressions users may write: the syntax of RE2 (https://github.com/google/re2/wiki/Syntax), which leaves out
- * what cannot be matched in linear time (look-around, back-references, possessive and atomic groups). Captures are groups
- * like any other: only whether a text matches is ever asked.
+ * what cannot be matched in linear time (look-around, back-references, possessive and atomic groups).
  */
 export type RegexNode =
   | { readonly kind: 'empty' }
@@ -24,8 +23,16 @@ export type RegexNode =
   | { readonly kind: 'class'; readonly set: CodePoints }
   | { readonly kind: 'cat'; readonly of: readonly RegexNode[] }
   | { readonly kind: 'alt'; readonly of: readonly RegexNode[] }
-  /** `max` is Infinity for an open end. */
-  | { readonly kind: 'repeat'; readonly of: RegexNode; readonly min: number; readonly max: number }
+  /** `max` is Infinity for an open end. Whether it is lazy says which of several matches is the one that captures, no more. */
+  | {
+      readonly kind: 'repeat'
+      readonly of: RegexNode
+      readonly min: number
+      readonly max: number
+      readonly isLazy: boolean
+    }
+  /** A named group, the `index`th of the expression; only in what `parseCapturingRegex` returns. */
+  | { readonly kind: 'group'; readonly of: RegexNode; readonly index: number }
   | { readonly kind: 'assert'; readonly at: RegexAssertion }
 
 export type RegexAssertion = 'textBegin' | 'textEnd' | 'lineBegin' | 'lineEnd' | 'wordBoundary' | 'notWordBoundary'
@@ -40,10 +47,21 @@ const EMPTY: RegexNode = { kind: 'empty' }
 
 /**
  * Parses `source` with flags out of `i`, `s`, `m` (`u` is allowed and changes nothing: patterns always match code points).
- * Throws QuerySyntaxError with positions in `source`.
+ * Throws RegexError with positions in `source`.
  */
 export function parseRegex(source: string, flags: string): RegexNode {
-  return new RegexParser(source, flags).parse()
+  return new RegexParser(source, flags, { isCapturing: false, charsMax: REGEX_SOURCE_CHARS_MAX }).parse()
+}
+
+/** The same with named groups kept as nodes, and their names in order. Other groups capture nothing. */
+export function parseCapturingRegex(
+  source: string,
+  flags: string,
+  charsMax: number,
+): { node: RegexNode; names: readonly string[] } {
+  const parser = new RegexParser(source, flags, { isCapturing: true, charsMax })
+  const node = parser.parse()
+  return { node, names: parser.names }
 }
 
 class RegexParser {
@@ -52,15 +70,19 @@ class RegexParser {
   #depth = 0
   #flags: Flags = { ignoreCase: false, dotAll: false, multiLine: false }
   readonly #names = new Set<string>()
+  readonly #isCapturing: boolean
+  readonly #charsMax: number
 
-  constructor(source: string, flags: string) {
+  constructor(source: string, flags: string, options: { isCapturing: boolean; charsMax: number }) {
     this.#source = source
+    this.#isCapturing = options.isCapturing
+    this.#charsMax = options.charsMax
     for (let i = 0; i < flags.length; i++) {
       const flag = flags[i]!
       const at = source.length + 1 + i
-      if (flags.indexOf(flag) !== i) throw new QuerySyntaxError(`Flag ${flag} is given twice`, at, 1, 'Remove one.')
+      if (flags.indexOf(flag) !== i) throw new RegexError(`Flag ${flag} is given twice`, at, 1, 'Remove one.')
       if (!this.#setFlag(flag, true)) {
-        throw new QuerySyntaxError(
+        throw new RegexError(
           `Unknown flag "${flag}" after the regular expression`,
           at,
           1,
@@ -71,13 +93,8 @@ class RegexParser {
   }
 
   parse(): RegexNode {
-    if (this.#source.length > REGEX_SOURCE_CHARS_MAX) {
-      this.#fail(
-        'The regular expression is too long',
-        0,
-        this.#source.length,
-        `At most ${REGEX_SOURCE_CHARS_MAX} characters.`,
-      )
+    if (this.#source.length > this.#charsMax) {
+      this.#fail('The regular expression is too long', 0, this.#source.length, `At most ${this.#charsMax} characters.`)
     }
     const node = this.#alternatives()
     if (this.#at < this.#source.length)
@@ -86,8 +103,12 @@ class RegexParser {
     return node
   }
 
+  get names(): readonly string[] {
+    return [...this.#names]
+  }
+
   #fail(problem: string, position: number, length: number, hint: string): never {
-    throw new QuerySyntaxError(problem, position, Math.max(1, length), hint)
+    throw new RegexError(problem, position, Math.max(1, length), hint)
   }
 
   #setFlag(flag: string, on: boolean): boolean {
@@ -122,20 +143,17 @@ class RegexParser {
     const start = this.#at
     const bounds = this.#quantifier()
     if (bounds === null) return atom
-    if (this.#source[this.#at] === '?') this.#at++ // lazy: the same texts match
+    const isLazy = this.#source[this.#at] === '?'
+    if (isLazy) this.#at++
     const after = this.#at
     if (this.#source[after] === '+' && after > start) {
-      this.#fail(
-        'Possessive quantifiers are not supported',
-        start,
-        after + 1 - start,
-        'Drop the second +; matching never backtracks anyway.',
-      )
+      const hint = 'Drop the second +; matching never backtracks anyway.'
+      this.#fail('Possessive quantifiers are not supported', start, after + 1 - start, hint)
     }
     if (this.#quantifier() !== null) {
       this.#fail('A quantifier follows another', start, this.#at - start, 'Put the first in a group: (?:a+)*.')
     }
-    return { kind: 'repeat', of: atom, min: bounds[0], max: bounds[1] }
+    return { kind: 'repeat', of: atom, min: bounds[0], max: bounds[1], isLazy }
   }
 
   /** Reads `*`, `+`, `?` or `{n,m}`; null when there is none. A `{` that begins no quantifier is a character. */
@@ -213,11 +231,13 @@ class RegexParser {
       this.#fail('Groups are nested too deeply', start, 1, `At most ${REGEX_DEPTH_MAX} levels.`)
     this.#at++
     const outer = { ...this.#flags }
+    const index = this.#names.size
     if (this.#source[this.#at] === '?' && this.#groupHeader(start)) {
       // (?i) holds until the end of the enclosing group, which restores the flags.
       this.#depth--
       return null
     }
+    const isNamed = this.#names.size > index
     const node = this.#alternatives()
     if (this.#source[this.#at] !== ')') {
       this.#fail('A group is not closed', start, 1, 'Add ) or write \\( for the character.')
@@ -225,7 +245,7 @@ class RegexParser {
     this.#at++
     this.#depth--
     this.#flags = outer
-    return node
+    return isNamed && this.#isCapturing ? { kind: 'group', of: node, index } : node
   }
 
   /** Reads what follows `(?`; true when it was flags only, its `)` included. */
@@ -463,7 +483,10 @@ class RegexParser {
           )
         }
         this.#checkRepeats(node.of, copies)
+        return
       }
+      case 'group':
+        this.#checkRepeats(node.of, outer)
     }
   }
 }

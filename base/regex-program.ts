@@ -1,7 +1,7 @@
-import { assert } from '../base/assert.ts'
-import { REGEX_INSTRUCTIONS_MAX } from '../base/limits.ts'
-import { QuerySyntaxError } from './errors.ts'
+import { assert } from './assert.ts'
+import { REGEX_INSTRUCTIONS_MAX } from './limits.ts'
 import type { CodePoints } from './regex-classes.ts'
+import { RegexError } from './regex-error.ts'
 import type { RegexAssertion, RegexNode } from './regex-syntax.ts'
 
 /**
@@ -11,9 +11,9 @@ import type { RegexAssertion, RegexNode } from './regex-syntax.ts'
 export interface RegexProgram {
   /** One of OP_* for each instruction. */
   readonly ops: Uint8Array
-  /** Next instruction; of a split, the first branch. */
+  /** Next instruction; of a split, the first branch, which is preferred. */
   readonly next: Int32Array
-  /** Of a split, the second branch; of a byte, its set; of an assertion, which. */
+  /** Of a split, the second branch; of a byte, its set; of an assertion, which; of a save, where. */
   readonly arg: Int32Array
   /** `sets[s][byteClass]` is 1 when the class is in the set. */
   readonly sets: readonly Uint8Array[]
@@ -35,6 +35,8 @@ export const OP_MATCH = 0
 export const OP_BYTE = 1
 export const OP_SPLIT = 2
 export const OP_ASSERT = 3
+/** Notes the place in the text: `arg` is twice the index of a group, and one more at its end. */
+export const OP_SAVE = 4
 
 export const ASSERTIONS: readonly RegexAssertion[] = [
   'textBegin',
@@ -45,9 +47,13 @@ export const ASSERTIONS: readonly RegexAssertion[] = [
   'notWordBoundary',
 ]
 
-/** Builds the program backwards: every part is compiled knowing what follows it. Throws QuerySyntaxError when it is too large. */
-export function compileProgram(node: RegexNode, sourceLength: number): RegexProgram {
-  const builder = new ProgramBuilder(sourceLength)
+/** Builds the program backwards: every part is compiled knowing what follows it. Throws RegexError when it is too large. */
+export function compileProgram(
+  node: RegexNode,
+  sourceLength: number,
+  instructionsMax: number = REGEX_INSTRUCTIONS_MAX,
+): RegexProgram {
+  const builder = new ProgramBuilder(sourceLength, instructionsMax)
   const match = builder.emit(OP_MATCH, 0, 0)
   const start = builder.node(node, match)
   return builder.finish(start, beginsText(node))
@@ -58,7 +64,26 @@ function beginsText(node: RegexNode): boolean {
   if (node.kind === 'assert') return node.at === 'textBegin'
   if (node.kind === 'cat') return beginsText(node.of[0]!)
   if (node.kind === 'alt') return node.of.every(beginsText)
+  if (node.kind === 'group') return beginsText(node.of)
   return node.kind === 'repeat' && node.min > 0 && beginsText(node.of)
+}
+
+/** True when the node may match the empty text. */
+export function isNullable(node: RegexNode): boolean {
+  switch (node.kind) {
+    case 'class':
+      return false
+    case 'cat':
+      return node.of.every(isNullable)
+    case 'alt':
+      return node.of.some(isNullable)
+    case 'repeat':
+      return node.min === 0 || isNullable(node.of)
+    case 'group':
+      return isNullable(node.of)
+    default:
+      return true
+  }
 }
 
 /** Ways to spell a set of code points in UTF-8, as a graph without shared prefixes: disjoint sets of first bytes. */
@@ -79,14 +104,16 @@ class ProgramBuilder {
   readonly #nodeIds = new Map<string, ByteNode>()
   readonly #classNodes = new Map<string, ByteNode | null>()
   readonly #sourceLength: number
+  readonly #instructionsMax: number
 
-  constructor(sourceLength: number) {
+  constructor(sourceLength: number, instructionsMax: number) {
     this.#sourceLength = sourceLength
+    this.#instructionsMax = instructionsMax
   }
 
   emit(op: number, next: number, arg: number): number {
-    if (this.#ops.length >= REGEX_INSTRUCTIONS_MAX) {
-      throw new QuerySyntaxError(
+    if (this.#ops.length >= this.#instructionsMax) {
+      throw new RegexError(
         'The regular expression is too large once its repeat counts are written out',
         0,
         this.#sourceLength,
@@ -118,22 +145,33 @@ class ProgramBuilder {
       case 'assert':
         return this.emit(OP_ASSERT, next, ASSERTIONS.indexOf(node.at))
       case 'repeat':
-        return this.#repeat(node.of, node.min, node.max, next)
+        return this.#repeat(node.of, node.min, node.max, node.isLazy, next)
+      case 'group':
+        return this.emit(OP_SAVE, this.node(node.of, this.emit(OP_SAVE, next, node.index * 2 + 1)), node.index * 2)
     }
   }
 
-  #repeat(body: RegexNode, min: number, max: number, next: number): number {
+  #repeat(body: RegexNode, min: number, max: number, isLazy: boolean, next: number): number {
     let entry = next
     let copies = min
     if (max === Infinity) {
       const split = this.emit(OP_SPLIT, 0, next)
       const again = this.node(body, split)
-      this.#next[split] = again
-      // The last copy that must be there is the one that repeats.
-      entry = min === 0 ? split : again
+      if (isLazy) {
+        this.#next[split] = next
+        this.#arg[split] = again
+      } else this.#next[split] = again
+      // The last copy that must be there is the one that repeats. A body that may be empty is entered as (?:x+)? is: its first
+      // round ends the loop when it is empty, and that must not look like a place that was tried before.
+      if (min > 0) entry = again
+      else if (!isNullable(body)) entry = split
+      else entry = isLazy ? this.emit(OP_SPLIT, next, again) : this.emit(OP_SPLIT, again, next)
       copies = Math.max(0, min - 1)
     } else {
-      for (let i = min; i < max; i++) entry = this.emit(OP_SPLIT, this.node(body, entry), next)
+      for (let i = min; i < max; i++) {
+        const more = this.node(body, entry)
+        entry = isLazy ? this.emit(OP_SPLIT, next, more) : this.emit(OP_SPLIT, more, next)
+      }
     }
     for (let i = 0; i < copies; i++) entry = this.node(body, entry)
     return entry

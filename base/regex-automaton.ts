@@ -1,5 +1,5 @@
-import { REGEX_STATES_BYTES_MAX, REGEX_STEPS_MAX, REGEX_TABLE_BYTES_MAX } from '../base/limits.ts'
-import { QuerySyntaxError } from './errors.ts'
+import { REGEX_STATES_BYTES_MAX, REGEX_STEPS_MAX, REGEX_TABLE_BYTES_MAX } from './limits.ts'
+import { RegexError } from './regex-error.ts'
 import { ASSERTIONS, isWordByte, OP_ASSERT, OP_BYTE, OP_MATCH, OP_SPLIT, type RegexProgram } from './regex-program.ts'
 
 /**
@@ -271,7 +271,7 @@ export class RegexAutomaton {
       if (outcome !== GOES_ON) return outcome === MATCH
       steps += this.#size
       if (steps > REGEX_STEPS_MAX) {
-        throw new QuerySyntaxError(
+        throw new RegexError(
           'The regular expression takes too many steps on a long value',
           0,
           1,
