@@ -166,18 +166,24 @@ const STACK_KEPT_MAX = 65_536
 const RESTORE = -1
 
 /**
- * Backtracks over a program, each split at each place once. Cost of the standard grok pattern of an access log on a line of
- * 200 bytes: see bench/micro/parse.ts.
+ * Backtracks over a program, each split at each place once. The next byte mostly decides a split; then there is nothing to come back to.
+ * Cost: about 10 ns a step; bench/micro/parse.ts has patterns of grok.
  */
 class CaptureMatcher {
   /** Start and end of each group in the text that `match` matched last; -1 where it took no part. */
   readonly places: Int32Array
   readonly #program: RegexProgram
+  /** Byte classes, and one for the end of the text. */
+  readonly #stride: number
+  /** Of instructions that consume a byte, and of splits: where their row in `#rows` begins. */
+  readonly #rowOf: Int32Array
+  /** For each byte class: whether it is consumed; of splits, one or both of TAKES_FIRST and TAKES_SECOND. */
+  readonly #rows: Uint8Array
   /** Of each split, its row in the memo. */
   readonly #memoRow: Int32Array
   readonly #memoRows: number
-  /** Bytes with which a match may begin; null when it may be empty or begins with an assertion. */
-  readonly #firstBytes: Uint8Array | null
+  /** With which byte classes, or the end of the text, a match may begin. */
+  readonly #begins: Uint8Array
   #memo = new Uint32Array(256)
   /** Jobs as pairs: an instruction and a place, or RESTORE - i and what places[i] was. */
   #stack = new Int32Array(STACK_START)
@@ -185,11 +191,31 @@ class CaptureMatcher {
   constructor(program: RegexProgram, groups: number) {
     this.#program = program
     this.places = new Int32Array(groups * 2)
-    this.#memoRow = new Int32Array(program.ops.length)
-    let rows = 0
-    for (let pc = 0; pc < program.ops.length; pc++) if (program.ops[pc] === OP_SPLIT) this.#memoRow[pc] = rows++
-    this.#memoRows = rows
-    this.#firstBytes = firstBytesOf(program)
+    const { ops, next, arg, sets, classCount, start } = program
+    const stride = classCount + 1
+    this.#stride = stride
+    this.#rowOf = new Int32Array(ops.length)
+    this.#memoRow = new Int32Array(ops.length)
+    const firsts = new FirstClasses(program)
+    const rows = new RowTable(stride)
+    let memoRows = 0
+    for (let pc = 0; pc < ops.length; pc++) {
+      if (ops[pc] === OP_BYTE) {
+        const set = sets[arg[pc]!]!
+        this.#rowOf[pc] = rows.offset((byteClass) => set[byteClass] ?? 0)
+      } else if (ops[pc] === OP_SPLIT) {
+        this.#memoRow[pc] = memoRows++
+        const first = next[pc]!
+        const second = arg[pc]!
+        this.#rowOf[pc] = rows.offset(
+          (byteClass) =>
+            (firsts.has(first, byteClass) ? TAKES_FIRST : 0) | (firsts.has(second, byteClass) ? TAKES_SECOND : 0),
+        )
+      }
+    }
+    this.#memoRows = memoRows
+    this.#begins = Uint8Array.from({ length: stride }, (_, byteClass) => (firsts.has(start, byteClass) ? 1 : 0))
+    this.#rows = rows.bytes()
   }
 
   match(bytes: Uint8Array, length: number): number {
@@ -201,11 +227,13 @@ class CaptureMatcher {
       if (words > this.#memo.length) this.#memo = new Uint32Array(Math.max(words, this.#memo.length * 2))
       else this.#memo.fill(0, 0, words)
     }
-    const firstBytes = this.#firstBytes
+    const begins = this.#begins
+    const { classOfByte } = this.#program
+    const endClass = this.#stride - 1
     let steps = CAPTURE_STEPS_MAX + CAPTURE_STEPS_PER_BYTE * length
     const lastStart = anchored ? 0 : length
     for (let at = 0; at <= lastStart; at++) {
-      if (firstBytes !== null && (at === length || firstBytes[bytes[at]!] === 0)) continue
+      if (begins[at === length ? endClass : classOfByte[bytes[at]!]!] === 0) continue
       steps = this.#matchAt(start, bytes, at, length, steps, hasMemo)
       if (steps < 0) break
     }
@@ -222,55 +250,72 @@ class CaptureMatcher {
     stepsLeft: number,
     hasMemo: boolean,
   ): number {
-    const { ops, next, arg, sets, classOfByte } = this.#program
+    const { ops, next, arg, classOfByte } = this.#program
     const { places } = this
     const memo = this.#memo
     const memoRow = this.#memoRow
+    const rows = this.#rows
+    const rowOf = this.#rowOf
+    const endClass = this.#stride - 1
     const memoStride = length + 1
     let stack = this.#stack
     let depth = 0
     let steps = stepsLeft
     let pc = startPc
     let at = startAt
+    let byteClass = at < length ? classOfByte[bytes[at]!]! : endClass
     places.fill(-1)
     for (;;) {
       if (--steps < 0) return STEPS_NONE
       const op = ops[pc]!
-      let goesOn = false
       if (op === OP_BYTE) {
-        if (at < length && sets[arg[pc]!]![classOfByte[bytes[at]!]!] === 1) {
+        if (rows[rowOf[pc]! + byteClass] === 1) {
           at++
-          goesOn = true
+          byteClass = at < length ? classOfByte[bytes[at]!]! : endClass
+          pc = next[pc]!
+          continue
         }
       } else if (op === OP_SPLIT) {
-        let isNew = true
-        if (hasMemo) {
+        const takes = rows[rowOf[pc]! + byteClass]!
+        let isNew = takes !== 0
+        if (isNew && hasMemo) {
           const bit = memoRow[pc]! * memoStride + at
           const mask = 1 << (bit & 31)
-          isNew = (memo[bit >>> 5]! & mask) === 0
-          if (isNew) memo[bit >>> 5] = memo[bit >>> 5]! | mask
+          const word = memo[bit >>> 5]!
+          isNew = (word & mask) === 0
+          if (isNew) memo[bit >>> 5] = word | mask
         }
         if (isNew) {
-          if (depth + 4 > stack.length) stack = this.#growStack()
-          stack[depth++] = arg[pc]!
-          stack[depth++] = at
-          goesOn = true
+          if (takes === TAKES_SECOND) {
+            pc = arg[pc]!
+            continue
+          }
+          if (takes !== TAKES_FIRST) {
+            if (depth + 4 > stack.length) stack = this.#growStack()
+            stack[depth++] = arg[pc]!
+            stack[depth++] = at
+          }
+          pc = next[pc]!
+          continue
         }
       } else if (op === OP_SAVE) {
         const index = arg[pc]!
-        if (depth + 4 > stack.length) stack = this.#growStack()
-        stack[depth++] = RESTORE - index
-        stack[depth++] = places[index]!
+        if (depth > 0) {
+          if (depth + 4 > stack.length) stack = this.#growStack()
+          stack[depth++] = RESTORE - index
+          stack[depth++] = places[index]!
+        }
         places[index] = at
-        goesOn = true
-      } else if (op === OP_ASSERT) goesOn = this.#holds(arg[pc]!, bytes, at, length)
-      else {
-        assert(op === OP_MATCH, 'every instruction is known')
-        return STEPS_MATCHED
-      }
-      if (goesOn) {
         pc = next[pc]!
         continue
+      } else if (op === OP_ASSERT) {
+        if (this.#holds(arg[pc]!, bytes, at, length)) {
+          pc = next[pc]!
+          continue
+        }
+      } else {
+        assert(op === OP_MATCH, 'every instruction is known')
+        return STEPS_MATCHED
       }
       for (;;) {
         if (depth === 0) return steps
@@ -279,6 +324,7 @@ class CaptureMatcher {
         if (pc >= 0) break
         places[RESTORE - pc] = at
       }
+      byteClass = at < length ? classOfByte[bytes[at]!]! : endClass
     }
   }
 
@@ -316,24 +362,89 @@ function isWordAt(bytes: Uint8Array, at: number, length: number): boolean {
   return at >= 0 && at < length && isWordByte(bytes[at]!)
 }
 
-function firstBytesOf(program: RegexProgram): Uint8Array | null {
-  const { ops, next, arg, sets, classOfByte, start } = program
-  const first = new Uint8Array(256)
-  const seen = new Set<number>()
-  const stack = [start]
-  while (stack.length > 0) {
-    const pc = stack.pop()!
-    if (seen.has(pc)) continue
-    seen.add(pc)
-    const op = ops[pc]!
-    if (op === OP_MATCH || op === OP_ASSERT) return null
-    if (op === OP_BYTE) {
-      const set = sets[arg[pc]!]!
-      for (let byte = 0; byte < 256; byte++) if (set[classOfByte[byte]!] === 1) first[byte] = 1
-      continue
-    }
-    stack.push(next[pc]!)
-    if (op === OP_SPLIT) stack.push(arg[pc]!)
+const TAKES_FIRST = 1
+const TAKES_SECOND = 2
+
+/** Rows of one byte a class, each kept once. */
+class RowTable {
+  readonly #stride: number
+  readonly #rows: Uint8Array[] = []
+  readonly #known = new Map<string, number>()
+
+  constructor(stride: number) {
+    this.#stride = stride
   }
-  return first
+
+  offset(rowValue: (byteClass: number) => number): number {
+    const row = Uint8Array.from({ length: this.#stride }, (_, byteClass) => rowValue(byteClass))
+    const key = String.fromCharCode(...row)
+    let index = this.#known.get(key)
+    if (index === undefined) {
+      index = this.#rows.push(row) - 1
+      this.#known.set(key, index)
+    }
+    return index * this.#stride
+  }
+
+  bytes(): Uint8Array {
+    const bytes = new Uint8Array(this.#rows.length * this.#stride)
+    this.#rows.forEach((row, i) => {
+      bytes.set(row, i * this.#stride)
+    })
+    return bytes
+  }
+}
+
+/** For each instruction, the classes of the next byte (or the end of the text) with which it can lead to a match; rather too many than too few. */
+class FirstClasses {
+  readonly #words: number
+  readonly #bits: Uint32Array
+
+  constructor(program: RegexProgram) {
+    const { ops, next, arg, sets, classCount, classOfByte } = program
+    const words = (classCount + 1 + 31) >>> 5
+    const bits = new Uint32Array(words * ops.length)
+    this.#words = words
+    this.#bits = bits
+    const newline = classOfByte[0x0a]!
+    let isChanged = false
+    const add = (pc: number, byteClass: number) => {
+      const word = pc * words + (byteClass >>> 5)
+      const before = bits[word]!
+      bits[word] = before | (1 << (byteClass & 31))
+      if (bits[word] !== before) isChanged = true
+    }
+    const addAll = (pc: number, from: number) => {
+      for (let i = 0; i < words; i++) {
+        const before = bits[pc * words + i]!
+        bits[pc * words + i] = before | bits[from * words + i]!
+        if (bits[pc * words + i] !== before) isChanged = true
+      }
+    }
+    // Instructions lead to earlier ones, but for loops; so this ends after a round for each loop within another.
+    do {
+      isChanged = false
+      for (let pc = 0; pc < ops.length; pc++) {
+        const op = ops[pc]!
+        if (op === OP_MATCH) for (let c = 0; c <= classCount; c++) add(pc, c)
+        else if (op === OP_BYTE) {
+          const set = sets[arg[pc]!]!
+          for (let c = 0; c < classCount; c++) if (set[c] === 1) add(pc, c)
+        } else if (op === OP_ASSERT) {
+          const assertion = ASSERTIONS[arg[pc]!]!
+          if (assertion === 'textEnd' || assertion === 'lineEnd') {
+            add(pc, classCount)
+            if (assertion === 'lineEnd') add(pc, newline)
+          } else addAll(pc, next[pc]!)
+        } else {
+          addAll(pc, next[pc]!)
+          if (op === OP_SPLIT) addAll(pc, arg[pc]!)
+        }
+      }
+    } while (isChanged)
+  }
+
+  has(pc: number, byteClass: number): boolean {
+    return (this.#bits[pc * this.#words + (byteClass >>> 5)]! & (1 << (byteClass & 31))) !== 0
+  }
 }
