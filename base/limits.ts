@@ -36,6 +36,12 @@ export const DECODE_SLICE_BYTES = 1 * MIB
 /** Dead letters of one chunk; only a sender who packs little into much meets it, and then they are cut short. */
 export const DEAD_LETTERS_CHUNK_BYTES_MAX = 2 * MIB
 
+// --- pipelines ------------------------------------------------------------------------------------------------
+
+/** Far more than anybody reads. */
+export const PIPELINE_STEPS_MAX = 1000
+export const PIPELINE_SERVICES_MAX = 1000
+
 // --- HTTP -----------------------------------------------------------------------------------------------------
 
 /** A query of QUERY_TEXT_BYTES_MAX fits the URL, percent-encoded, beside the other headers. */

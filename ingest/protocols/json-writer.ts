@@ -228,6 +228,11 @@ export class JsonWriter {
     this.#needsComma = true
   }
 
+  /** The same, of text. */
+  jsonText(json: string): void {
+    this.#write(json)
+  }
+
   /** The end of a line. `padding` spaces come before it. */
   newline(padding = 0): void {
     this.#reserve(padding + 1)
