@@ -1,25 +1,20 @@
-import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { assert } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
-import { VALUE_STRING } from '../base/columns.ts'
 import { WeirError } from '../base/errors.ts'
 import { shardOf, slotOfKey } from '../base/hash.ts'
 import type { ShardId, TenantId } from '../base/ids.ts'
-import { deadLetterTenant } from '../base/ids.ts'
+import { deadLetterTenant, replayedTenant } from '../base/ids.ts'
 import { keyTimeMs } from '../base/key-time.ts'
-import {
-  DEAD_LETTER_RAW_BYTES_MAX,
-  DEAD_LETTERS_CHUNK_BYTES_MAX,
-  FUTURE_MAX_MS,
-  REJECTS_LISTED_MAX,
-} from '../base/limits.ts'
+import { FUTURE_MAX_MS, REJECTS_LISTED_MAX } from '../base/limits.ts'
 import type { ColumnWriter } from '../ingest/column-writer.ts'
 import type { RecordRejection, RejectCode } from '../ingest/reject.ts'
 import { REJECT_CATALOGUE } from '../ingest/reject.ts'
 import type { Scan } from '../ingest/scan.ts'
 import type { Scanner } from '../ingest/scanner.ts'
+import { decodeRecordId } from '../storage/record-id.ts'
 import { oldestAcceptedMs } from '../storage/retention.ts'
+import { addReplayedRow, DeadLetterRows, REPLAYED_SERVICE } from './dead-letter-rows.ts'
 import type { FrameGatherer } from './frame-gatherer.ts'
 import { type Backlog, IngestBrake } from './ingest-brake.ts'
 import type { IngestReceipt, IngestRequest, RecordReject } from './messages/ingest.ts'
@@ -79,8 +74,7 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
   #scanning: Promise<unknown> = Promise.resolve()
   /** Keys of requests in progress on this thread, each with the end of the last such request. */
   readonly #keysInProgress = new Map<string, Promise<unknown>>()
-  /** What the dead letters of the chunk being scanned may still take. */
-  #deadLetterBytesLeft = 0
+  readonly #deadLetters = new DeadLetterRows()
 
   constructor(options: IngestRouterOptions) {
     this.#options = options
@@ -130,10 +124,11 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
 
   async #scan(request: IngestRequest, key: RequestKey | undefined, signal: AbortSignal): Promise<Scanned> {
     const { gatherers, clock, retentionDays, levelFloor } = this.#options
-    const { format, body, receivedMs, timeField, messageField, serviceDefault, hostDefault, decoded } = request
+    const { format, body, receivedMs, timeField, messageField, serviceDefault, hostDefault, decoded, replayOf } =
+      request
     const scan = this.#scanner.open(body, {
       format,
-      receivedMs,
+      receivedMs: replayOf === undefined ? receivedMs : decodeRecordId(replayOf).timeMs,
       oldestMs: oldestAcceptedMs(receivedMs, retentionDays),
       newestMs: receivedMs + FUTURE_MAX_MS,
       // A keyed request is taken whole or not at all: what is shed of it would count as a repeat when it comes again.
@@ -167,8 +162,9 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
 
   /** Scans one chunk into the frames being gathered, in one go: all its rows of a lane are in one frame. */
   #scanChunk(scan: Scan, request: IngestRequest, key: RequestKey | undefined, chunk: number, rejects: Rejects) {
-    const { tenant, receivedMs, decoded } = request
-    this.#deadLetterBytesLeft = DEAD_LETTERS_CHUNK_BYTES_MAX
+    const { tenant, receivedMs, decoded, replayOf } = request
+    this.#deadLetters.startChunk()
+    const refusedAgain: Refused[] = []
     const rowsBefore = key === undefined ? undefined : this.#rowCounts()
     const route = (bytes: Uint8Array, start: number, end: number): ColumnWriter =>
       this.#section(tenant, this.#shardOf(tenant, bytes, start, end, key), receivedMs).writer
@@ -178,8 +174,16 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
       if (rejects.first.length < REJECTS_LISTED_MAX) rejects.first.push({ index, code, reason })
       rejects.all?.records.push(index)
       rejects.all?.codes.push(code)
-      if (REJECT_CATALOGUE[code].deadLetter) this.#bury(request, rejection, code, reason)
+      if (!REJECT_CATALOGUE[code].deadLetter) return
+      if (replayOf === undefined) this.#bury(request, rejection, code, reason)
+      else refusedAgain.push({ rejection: { ...rejection }, code, reason })
     })
+    if (replayOf !== undefined) {
+      // The letter stays, and its key is free: it may come again once what refuses it has changed.
+      if (outcome.accepted === 0) return outcome
+      for (const again of refusedAgain) this.#bury(request, again.rejection, again.code, again.reason)
+      this.#markReplayed(request, replayOf)
+    }
     if (key !== undefined && rowsBefore !== undefined) this.#markChunk(request, key, chunk, rowsBefore)
     return outcome
   }
@@ -200,25 +204,18 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
     return key === undefined ? turn() % spread.slotsNow(tenant, service) : key.slotOf(service)
   }
 
-  /** Keeps a refused record with its reason (X1: up to 64 KiB of it), in the dead letters of its tenant. */
+  /** Keeps a refused record with its reason, in the dead letters of its tenant. */
   #bury(request: IngestRequest, rejection: RecordRejection, code: RejectCode, reason: string): void {
     const tenant = deadLetterTenant(request.tenant)
     const shard = shardOf(tenant, request.protocol, 0, this.#options.shardCount) as ShardId
     const { writer } = this.#section(tenant, shard, request.receivedMs)
-    const { body, decoded } = request
-    const whole =
-      decoded === undefined ? body.subarray(rejection.start, rejection.end) : decoded.sourceOf(rejection.index)
-    const raw = whole.subarray(0, Math.min(DEAD_LETTER_RAW_BYTES_MAX, this.#deadLetterBytesLeft))
-    this.#deadLetterBytesLeft -= raw.length
-    const isText = isUtf8(raw)
-    writer.beginRow(request.receivedMs, 0)
-    writer.addString('level', VALUE_STRING, 'ERROR')
-    writer.addString('service', VALUE_STRING, request.protocol)
-    writer.addString('message', VALUE_STRING, reason)
-    writer.addString('code', VALUE_STRING, code)
-    writer.addString('raw', VALUE_STRING, Buffer.from(raw).toString(isText ? 'utf8' : 'base64'))
-    writer.addString('encoding', VALUE_STRING, isText ? 'utf8' : 'base64')
-    writer.commitRow()
+    this.#deadLetters.add(writer, request, rejection, code, reason)
+  }
+
+  #markReplayed(request: IngestRequest, letter: string): void {
+    const tenant = replayedTenant(request.tenant)
+    const shard = shardOf(tenant, REPLAYED_SERVICE, 0, this.#options.shardCount) as ShardId
+    addReplayedRow(this.#section(tenant, shard, request.receivedMs).writer, letter)
   }
 
   #rowCounts(): Map<ColumnWriter, number> {
@@ -283,6 +280,12 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
 interface Rejects {
   readonly first: RecordReject[]
   readonly all: { readonly records: number[]; readonly codes: RejectCode[] } | undefined
+}
+
+interface Refused {
+  readonly rejection: RecordRejection
+  readonly code: RejectCode
+  readonly reason: string
 }
 
 /** A request whose rows are in the frames being gathered. */

@@ -1,6 +1,6 @@
 import { WeirError } from '../base/errors.ts'
 import type { ShardId, TenantId } from '../base/ids.ts'
-import { deadLetterTenant, POSITION_ZERO } from '../base/ids.ts'
+import { POSITION_ZERO } from '../base/ids.ts'
 import { HISTOGRAM_BUCKETS_MAX, SPREAD_SLOTS_MAX, TOTAL_EXACT_MAX } from '../base/limits.ts'
 import type { AggregationSpec } from '../query/aggregate.ts'
 import { compareCells, mergePartials } from '../query/aggregate.ts'
@@ -13,11 +13,13 @@ import { mergePatterns } from '../query/patterns.ts'
 import { finishPipes } from '../query/pipes.ts'
 import { planPipes } from '../query/pipes-plan.ts'
 import type { RecordKey } from '../storage/record-id.ts'
-import { compareRecordKeys, decodeRecordId } from '../storage/record-id.ts'
+import { decodeRecordId } from '../storage/record-id.ts'
 import { bucketKey, COUNT, metricOf, niceInterval } from './aggregate-request.ts'
+import { DeadLetterFinder } from './dead-letter-finder.ts'
 import { mergeExplained } from './explain-merge.ts'
+import { findRows, mergedRows } from './found-rows.ts'
 import { mergeFields } from './leaf-folds.ts'
-import type { FindRows, LeafAggregate, LeafRow, LeafRows, LeafScope, QueryScope } from './messages/leaf.ts'
+import type { LeafAggregate, LeafRows, QueryScope } from './messages/leaf.ts'
 import type {
   AggregateRequest,
   ContextAnswer,
@@ -66,10 +68,12 @@ export interface QueryCoordinatorOptions extends ScatterOptions {
 export class QueryCoordinator {
   readonly #options: QueryCoordinatorOptions
   readonly #scatter: Scatter
+  readonly #deadLetters: DeadLetterFinder
 
   constructor(options: QueryCoordinatorOptions) {
     this.#options = options
     this.#scatter = new Scatter(options)
+    this.#deadLetters = new DeadLetterFinder(this.#scatter, options.shardCount)
   }
 
   search(request: SearchRequest, signal: AbortSignal): Promise<SearchAnswer> {
@@ -370,35 +374,7 @@ export class QueryCoordinator {
   }
 
   deadLetters(request: DeadLettersRequest, signal: AbortSignal): Promise<DeadLettersAnswer> {
-    return this.#scatter.timed('deadLetters', async (startedMs) => {
-      const cursor = request.cursor === undefined ? undefined : decodeSearchCursor(request.cursor)
-      const range = cursor?.range ?? request.range
-      const scope = { tenant: deadLetterTenant(request.tenant), filter: { kind: 'all' } as const, range }
-      const answers = await this.#scatter.ask(scope, { timeoutMs: request.timeoutMs, signal }, (own) =>
-        findRows(own, 'desc', request.limit + 1, cursor?.after),
-      )
-      const rows = mergedRows(answers.ok, 'desc')
-      const shown = rows.slice(0, request.limit)
-      const last = shown[shown.length - 1]
-      return {
-        deadLetters: shown.map(({ json }) => {
-          const letter = JSON.parse(json) as Record<string, string>
-          return {
-            id: letter.id!,
-            receivedAt: letter.timestamp!,
-            protocol: letter.service!,
-            tenant: request.tenant,
-            code: letter.code!,
-            reason: letter.message!,
-            raw: letter.raw ?? '',
-            encoding: letter.encoding === 'base64' ? ('base64' as const) : ('utf8' as const),
-          }
-        }),
-        nextCursor:
-          rows.length > request.limit && last !== undefined ? encodeSearchCursor({ range, after: last.key }) : null,
-        ...this.#scatter.closing(answers, startedMs),
-      }
-    })
+    return this.#deadLetters.list(request, signal)
   }
 
   /** What a request asks for: its query with the narrowing parameters ANDed to it. */
@@ -442,15 +418,6 @@ const TAIL_PATIENCE_MS = 500
 const RECORD_DEADLINE_MS = 10_000
 /** Neighbours further away than this are no context. */
 const CONTEXT_RANGE_MS = 24 * 3600 * 1000
-
-function findRows(scope: LeafScope, order: 'asc' | 'desc', limit: number, after: RecordKey | undefined): FindRows {
-  return { kind: 'findRows', scope, order, limit, after, countMax: 0, fields: undefined, original: false }
-}
-
-function mergedRows(answers: readonly { readonly rows: readonly LeafRow[] }[], order: 'asc' | 'desc'): LeafRow[] {
-  const sign = order === 'desc' ? -1 : 1
-  return answers.flatMap((answer) => answer.rows).sort((a, b) => sign * compareRecordKeys(a.key, b.key))
-}
 
 function rangeTexts({ fromMs, toMs }: QueryScope['range']): { readonly from: string; readonly to: string } {
   return { from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() }

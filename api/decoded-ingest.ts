@@ -13,7 +13,7 @@ const LINES_MARGIN = 1.25
 /** What is said of a request beside its bytes. */
 export type DecodedRequest = Pick<
   IngestRequest,
-  'tenant' | 'protocol' | 'takenWhole' | 'namesAllRejects' | 'idempotencyKey' | 'timeField'
+  'tenant' | 'protocol' | 'takenWhole' | 'namesAllRejects' | 'idempotencyKey' | 'timeField' | 'replayOf'
 >
 
 /** Bytes of another protocol than ours, and what they are held by. */

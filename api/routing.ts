@@ -9,6 +9,7 @@ import { IngestDoor } from './ingest-door.ts'
 import type { Route } from './route.ts'
 import { clusterRoutes } from './routes/cluster.ts'
 import { datadogRoutes } from './routes/datadog.ts'
+import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { elasticRoutes } from './routes/elastic.ts'
 import { elasticHandshakeRoutes } from './routes/elastic-handshake.ts'
 import { hecRoutes } from './routes/hec.ts'
@@ -46,6 +47,7 @@ export function addRoutes(app: FastifyInstance, context: ServerContext): void {
     ...searchRoutes(context),
     ...searchAnalyticsRoutes(context),
     ...recordRoutes(context),
+    ...deadLetterRoutes(ingestContext),
     ...tailRoutes(context),
     ...keyRoutes(context),
     ...clusterRoutes(context),

@@ -49,3 +49,8 @@ export function isTenantName(text: string): text is TenantId {
 export function deadLetterTenant(tenant: TenantId): TenantId {
   return `${tenant}!dead` as TenantId
 }
+
+/** The internal tenant that says which of a tenant's dead letters have been stored since. */
+export function replayedTenant(tenant: TenantId): TenantId {
+  return `${tenant}!replayed` as TenantId
+}

@@ -33,6 +33,10 @@ export const CHUNK_BYTES_MAX = 1 * MIB
 export const DECODED_RECORDS_MAX = 1_000_000
 /** T2: bytes read and written by a decoder between two pauses; about a millisecond. */
 export const DECODE_SLICE_BYTES = 1 * MIB
+/** Dead letters that one page looks through for some that have not been replayed. */
+export const DEAD_LETTERS_PASSED_MAX = 10_000
+/** Dead letters that one request replays. */
+export const REPLAY_LETTERS_MAX = 1000
 /** Dead letters of one chunk; only a sender who packs little into much meets it, and then they are cut short. */
 export const DEAD_LETTERS_CHUNK_BYTES_MAX = 2 * MIB
 

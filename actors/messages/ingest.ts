@@ -25,9 +25,17 @@ export interface IngestRequest {
    * request is taken whole anyway.
    */
   readonly takenWhole?: boolean
+  /**
+   * Id of the dead letter whose record this is, sent again: it takes its time of receipt from there, leaves the letter as it is when it is
+   * refused again, and has it leave the list when it is stored.
+   */
+  readonly replayOf?: string
   /** The receipt names all rejects, not only the first. */
   readonly namesAllRejects?: boolean
 }
+
+/** What a request says of the records that do not say it themselves. */
+export type RequestDefaults = Pick<IngestRequest, 'serviceDefault' | 'hostDefault' | 'timeField' | 'messageField'>
 
 /** A request of another protocol as it came, inflated. */
 export interface DecodedFrom {

@@ -187,23 +187,46 @@ export interface ExplainAnswer {
 
 export interface DeadLettersRequest {
   readonly tenant: TenantId
+  /** Times of receipt. */
   readonly range: TimeRange
+  readonly protocol?: string
+  readonly code?: string
+  /** Words that follow each other in the reason. */
+  readonly reason?: string
+  /** These and no others, whatever else is asked for; one that is not there is an error. */
+  readonly ids?: readonly string[]
+  /** With what is needed to store their records. */
+  readonly whole?: boolean
   readonly limit: number
   readonly cursor?: string
   readonly timeoutMs: number
 }
 
+/** A record that was refused. */
+export interface DeadLetter {
+  readonly id: string
+  readonly receivedAt: string
+  readonly protocol: string
+  readonly tenant: string
+  readonly code: string
+  readonly reason: string
+  /** The bytes that it came as, or their beginning. */
+  readonly raw: string
+  readonly encoding: 'utf8' | 'base64'
+  /** Of the record, where `raw` is only its beginning. */
+  readonly size?: number
+  /** Of the pipeline whose step refused it. */
+  readonly pipelineVersion?: number
+  /** The record that was made of the bytes, as a line of JSON. */
+  readonly line?: string
+  /** The bytes are the record as JSON: nothing was made of them. */
+  readonly form?: 'json'
+  /** What the request said of records that do not say it themselves: RequestDefaults as JSON. */
+  readonly defaults?: string
+}
+
 export interface DeadLettersAnswer {
-  readonly deadLetters: readonly {
-    readonly id: string
-    readonly receivedAt: string
-    readonly protocol: string
-    readonly tenant: string
-    readonly code: string
-    readonly reason: string
-    readonly raw: string
-    readonly encoding: 'utf8' | 'base64'
-  }[]
+  readonly deadLetters: readonly DeadLetter[]
   readonly nextCursor: string | null
   readonly coverage: Coverage
 }

@@ -1,6 +1,7 @@
 import { aggregateLogs, histogramLogs, listFields, listFieldValues, patternsOfLogs } from './analytics.ts'
 import { drainNode, getCluster } from './cluster.ts'
 import { datadogInput, datadogLogs, datadogValidate } from './datadog.ts'
+import { listDeadLetters, replayDeadLetters } from './dead-letters.ts'
 import { elasticBulk, elasticBulkByPut, elasticBulkOfIndex, elasticBulkOfIndexByPut } from './elastic.ts'
 import { ELASTIC_HANDSHAKE } from './elastic-handshake.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -11,7 +12,7 @@ import { createKey, listKeys, revokeKey } from './keys.ts'
 import { lokiPush } from './loki.ts'
 import { getDocs, getErrorDocs, getHealth, getLanding, getMetrics, getOpenApi, getReadiness } from './operations.ts'
 import { otlpLogs, otlpLogsOfBase } from './otlp.ts'
-import { getRecord, getRecordContext, getTrace, listDeadLetters } from './records.ts'
+import { getRecord, getRecordContext, getTrace } from './records.ts'
 import { explainSearch, searchLogs, searchLogsByPost, tailLogs } from './search.ts'
 
 /** Every endpoint of a node, in the order in which the documents show them. */
@@ -46,6 +47,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   listFields,
   listFieldValues,
   listDeadLetters,
+  replayDeadLetters,
   createKey,
   listKeys,
   revokeKey,

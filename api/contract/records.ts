@@ -2,7 +2,7 @@ import Type, { type Static } from 'typebox'
 import { SEARCH_LIMIT_MAX } from '../../base/limits.ts'
 import { Coverage, DurationText, JSON_TYPE, LogRecord, NameText, queryParameters, TimeText } from './common.ts'
 import type { Endpoint } from './endpoint.ts'
-import { cursorParameter, limitParameter } from './search.ts'
+import { limitParameter } from './search.ts'
 
 const RecordPath = Type.Object({ id: NameText('Id of the record.') })
 const timeout = Type.Optional(DurationText('Give up after this long.', '30s'))
@@ -112,56 +112,5 @@ export const getTrace: Endpoint = {
       },
     },
     404: { description: 'The tenant has no record of this trace.' },
-  },
-}
-
-export const DEAD_LETTERS_LIMIT_DEFAULT = 100
-const DEAD_LETTERS_LIMIT_MAX = 1000
-
-export const DeadLettersParameters = Type.Object(
-  {
-    from: Type.Optional(TimeText('Received from, inclusive; all that is kept when absent.')),
-    to: Type.Optional(TimeText('Received before; open when absent.')),
-    limit: limitParameter(DEAD_LETTERS_LIMIT_DEFAULT, DEAD_LETTERS_LIMIT_MAX),
-    cursor: cursorParameter,
-    timeout,
-  },
-  { additionalProperties: false },
-)
-export type DeadLettersParameters = Static<typeof DeadLettersParameters>
-
-export const listDeadLetters: Endpoint = {
-  id: 'listDeadLetters',
-  method: 'GET',
-  path: '/v1/dead-letters',
-  group: 'Operate',
-  summary: 'Rejected records with their reasons',
-  role: 'read',
-  query: DeadLettersParameters,
-  responses: {
-    200: {
-      description: 'Newest first.',
-      content: {
-        [JSON_TYPE]: Type.Object(
-          {
-            deadLetters: Type.Array(
-              Type.Object({
-                id: Type.String(),
-                receivedAt: Type.String(),
-                protocol: Type.String(),
-                tenant: Type.String(),
-                code: Type.String(),
-                reason: Type.String(),
-                raw: Type.String(),
-                encoding: Type.Enum(['utf8', 'base64']),
-              }),
-            ),
-            nextCursor: Type.Union([Type.String(), Type.Null()]),
-            coverage: Coverage,
-          },
-          { title: 'DeadLettersResult' },
-        ),
-      },
-    },
   },
 }

@@ -1,35 +1,31 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { ContextAnswer, DeadLettersAnswer, TraceAnswer } from '../../actors/messages/search.ts'
+import type { ContextAnswer, TraceAnswer } from '../../actors/messages/search.ts'
 import { present } from '../../base/assert.ts'
 import { FUTURE_MAX_MS, QUERY_TIMEOUT_DEFAULT_MS } from '../../base/limits.ts'
 import { runForClient } from '../client-signal.ts'
 import {
   CONTEXT_DEFAULT,
   ContextParameters,
-  DEAD_LETTERS_LIMIT_DEFAULT,
-  DeadLettersParameters,
   getRecord,
   getRecordContext,
   getTrace,
-  listDeadLetters,
   NoParameters,
   TRACE_LIMIT_DEFAULT,
   TraceParameters,
 } from '../contract/records.ts'
-import { arrayParts, JSON_CONTENT_TYPE, recordParts, restOfObject, sendParts } from '../json-parts.ts'
+import { JSON_CONTENT_TYPE, recordParts, restOfObject, sendParts } from '../json-parts.ts'
 import { ParameterReader } from '../parameters.ts'
 import { queryBaseOf, type RangeDefaults, rangeOf, timeoutMsOf } from '../query-request.ts'
 import type { Route } from '../route.ts'
 import type { ServerContext } from '../server-options.ts'
 
-/** GET /v1/logs/{id}, /v1/logs/{id}/context, /v1/traces/{traceId}, /v1/dead-letters */
+/** GET /v1/logs/{id}, /v1/logs/{id}/context, /v1/traces/{traceId} */
 export function recordRoutes(context: ServerContext): Route[] {
   const { clock } = context.options
   const { search: backend } = context.backend
   const noParameters = new ParameterReader(NoParameters)
   const contextParameters = new ParameterReader(ContextParameters)
   const traceParameters = new ParameterReader(TraceParameters)
-  const deadLettersParameters = new ParameterReader(DeadLettersParameters)
 
   async function record(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { tenant } = present(request.access, 'access of a record')
@@ -68,27 +64,10 @@ export function recordRoutes(context: ServerContext): Route[] {
     return sendParts(reply, JSON_CONTENT_TYPE, traceParts(answer), clock)
   }
 
-  async function deadLetters(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const { tenant } = present(request.access, 'access of the dead letters')
-    const parameters = deadLettersParameters.ofQuery(request)
-    const nowMs = clock.nowMs()
-    const { cursor } = parameters
-    const wanted = {
-      tenant,
-      range: rangeOf(parameters, nowMs, allTime(nowMs)),
-      limit: parameters.limit ?? DEAD_LETTERS_LIMIT_DEFAULT,
-      timeoutMs: timeoutMsOf(parameters.timeout),
-      ...(cursor === undefined ? {} : { cursor }),
-    }
-    const answer = await runForClient(clock, reply, wanted.timeoutMs, (signal) => backend.deadLetters(wanted, signal))
-    return sendParts(reply, JSON_CONTENT_TYPE, deadLetterParts(answer), clock)
-  }
-
   return [
     { endpoint: getRecord, handler: record },
     { endpoint: getRecordContext, handler: neighbours },
     { endpoint: getTrace, handler: trace },
-    { endpoint: listDeadLetters, handler: deadLetters },
   ]
 }
 
@@ -109,10 +88,4 @@ function* traceParts({ logs, coverage, ...head }: TraceAnswer): Generator<string
   yield `${JSON.stringify(head).slice(0, -1)},"logs":`
   yield* recordParts(logs)
   yield restOfObject({ coverage })
-}
-
-function* deadLetterParts({ deadLetters, nextCursor, coverage }: DeadLettersAnswer): Generator<string> {
-  yield '{"deadLetters":'
-  yield* arrayParts(deadLetters, (letter) => JSON.stringify(letter))
-  yield restOfObject({ nextCursor, coverage })
 }
