@@ -99,6 +99,11 @@ export function credentialOf(headers: IncomingHttpHeaders): string | undefined {
   return credential
 }
 
+/** Whether a request says in its header fields who sends it, well or badly. */
+export function hasCredential(headers: IncomingHttpHeaders): boolean {
+  return [headers.authorization, headers['x-api-key'], headers['dd-api-key']].some((field) => field !== undefined)
+}
+
 function credentialOfAuthorization(authorization: string): string | undefined {
   const space = authorization.indexOf(' ')
   if (space < 0) return undefined

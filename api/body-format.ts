@@ -53,6 +53,11 @@ export function declaredFormat(contentType: string | undefined): BodyFormat | un
   throw new WeirError('unsupported_media_type', `Records come as JSON or NDJSON, not as ${type.slice(0, 100)}`)
 }
 
+/** Whether a request says that its body is JSON, without doubt. */
+export function declaresJson(contentType: string | undefined): boolean {
+  return contentType !== undefined && /^\s*application\/json\s*(?:;|$)/i.test(contentType)
+}
+
 function refuseForeignCharset(parameters: string): void {
   const charset = /(?:^|;)\s*charset\s*=\s*"?([^\s;"]+)/i.exec(parameters)?.[1]?.toLowerCase()
   if (charset !== undefined && charset !== 'utf-8' && charset !== 'utf8' && charset !== 'us-ascii') {

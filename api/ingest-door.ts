@@ -25,6 +25,8 @@ export interface HeldBody {
 interface DoorOptions {
   /** How the body is compressed; by its Content-Encoding when absent. Throws unsupported_media_type. */
   readonly encodingOf?: (headers: IncomingHttpHeaders) => BodyEncoding
+  /** Of the body, also inflated, where it may be smaller only than others. */
+  readonly bytesMax?: number
 }
 
 /**
@@ -47,12 +49,14 @@ export class IngestDoor {
     request: FastifyRequest,
     reply: FastifyReply,
     use: (body: HeldBody) => Promise<T>,
-    { encodingOf = ofContentEncoding }: DoorOptions = {},
+    { encodingOf = ofContentEncoding, bytesMax = Number.POSITIVE_INFINITY }: DoorOptions = {},
   ): Promise<T> {
     const { backend, options, bodyWatch, drainSignal } = this.#context
     const raw = request.raw
     const encoding = encodingOf(raw.headers)
-    const announced = announcedLength(raw, options.bodyBytesMax)
+    const bodyBytesMax = Math.min(options.bodyBytesMax, bytesMax)
+    const inflatedBytesMax = Math.min(options.inflatedBytesMax, bytesMax)
+    const announced = announcedLength(raw, bodyBytesMax)
     if (drainSignal.aborted) throw drainSignal.reason
 
     const signal = clientSignal(reply)
@@ -60,9 +64,10 @@ export class IngestDoor {
     const sent = new BodyBuffer(this.pool, announced ?? 0)
     try {
       continueBody(raw, reply.raw)
-      await readBody(raw, sent, options.bodyBytesMax, admitted, bodyWatch)
+      await readBody(raw, sent, bodyBytesMax, admitted, bodyWatch)
       request.receivedAtMs = options.clock.monotonicMs()
-      const whole = encoding === 'identity' ? sent : await this.#inflated(sent, encoding, admitted, signal)
+      const whole =
+        encoding === 'identity' ? sent : await this.#inflated(sent, encoding, inflatedBytesMax, admitted, signal)
       return await use({ bytes: whole.bytes(), admitted, signal, letGo: () => whole.release() })
     } finally {
       admitted.releaseAll()
@@ -73,13 +78,14 @@ export class IngestDoor {
   async #inflated(
     sent: BodyBuffer,
     encoding: Exclude<BodyEncoding, 'identity'>,
+    bytesMax: number,
     admitted: AdmittedBytes,
     signal: AbortSignal,
   ): Promise<BodyBuffer> {
     const compressed = sent.bytes()
     if (compressed.length === 0) return sent
     const body = new BodyBuffer(this.pool, 0)
-    await inflate(compressed, encoding, body, this.#context.options.inflatedBytesMax, admitted, signal)
+    await inflate(compressed, encoding, body, bytesMax, admitted, signal)
     sent.release()
     admitted.shrinkTo(body.length)
     return body

@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { assert } from '../base/assert.ts'
 import { WeirError } from '../base/errors.ts'
-import { authenticate, authorize, authorizeCluster } from './auth.ts'
+import { authenticate, authorize, authorizeCluster, hasCredential } from './auth.ts'
+import { declaresJson } from './body-format.ts'
 import type { Endpoint } from './contract/endpoint.ts'
 import { ENDPOINTS } from './contract/endpoints.ts'
 import { DecodedIngest } from './decoded-ingest.ts'
@@ -116,9 +117,13 @@ function refuseOtherMethods(app: FastifyInstance, routes: readonly Route[]): voi
   }
 }
 
-function checkAccess({ backend, options }: ServerContext, { role, clusterOnly }: Endpoint) {
+function checkAccess({ backend, options }: ServerContext, { role, clusterOnly, credentialInBody }: Endpoint) {
   return (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
     try {
+      if (credentialInBody && options.authMode !== 'off' && isForBody(request)) {
+        done()
+        return
+      }
       const access = authenticate(options.authMode, backend.keys, request.raw.headers)
       if (role !== null) authorize(access, role)
       if (clusterOnly) authorizeCluster(access)
@@ -129,4 +134,9 @@ function checkAccess({ backend, options }: ServerContext, { role, clusterOnly }:
     }
     done()
   }
+}
+
+/** Whether who sends it can be seen in the body only. */
+function isForBody({ raw: { headers } }: FastifyRequest): boolean {
+  return !hasCredential(headers) && declaresJson(headers['content-type'])
 }

@@ -22,6 +22,10 @@ export const FUTURE_MAX_MS = 24 * 3600 * 1000
 export const BODY_BYTES_MAX = 64 * MIB
 /** After decompression: bounds a zip bomb. */
 export const BODY_INFLATED_BYTES_MAX = 256 * MIB
+/** Of a body whose credential is in it: nobody knows yet whose it is. */
+export const UNKNOWN_BODY_BYTES_MAX = 4 * MIB
+/** Such bodies that a worker reads at once. */
+export const UNKNOWN_BODIES_MAX = 8
 /** Rejected records listed one by one in a response; the count is always exact. */
 export const REJECTS_LISTED_MAX = 1000
 /** X1: bytes of a rejected record kept in the dead letters. */

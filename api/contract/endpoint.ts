@@ -15,6 +15,8 @@ export interface Endpoint {
   readonly description?: string
   /** Role that a credential needs; null: none is asked for. */
   readonly role: EndpointRole | null
+  /** Where the header fields have no credential, a body of JSON may. */
+  readonly credentialInBody?: boolean
   /** Only credentials of the whole cluster (tenant `*`) may use it. */
   readonly clusterOnly?: boolean
   readonly pathParameters?: TObject

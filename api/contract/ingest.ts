@@ -21,6 +21,9 @@ const IngestHeaders = Type.Object({
       description: 'Makes any retry of the same body a no-op for 24 h; the same key with another body is 422.',
     }),
   ),
+  'X-Service-Id': Type.Optional(NameText('Service of records that name none; `service` comes before it.')),
+  'X-Host': Type.Optional(NameText('Host of records that name none; `host` comes before it.')),
+  'X-Scope-OrgID': Type.Optional(NameText('Tenant, for credentials that may name one.')),
   'Content-Encoding': Type.Optional(Type.Enum(['gzip', 'zstd', 'deflate', 'identity'])),
 })
 
@@ -54,6 +57,16 @@ const record = Type.Object(
   { title: 'SentRecord', additionalProperties: true, description: 'Any JSON object; no field is required.' },
 )
 
+const envelope = Type.Object({
+  logs: Type.Array(record),
+  clientId: Type.Optional(Type.String({ description: 'Of the agent that sends it; for people.' })),
+  token: Type.Optional(
+    Type.String({
+      description: 'Key, where no header field has one. Neither is stored; the body may have 4 MiB then.',
+    }),
+  ),
+})
+
 export const ingestLogs: Endpoint = {
   id: 'ingestLogs',
   method: 'POST',
@@ -64,13 +77,14 @@ export const ingestLogs: Endpoint = {
     'Answers once every accepted record is durable. A record that cannot be stored is rejected alone, with its index and reason; ' +
     'the others are kept. Bodies may be compressed (gzip, zstd, deflate).',
   role: 'ingest',
+  credentialInBody: true,
   query: IngestParameters,
   headers: IngestHeaders,
   body: {
     description:
       'One record, an array of records, `{"logs":[…]}`, or a record a line (NDJSON). Plain text: lines, each a message.',
     content: {
-      [JSON_TYPE]: Type.Union([record, Type.Array(record), Type.Object({ logs: Type.Array(record) })]),
+      [JSON_TYPE]: Type.Union([record, Type.Array(record), envelope]),
       [NDJSON_TYPE]: null,
       'application/stream+json': null,
       'text/plain': null,
