@@ -26,7 +26,7 @@ ENV NODE_ENV=production \
     NODE_COMPILE_CACHE=/data/compiled
 VOLUME /data
 # HTTP; syslog; Fluentd forward.
-EXPOSE 9347 5514/tcp 5514/udp 24224
+EXPOSE 9347 5514/tcp 5514/udp 24224 4317
 # Ready: it has its shards, what the journal held is searchable, and it is not about to stop.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.WEIR_HTTP_PORT || 9347}/readyz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 STOPSIGNAL SIGTERM

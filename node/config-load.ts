@@ -56,6 +56,9 @@ const FILES = [
   'syslog.certFile',
   'syslog.keyFile',
   'syslog.clientCaFile',
+  'otlpGrpc.certFile',
+  'otlpGrpc.keyFile',
+  'otlpGrpc.clientCaFile',
 ] as const
 
 interface Given {

@@ -473,8 +473,10 @@ export function conflicts(settings: Settings): string[] {
         'that all nodes share',
     )
   }
-  if ((settings['syslog.certFile'] === null) !== (settings['syslog.keyFile'] === null)) {
-    problems.push('syslog.certFile and syslog.keyFile belong together')
+  for (const listener of ['syslog', 'otlpGrpc'] as const) {
+    if ((settings[`${listener}.certFile`] === null) !== (settings[`${listener}.keyFile`] === null)) {
+      problems.push(`${listener}.certFile and ${listener}.keyFile belong together`)
+    }
   }
   for (const key of ['syslog.tenant', 'forward.tenant'] as const) {
     const tenant = settings[key]

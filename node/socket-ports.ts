@@ -14,6 +14,7 @@ export interface SocketPorts {
   readonly syslog: number
   readonly syslogTls: number
   readonly forward: number
+  readonly otlpGrpc: number
 }
 
 /** A free port for TCP may be taken for UDP. */
@@ -30,7 +31,7 @@ export async function reserveSocketPorts(
   const releases: (() => void)[] = []
   const host = settings['http.host']
   const claim = async (
-    key: SettingKey & ('syslog.port' | 'syslog.tlsPort' | 'forward.port'),
+    key: SettingKey & ('syslog.port' | 'syslog.tlsPort' | 'forward.port' | 'otlpGrpc.port'),
     hasUdp: boolean,
   ): Promise<number> => {
     const wanted = settings[key]
@@ -59,8 +60,9 @@ export async function reserveSocketPorts(
   const hasTls = takesSyslog && settings['syslog.certFile'] !== null
   const syslogTls = hasTls ? await claim('syslog.tlsPort', false) : -1
   const forward = takes('forward') ? await claim('forward.port', false) : -1
+  const otlpGrpc = await claim('otlpGrpc.port', false)
   return {
-    ports: { syslog, syslogTls, forward },
+    ports: { syslog, syslogTls, forward, otlpGrpc },
     release() {
       for (const release of releases) release()
     },

@@ -44,6 +44,24 @@ export const SOCKET_SETTINGS = {
     unit: 'bytes',
     description: 'Longest syslog message; longer ones are refused, and their beginning is kept as a dead letter.',
   },
+  'otlpGrpc.port': {
+    ...PORT,
+    default: 4317,
+    description: 'Port of http.host for OTLP over gRPC; 0 picks a free one, -1 switches it off.',
+  },
+  'otlpGrpc.certFile': {
+    kind: 'path',
+    default: null,
+    unit: 'file',
+    description: 'Certificate (PEM) that otlpGrpc.port shows. Unset: it speaks clear text.',
+  },
+  'otlpGrpc.keyFile': { kind: 'path', default: null, unit: 'file', description: 'Key (PEM) of otlpGrpc.certFile.' },
+  'otlpGrpc.clientCaFile': {
+    kind: 'path',
+    default: null,
+    unit: 'file',
+    description: 'Certificates (PEM) of which one must have signed that of the sender. Unset: senders need none.',
+  },
   'forward.port': {
     ...PORT,
     default: 24_224,

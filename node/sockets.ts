@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
-import type { IngestBackend } from '../api/backend.ts'
+import type { Backend } from '../api/backend.ts'
 import { BodyPool } from '../api/body-pool.ts'
 import { DecodedIngest } from '../api/decoded-ingest.ts'
 import { ForwardListener } from '../api/sockets/forward-listener.ts'
+import { OtlpGrpcListener } from '../api/sockets/otlp-grpc-listener.ts'
 import { type ListenerTls, SyslogListener } from '../api/sockets/syslog-listener.ts'
 import type { Clock } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'
@@ -14,7 +15,7 @@ import { type SocketPorts, socketTenant } from './socket-ports.ts'
 interface SocketParts {
   readonly settings: Settings
   readonly nodeId: string
-  readonly ingest: IngestBackend
+  readonly backend: Pick<Backend, 'ingest' | 'keys'>
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: Metrics
@@ -32,10 +33,15 @@ interface Listener {
 
 /** Has this worker listen on the ports, as all the others do. */
 export async function openSockets(ports: SocketPorts, parts: SocketParts): Promise<Sockets> {
-  const { settings, ingest, clock } = parts
+  const { settings, backend, clock } = parts
   const linesBytesMax = settings['limits.bodyInflatedBytes']
-  const decodedIngest = new DecodedIngest({ backend: ingest, pool: new BodyPool(), clock, linesBytesMax })
-  const opened = [await openSyslog(ports, parts, decodedIngest), await openForward(ports, parts, decodedIngest)]
+  const pool = new BodyPool()
+  const decodedIngest = new DecodedIngest({ backend: backend.ingest, pool, clock, linesBytesMax })
+  const opened = [
+    await openSyslog(ports, parts, decodedIngest),
+    await openForward(ports, parts, decodedIngest),
+    await openOtlpGrpc(ports, parts, decodedIngest, pool),
+  ]
   const listeners = opened.filter((listener) => listener !== undefined)
   return {
     async close(withinMs) {
@@ -49,12 +55,12 @@ export async function openSockets(ports: SocketPorts, parts: SocketParts): Promi
 
 async function openForward(
   ports: SocketPorts,
-  { settings, ingest, clock, logger, nodeId }: SocketParts,
+  { settings, backend, clock, logger, nodeId }: SocketParts,
   decodedIngest: DecodedIngest,
 ): Promise<Listener | undefined> {
   const tenant = socketTenant(settings, 'forward')
   if (tenant === undefined || ports.forward < 0) return undefined
-  const forward = new ForwardListener(ingest, decodedIngest, {
+  const forward = new ForwardListener(backend.ingest, decodedIngest, {
     host: settings['http.host'],
     port: ports.forward,
     reusePort: true,
@@ -70,18 +76,42 @@ async function openForward(
   return forward
 }
 
+async function openOtlpGrpc(
+  ports: SocketPorts,
+  { settings, backend, clock, logger }: SocketParts,
+  decodedIngest: DecodedIngest,
+  pool: BodyPool,
+): Promise<Listener | undefined> {
+  if (ports.otlpGrpc < 0) return undefined
+  const tls = tlsOf(settings, 'otlpGrpc')
+  const listener = new OtlpGrpcListener(backend, decodedIngest, {
+    host: settings['http.host'],
+    port: ports.otlpGrpc,
+    ...(tls === undefined ? {} : { tls }),
+    reusePort: true,
+    authMode: settings['auth.mode'] === 'off' ? 'off' : 'keys',
+    messageBytesMax: settings['limits.bodyBytes'],
+    inflatedBytesMax: settings['limits.bodyInflatedBytes'],
+    pool,
+    clock,
+    logger: logger.child('otlpGrpc'),
+  })
+  await listener.listen()
+  return listener
+}
+
 async function openSyslog(
   ports: SocketPorts,
   parts: SocketParts,
   decodedIngest: DecodedIngest,
 ): Promise<Listener | undefined> {
-  const { settings, ingest, clock, metrics } = parts
+  const { settings, backend, clock, metrics } = parts
   const tenant = socketTenant(settings, 'syslog')
   if (tenant === undefined || (ports.syslog < 0 && ports.syslogTls < 0)) return undefined
   const logger = parts.logger.child('syslog')
   const connections = metrics.gauge('syslogConnections')
-  const tls = syslogTls(settings)
-  const syslog = new SyslogListener(ingest, decodedIngest, {
+  const tls = tlsOf(settings, 'syslog')
+  const syslog = new SyslogListener(backend.ingest, decodedIngest, {
     host: settings['http.host'],
     port: ports.syslog,
     tlsPort: ports.syslogTls,
@@ -101,16 +131,21 @@ async function openSyslog(
   return syslog
 }
 
+type TlsListener = 'syslog' | 'otlpGrpc'
+
 /** Throws invalid_config when a file cannot be read. */
-function syslogTls(settings: Settings): ListenerTls | undefined {
-  const certificate = pem(settings, 'syslog.certFile')
-  const key = pem(settings, 'syslog.keyFile')
-  const clientCa = pem(settings, 'syslog.clientCaFile')
+function tlsOf(settings: Settings, listener: TlsListener): ListenerTls | undefined {
+  const certificate = pem(settings, `${listener}.certFile`)
+  const key = pem(settings, `${listener}.keyFile`)
+  const clientCa = pem(settings, `${listener}.clientCaFile`)
   if (certificate === undefined || key === undefined) return undefined
   return { certificate, key, ...(clientCa === undefined ? {} : { clientCa }) }
 }
 
-function pem(settings: Settings, name: 'syslog.certFile' | 'syslog.keyFile' | 'syslog.clientCaFile') {
+function pem(
+  settings: Settings,
+  name: `${TlsListener}.${'certFile' | 'keyFile' | 'clientCaFile'}`,
+): string | undefined {
   const file = settings[name]
   if (file === null) return undefined
   try {

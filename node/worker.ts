@@ -391,7 +391,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   const sockets = await openSockets(seed.socketPorts, {
     settings,
     nodeId,
-    ingest: backend.ingest,
+    backend,
     clock,
     logger,
     metrics,

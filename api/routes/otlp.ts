@@ -7,11 +7,10 @@ import { decodeOtlpProtobuf } from '../../ingest/protocols/otlp-protobuf.ts'
 import { JSON_TYPE, PROTOBUF_TYPE } from '../contract/common.ts'
 import { otlpLogs, otlpLogsOfBase } from '../contract/otlp.ts'
 import type { ErrorWords } from '../error-words.ts'
+import { otlpAnswer, otlpRefusal, rpcStatus } from '../otlp-words.ts'
 import type { Route } from '../route.ts'
 import type { IngestContext } from '../server-options.ts'
 
-/** A text up to here has a length of one byte in protobuf. */
-const TEXT_BYTES_MAX = 127
 /** Codes of google.rpc.Code by status. */
 const RPC_CODES: Readonly<Record<number, number>> = { 400: 3, 401: 16, 403: 7, 404: 5, 413: 3, 415: 3, 429: 8, 503: 14 }
 const RPC_INTERNAL = 13
@@ -30,7 +29,7 @@ export function otlpRoutes({ door, decodedIngest }: IngestContext): Route[] {
       body.letGo()
       return stored
     })
-    return reply.header('content-type', type).send(type === JSON_TYPE ? jsonAnswer(receipt) : protobufAnswer(receipt))
+    return reply.header('content-type', type).send(type === JSON_TYPE ? jsonAnswer(receipt) : otlpAnswer(receipt))
   }
 
   return [otlpLogs, otlpLogsOfBase].map((endpoint) => ({
@@ -50,28 +49,8 @@ function typeOf(contentType: string | undefined): string | undefined {
 function jsonAnswer(receipt: IngestReceipt): string {
   if (receipt.rejected === 0) return '{"partialSuccess":{}}'
   return JSON.stringify({
-    partialSuccess: { rejectedLogRecords: String(receipt.rejected), errorMessage: refusalText(receipt) },
+    partialSuccess: { rejectedLogRecords: String(receipt.rejected), errorMessage: otlpRefusal(receipt) },
   })
-}
-
-/** ExportLogsServiceResponse{partial_success: 1{rejected_log_records: 1, error_message: 2}} */
-function protobufAnswer(receipt: IngestReceipt): Buffer {
-  if (receipt.rejected === 0) return Buffer.alloc(0)
-  const text = Buffer.from(shortened(refusalText(receipt)))
-  const count: number[] = []
-  let rest = receipt.rejected
-  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) count.push((rest % 0x80) | 0x80)
-  count.push(rest)
-  const partial = Buffer.concat([Buffer.from([0x08, ...count, 0x12, text.length]), text])
-  const { length } = partial
-  const prefix = length < 0x80 ? [0x0a, length] : [0x0a, (length & 0x7f) | 0x80, length >> 7]
-  return Buffer.concat([Buffer.from(prefix), partial])
-}
-
-function refusalText({ errors, rejected }: IngestReceipt): string {
-  const [first] = errors
-  const example = first === undefined ? '' : `; the first, ${first.index}: ${first.reason}`
-  return `${rejected} refused and kept as dead letters${example}`
 }
 
 /** Errors as google.rpc.Status{code: 1, message: 2}, in the type of the request. Exporters send again 429, 502, 503 and 504. */
@@ -80,15 +59,6 @@ const otlpError: ErrorWords = ({ status, detail }, _error, requestHeaders) => {
   if (typeOf(requestHeaders['content-type']) !== PROTOBUF_TYPE) {
     return { status, contentType: JSON_TYPE, text: JSON.stringify({ code, message: detail }) }
   }
-  const message = shortened(detail)
   // Every byte but those of the message is below 0x80, so the text's UTF-8 is the protobuf.
-  const text = `\x08${String.fromCharCode(code)}\x12${String.fromCharCode(Buffer.byteLength(message))}${message}`
-  return { status, contentType: PROTOBUF_TYPE, text }
-}
-
-/** As much as fits into TEXT_BYTES_MAX. */
-function shortened(text: string): string {
-  let short = text.slice(0, TEXT_BYTES_MAX)
-  while (Buffer.byteLength(short) > TEXT_BYTES_MAX) short = short.slice(0, -1)
-  return short.toWellFormed()
+  return { status, contentType: PROTOBUF_TYPE, text: rpcStatus(code, detail).toString('utf8') }
 }

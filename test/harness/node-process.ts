@@ -12,7 +12,7 @@ const MAIN = fileURLToPath(new URL('../../node/main.ts', import.meta.url))
 const STDERR_CHARS_MAX = 20_000
 
 /** Nodes of several tests run at once. */
-const QUIET = { 'http.port': 0, 'syslog.port': -1, 'forward.port': -1, 'log.level': 'warn' }
+const QUIET = { 'http.port': 0, 'syslog.port': -1, 'forward.port': -1, 'otlpGrpc.port': -1, 'log.level': 'warn' }
 
 interface ReadyLine {
   readonly event: string

@@ -36,6 +36,8 @@ const VENDOR_HOMES: Readonly<Record<string, RegExp>> = {
   pino: /^(?:base\/logger|test\/clients\/[a-z-]+\.test)\.ts$/,
   '@elastic/elasticsearch': /^test\/clients\//,
   'pino-elasticsearch': /^test\/clients\//,
+  '@grpc/grpc-js': /^test\/(?:clients|unit\/api\/sockets)\//,
+  '@opentelemetry/exporter-logs-otlp-grpc': /^test\/clients\//,
   '@opentelemetry/exporter-logs-otlp-http': /^test\/clients\//,
   '@opentelemetry/exporter-logs-otlp-proto': /^test\/clients\//,
   '@opentelemetry/resources': /^test\/clients\//,
