@@ -126,11 +126,12 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
     const { gatherers, clock, retentionDays, levelFloor } = this.#options
     const { format, body, receivedMs, timeField, messageField, serviceDefault, hostDefault, decoded, replayOf } =
       request
+    const asOfMs = request.asOfMs ?? receivedMs
     const scan = this.#scanner.open(body, {
       format,
-      receivedMs: replayOf === undefined ? receivedMs : decodeRecordId(replayOf).timeMs,
-      oldestMs: oldestAcceptedMs(receivedMs, retentionDays),
-      newestMs: receivedMs + FUTURE_MAX_MS,
+      receivedMs: replayOf === undefined ? asOfMs : decodeRecordId(replayOf).timeMs,
+      oldestMs: oldestAcceptedMs(asOfMs, retentionDays),
+      newestMs: asOfMs + FUTURE_MAX_MS,
       // A keyed request is taken whole or not at all: what is shed of it would count as a repeat when it comes again.
       levelFloor: key === undefined && request.takenWhole !== true ? levelFloor() : 0,
       ...(timeField === undefined ? {} : { timeField }),

@@ -9,6 +9,7 @@ import { SNAPSHOTS, takenMsOfKey } from '../storage/object-store/object-keys.ts'
 import type { ObjectStore } from '../storage/object-store/object-store.ts'
 import { encodeRegistrySnapshot, type SnapshotEntry } from '../storage/registry-snapshot.ts'
 import type { ShardMap } from './shard-map.ts'
+import { UPLOAD_KEYS } from './upload-entry.ts'
 
 /** How often it is looked whether a snapshot is due. */
 const LOOK_EVERY_MS = 60_000
@@ -63,7 +64,8 @@ export class SnapshotKeeper {
 
   async #takeWhenDue(): Promise<void> {
     const { registry, objects, clock } = this.#options
-    const entries = await registry.list('')
+    // X1: what an upload is sealed with must not outlive it, beside it.
+    const entries = (await registry.list('')).filter(({ key }) => !key.startsWith(UPLOAD_KEYS))
     const lasting = lastingOf(entries)
     const nowMs = clock.nowMs()
     const kept: string[] = []

@@ -21,6 +21,7 @@ import type {
   TailRequest,
   TraceAnswer,
 } from '../actors/messages/search.ts'
+import type { JobStatus, RejectsAnswer, RejectsRequest, UploadOptions } from '../actors/messages/upload.ts'
 import type { TenantId } from '../base/ids.ts'
 
 /**
@@ -29,6 +30,7 @@ import type { TenantId } from '../base/ids.ts'
  */
 export interface Backend {
   readonly ingest: IngestBackend
+  readonly uploads: UploadBackend
   readonly search: SearchBackend
   readonly keys: KeyBackend
   readonly status: StatusBackend
@@ -47,6 +49,29 @@ export interface IngestBackend {
    * keep a view of them; when it rejects they are left alone.
    */
   ingest(request: IngestRequest, signal: AbortSignal): Promise<IngestReceipt>
+}
+
+export interface UploadBackend {
+  /** Throws too_many_uploads. */
+  begin(tenant: TenantId): Promise<UploadSink>
+  /** Jobs of the tenant, newest first. */
+  list(tenant: TenantId): Promise<readonly JobStatus[]>
+  /** Throws not_found. */
+  status(tenant: TenantId, id: string): Promise<JobStatus>
+  /** Throws not_found. */
+  rejects(tenant: TenantId, id: string, request: RejectsRequest): Promise<RejectsAnswer>
+  /** Throws not_found. */
+  cancel(tenant: TenantId, id: string): Promise<JobStatus>
+}
+
+/** An upload that comes in. Either `finish` resolves or `abort` is to be called. */
+export interface UploadSink {
+  beginFile(name: string, type: string): void
+  /** Resolves when more may come; the bytes are free then. Throws body_too_large. */
+  write(bytes: Buffer): Promise<void>
+  /** Resolves once all of it is durable. Throws invalid_body when there is nothing in it. */
+  finish(options: UploadOptions): Promise<JobStatus>
+  abort(): Promise<void>
 }
 
 export interface SearchBackend {

@@ -1,20 +1,28 @@
 import type { IncomingMessage } from 'node:http'
 import type { Clock, Timer } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'
-import { HTTP_BODY_IDLE_MAX_MS } from '../base/limits.ts'
+import { HTTP_BODY_IDLE_MAX_MS, HTTP_REQUEST_TIMEOUT_MS } from '../base/limits.ts'
 import type { AdmittedBytes } from './admitted-bytes.ts'
 import type { BodyBuffer } from './body-pool.ts'
 
 /** Notices bodies that stand still. One timer for all, so that a body costs an entry in a set. */
 export class BodyWatch {
   readonly #readings = new Set<Reading>()
+  readonly #clock: Clock
   readonly #timer: Timer
 
   constructor(clock: Clock) {
+    this.#clock = clock
     this.#timer = clock.every(HTTP_BODY_IDLE_MAX_MS / 4, () => this.#check())
   }
 
   add(reading: Reading): void {
+    this.#readings.add(reading)
+  }
+
+  /** A body that must have come by HTTP_REQUEST_TIMEOUT_MS, however it comes. */
+  addBounded(reading: Reading): void {
+    reading.untilMs = this.#clock.monotonicMs() + HTTP_REQUEST_TIMEOUT_MS
     this.#readings.add(reading)
   }
 
@@ -27,14 +35,20 @@ export class BodyWatch {
   }
 
   #check(): void {
+    const nowMs = this.#clock.monotonicMs()
     for (const reading of this.#readings) {
-      if (++reading.idleChecks > 4) reading.fail(new WeirError('request_timeout', 'The body stands still'))
+      if (nowMs > (reading.untilMs ?? nowMs)) {
+        reading.fail(new WeirError('request_timeout', 'The request did not arrive in time'))
+      } else if (++reading.idleChecks > 4) reading.fail(new WeirError('request_timeout', 'The body stands still'))
     }
   }
 }
 
-interface Reading {
+/** A body that is being read. */
+export interface Reading {
   idleChecks: number
+  /** Monotonic; when all of it must have come. */
+  untilMs?: number
   fail(error: WeirError): void
 }
 
@@ -102,8 +116,46 @@ export function readBody(
     request.on('end', onEnd)
     request.on('error', onError)
     request.on('close', onClose)
-    watch.add(reading)
+    watch.addBounded(reading)
   })
+}
+
+/**
+ * The body of a request, chunk by chunk, of any length, as fast as it is asked for. Throws request_timeout when nothing comes for a while, cancelled when the
+ * client goes away, or the reason of `stop`. The request is left paused when it is not read to its end.
+ */
+export async function* bodyChunks(
+  request: IncomingMessage,
+  watch: BodyWatch,
+  stop: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const { promise: failure, reject } = Promise.withResolvers<never>()
+  failure.catch(() => undefined) // heard of where it is waited for
+  const reading: Reading = { idleChecks: 0, fail: reject }
+  const onStop = () => reject(stop.reason)
+  if (stop.aborted) onStop()
+  stop.addEventListener('abort', onStop, { once: true })
+  // It stays: a request that is cut off later reports it once more.
+  request.on('error', () => reject(gone()))
+  const chunks = request.iterator({ destroyOnReturn: false })
+  try {
+    for (;;) {
+      // While a chunk is being used, nobody waits for the sender.
+      reading.idleChecks = 0
+      watch.add(reading)
+      const next = await Promise.race([chunks.next(), failure])
+      watch.delete(reading)
+      if (next.done === true) break
+      yield next.value as Buffer
+    }
+    if (!request.complete) throw gone()
+  } catch (error) {
+    throw error instanceof WeirError ? error : gone()
+  } finally {
+    watch.delete(reading)
+    stop.removeEventListener('abort', onStop)
+    if (!request.complete) request.pause()
+  }
 }
 
 function gone(): WeirError {

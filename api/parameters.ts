@@ -25,6 +25,16 @@ export class ParameterReader<T extends TObject> {
     return this.#check(this.#typed(request.query as RawParameters))
   }
 
+  /** Values that were read before, and more of a form's fields, none twice. Throws invalid_parameter. */
+  ofFields(values: Static<T>, fields: ReadonlyMap<string, string>): Static<T> {
+    const all = this.#typed(Object.fromEntries(fields))
+    for (const [name, value] of Object.entries(values as Record<string, unknown>)) {
+      if (Object.hasOwn(all, name)) throw parameterError(name, 'is given in the query string and in the body')
+      all[name] = value
+    }
+    return this.#check(all)
+  }
+
   /** A JSON body. Throws invalid_body or invalid_parameter. */
   ofJson(request: FastifyRequest): Static<T> {
     return this.#check(parseJsonObject(bodyBytes(request)))

@@ -24,6 +24,7 @@ import { recordRoutes } from './routes/records.ts'
 import { searchRoutes } from './routes/search.ts'
 import { searchAnalyticsRoutes } from './routes/search-analytics.ts'
 import { tailRoutes } from './routes/tail.ts'
+import { uploadRoutes } from './routes/uploads.ts'
 import type { ServerContext, ServerOptions } from './server-options.ts'
 
 /** Puts every endpoint of the contract on its path. */
@@ -39,6 +40,7 @@ export function addRoutes(app: FastifyInstance, context: ServerContext): void {
   const ingestContext = { ...context, door, decodedIngest }
   const routes: Route[] = [
     ...ingestRoutes(ingestContext),
+    ...uploadRoutes(context),
     ...atRootToo(options, [...elasticRoutes(ingestContext), ...elasticHandshakeRoutes(context)]),
     ...hecRoutes(ingestContext),
     ...datadogRoutes(ingestContext),

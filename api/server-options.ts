@@ -16,6 +16,8 @@ export interface ServerOptions {
   readonly reusePort: boolean
   readonly bodyBytesMax: number
   readonly inflatedBytesMax: number
+  /** Of one upload. */
+  readonly uploadBytesMax: number
   /** What is below /elastic stands at the root too. */
   readonly elasticAtRoot?: boolean
   readonly clock: Clock

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { assert } from '../base/assert.ts'
 import { WeirError } from '../base/errors.ts'
@@ -7,10 +8,9 @@ import {
   HTTP_HEADERS_TIMEOUT_MS,
   HTTP_KEEP_ALIVE_MS,
   HTTP_PARAMETERS_BYTES_MAX,
-  HTTP_REQUEST_TIMEOUT_MS,
 } from '../base/limits.ts'
 import type { Backend } from './backend.ts'
-import { BodyWatch } from './body-reader.ts'
+import { BodyWatch, type Reading } from './body-reader.ts'
 import { elasticError } from './elastic-words.ts'
 import { continueBody, deferContinue } from './expect-continue.ts'
 import { observeRequests } from './http-metrics.ts'
@@ -86,7 +86,8 @@ function createApp(context: ServerContext): FastifyInstance {
     exposeHeadRoutes: true,
     bodyLimit: HTTP_PARAMETERS_BYTES_MAX,
     keepAliveTimeout: HTTP_KEEP_ALIVE_MS,
-    requestTimeout: HTTP_REQUEST_TIMEOUT_MS,
+    // Bodies of uploads take as long as they take; all others are bounded by the BodyWatch.
+    requestTimeout: 0,
     return503OnClosing: false,
     genReqId: () => idPrefix + (++requests).toString(36),
     routerOptions: { maxParamLength: 4096, querystringParser: parseFormFields },
@@ -106,7 +107,10 @@ function createApp(context: ServerContext): FastifyInstance {
   app.decorateRequest('receivedAtMs', 0)
   app.addHook('onRequest', onRequest(context))
   app.addHook('preParsing', (request, reply, _payload, done) => {
-    if (request.routeOptions.config.readsBody !== true) continueBody(request.raw, reply.raw)
+    if (request.routeOptions.config.readsBody !== true) {
+      continueBody(request.raw, reply.raw)
+      if (!request.raw.complete) boundBody(context.bodyWatch, app, request.raw)
+    }
     done()
   })
   if (options.metrics !== undefined) observeRequests(app, options.metrics, options.clock)
@@ -119,6 +123,19 @@ function createApp(context: ServerContext): FastifyInstance {
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   addRoutes(app, context)
   return app
+}
+
+/** A body that the framework reads, of parameters: it must come in time. */
+function boundBody(watch: BodyWatch, app: FastifyInstance, request: IncomingMessage): void {
+  const late = Object.assign(new Error('the request did not arrive in time'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' })
+  const reading: Reading = {
+    idleChecks: Number.NEGATIVE_INFINITY,
+    fail: () => app.server.emit('clientError', late, request.socket),
+  }
+  watch.addBounded(reading)
+  const forget = () => watch.delete(reading)
+  request.once('end', forget)
+  request.once('close', forget)
 }
 
 /** What holds for every request, known path or not. */

@@ -22,6 +22,7 @@ export const ERROR_CATALOGUE = {
   idempotency_conflict: { status: 422, retryable: false, title: 'The idempotency key was used with another body' },
   // the node is short of something
   overloaded: { status: 429, retryable: true, title: 'The node has as much in flight as it may' },
+  too_many_uploads: { status: 429, retryable: true, title: 'As many uploads are under way or waiting as may be' },
   result_too_large: { status: 400, retryable: false, title: 'The query needs more memory than it may use' },
   // the node cannot do it now
   draining: { status: 503, retryable: true, title: 'The node is shutting down' },

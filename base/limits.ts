@@ -81,6 +81,38 @@ export const TAIL_WAIT_MAX_MS = 60_000
 /** Buckets of one histogram. */
 export const HISTOGRAM_BUCKETS_MAX = 10_000
 
+// --- uploads --------------------------------------------------------------------------------------------------
+
+/** An upload is kept in objects of this size; a node holds few of them at a time, whatever the size of the upload. */
+export const UPLOAD_PART_BYTES = 4 * MIB
+/** Parts of one upload on their way to the object store while the next is filled. */
+export const UPLOAD_PARTS_IN_FLIGHT = 2
+/** Uploads that one worker takes in at once. */
+export const UPLOADS_AT_ONCE = 4
+export const UPLOAD_FILES_MAX = 100
+/** Of the name of a file, in characters; longer ones are cut. */
+export const UPLOAD_NAME_CHARS_MAX = 255
+/** Beginning of a file by which its format is told; the header row of CSV must fit. */
+export const UPLOAD_HEAD_BYTES = 64 * KIB
+/** A job ingests its files in requests of about this size: one chunk, so that live requests need not wait long for their turn. */
+export const UPLOAD_PIECE_BYTES = 1 * MIB - 4 * KIB
+/** Pieces of a job that are being ingested. */
+export const UPLOAD_PIECES_IN_FLIGHT = 4
+/** Where no end of a damaged value of JSON or CSV comes within so much, there is none. */
+export const UPLOAD_SKIP_BYTES_MAX = 64 * MIB
+/** Rejects of a job that are listed one by one; the count is always exact. */
+export const UPLOAD_REJECTS_LISTED_MAX = 10_000
+/** Of one object that lists rejects, and of one answer. */
+export const UPLOAD_REJECTS_PAGE = 1000
+/** Rejects that the state of a job shows. */
+export const UPLOAD_REJECTS_SHOWN = 10
+/** How often a job writes down how far it is, and an upload that it still comes. */
+export const UPLOAD_BEAT_MS = 1000
+/** Another worker takes over a job that has not said anything for so long: longer than an election of NATS and a tired disk take. */
+export const UPLOAD_SILENCE_MAX_MS = 15_000
+/** Ended jobs of one tenant that are kept, the newest. */
+export const UPLOADS_KEPT_MAX = 200
+
 // --- the journal ----------------------------------------------------------------------------------------------
 
 /** J2: the next frame gathers while one is unacknowledged, at least until this many bytes or FRAME_LINGER_MS. */
@@ -320,3 +352,5 @@ assert(
 )
 assert(SPREAD_BYTES_MAX <= REGISTRY_VALUE_BYTES_MAX, 'the spread fits the registry')
 assert(CHUNK_ROWS_MAX <= 0xffff, 'a row number of a chunk fits 16 bits')
+assert(UPLOAD_PIECE_BYTES <= CHUNK_BYTES_MAX, 'a piece of an upload is one chunk, unless its records are tiny')
+assert(UPLOAD_BEAT_MS * 10 <= UPLOAD_SILENCE_MAX_MS, 'a job that is slow is not taken for dead')

@@ -1,3 +1,5 @@
+import { UPLOAD_METRICS } from './upload-metrics.ts'
+
 /**
  * Every metric of the system. Names follow the Prometheus conventions (base units, `_total` for counters); docs/metrics.md is generated from
  * this table. A metric exists once a thread; threads are summed when rendered, or the highest taken where `across` says so.
@@ -108,6 +110,8 @@ export const METRIC_CATALOGUE = {
     unit: 'bytes',
     labels: [],
   },
+
+  ...UPLOAD_METRICS,
 
   // --- the journal --------------------------------------------------------------------------------------------
   journalFrames: {

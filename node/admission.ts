@@ -8,6 +8,9 @@ const SHED_DEBUG_AT = 0.6
 /** Above this one also INFO and WARN; ERROR and FATAL go in as long as the request itself does. */
 const SHED_INFO_AT = 0.85
 
+/** Up to this share upload jobs go on; beyond it they leave the rest to live requests. */
+const WAITING_WORK_UNTIL = 0.4
+
 /** Bounds the bytes of requests that a worker holds, and says which records are refused first when they are many. */
 export class Admission {
   readonly #bytesMax: number
@@ -37,6 +40,11 @@ export class Admission {
   release(bytes: number): void {
     this.#bytes -= bytes
     this.#gauge.set(this.#bytes)
+  }
+
+  /** Whether so little of the budget is in use that work may be added that can wait. */
+  get hasAmpleRoom(): boolean {
+    return this.#bytes <= this.#bytesMax * WAITING_WORK_UNTIL
   }
 
   /** Lowest level that is taken now. */

@@ -13,6 +13,7 @@ import {
 } from '../base/limits.ts'
 import { LOG_LEVELS } from '../base/logger.ts'
 import { SOCKET_SETTINGS } from './socket-settings.ts'
+import { UPLOAD_SETTINGS } from './upload-settings.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -393,6 +394,7 @@ export const SETTINGS = {
     unit: 'bytes',
     description: 'Disk below data.dir for what was read from or put into the bucket; 0 for no cache.',
   },
+  ...UPLOAD_SETTINGS,
   ...SOCKET_SETTINGS,
 } as const satisfies Record<string, SettingSpec>
 

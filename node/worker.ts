@@ -34,7 +34,7 @@ import { ShardHost } from '../actors/shard-host.ts'
 import { laneOf, workerOf } from '../actors/shard-places.ts'
 import { SpreadTable } from '../actors/spread-table.ts'
 import { ThreadKeeper } from '../actors/thread-keeper.ts'
-import type { Backend } from '../api/backend.ts'
+import type { Backend, IngestBackend } from '../api/backend.ts'
 import { createServer } from '../api/server.ts'
 import { systemClock } from '../base/clock.ts'
 import { keepCompiled } from '../base/compile-cache.ts'
@@ -65,6 +65,7 @@ import { watchProcess } from './process-metrics.ts'
 import type { SocketPorts } from './socket-ports.ts'
 import { openSockets } from './sockets.ts'
 import { MAIN_THREAD, workerName } from './thread-names.ts'
+import { openUploads } from './upload-part.ts'
 import { WorkerPulse } from './worker-pulse.ts'
 
 /** What a worker thread is started with. */
@@ -330,7 +331,38 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
 
   // The HTTP side.
   const keepers = [MAIN_THREAD, ...Array.from({ length: workers }, (_, worker) => workerName(worker))]
+  const ingest: IngestBackend = {
+    admit: (bytes) => admission.admit(bytes),
+    release: (bytes) => admission.release(bytes),
+    ingest: async (request, signal) => {
+      const startedMs = clock.monotonicMs()
+      try {
+        const receipt = await router.ask({ kind: 'ingest', request }, { deadlineMs: INGEST_DEADLINE_MS, signal })
+        hooks.received(request, receipt, clock.monotonicMs() - startedMs)
+        pulse.received(index, receipt.accepted, (request.decoded?.source ?? request.body).length)
+        return receipt
+      } catch (error) {
+        hooks.refused(error)
+        throw error
+      }
+    },
+  }
+  const uploads = openUploads({
+    system,
+    settings,
+    nodeId,
+    boot: seed.boot,
+    worker: index,
+    registry,
+    objects,
+    ingest: { ...ingest, mayTake: () => admission.hasAmpleRoom },
+    mayClaim: () => status.notReadyReasons().length === 0,
+    clock,
+    logger,
+    metrics,
+  })
   const backend: Backend = {
+    uploads,
     cluster: new ClusterReporter({
       name: settings['cluster.name'],
       nodeId,
@@ -341,22 +373,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
       controllerOf: (node) =>
         node === nodeId ? controller : link.ref({ node, thread: MAIN_THREAD, actor: 'controller' }),
     }),
-    ingest: {
-      admit: (bytes) => admission.admit(bytes),
-      release: (bytes) => admission.release(bytes),
-      ingest: async (request, signal) => {
-        const startedMs = clock.monotonicMs()
-        try {
-          const receipt = await router.ask({ kind: 'ingest', request }, { deadlineMs: INGEST_DEADLINE_MS, signal })
-          hooks.received(request, receipt, clock.monotonicMs() - startedMs)
-          pulse.received(index, receipt.accepted, (request.decoded?.source ?? request.body).length)
-          return receipt
-        } catch (error) {
-          hooks.refused(error)
-          throw error
-        }
-      },
-    },
+    ingest,
     search,
     keys,
     status: {
@@ -381,6 +398,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     reusePort: true,
     bodyBytesMax: settings['limits.bodyBytes'],
     inflatedBytesMax: settings['limits.bodyInflatedBytes'],
+    uploadBytesMax: settings['uploads.bytesMax'],
     elasticAtRoot: settings['compat.elasticAtRoot'],
     clock,
     logger: logger.child('http'),

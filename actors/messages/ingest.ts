@@ -11,6 +11,11 @@ export interface IngestRequest {
   readonly format: 'json' | 'ndjson'
   readonly body: Uint8Array
   readonly receivedMs: number
+  /**
+   * The time that records without one get, and that those are measured by which are too old; `receivedMs` when absent. Said of what may be ingested again
+   * much later, and must then be taken or refused alike.
+   */
+  readonly asOfMs?: number
   /** D3; scoped by tenant. */
   readonly idempotencyKey?: string
   /** Overrides of the request: names of the fields to take as timestamp or message, service for records without one. */

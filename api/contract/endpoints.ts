@@ -14,10 +14,16 @@ import { getDocs, getErrorDocs, getHealth, getLanding, getMetrics, getOpenApi, g
 import { otlpLogs, otlpLogsOfBase } from './otlp.ts'
 import { getRecord, getRecordContext, getTrace } from './records.ts'
 import { explainSearch, searchLogs, searchLogsByPost, tailLogs } from './search.ts'
+import { cancelJob, getJob, listJobRejects, listJobs, uploadLogs } from './uploads.ts'
 
 /** Every endpoint of a node, in the order in which the documents show them. */
 export const ENDPOINTS: readonly Endpoint[] = [
   ingestLogs,
+  uploadLogs,
+  listJobs,
+  getJob,
+  listJobRejects,
+  cancelJob,
   elasticBulk,
   elasticBulkByPut,
   elasticBulkOfIndex,

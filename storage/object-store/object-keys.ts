@@ -128,6 +128,34 @@ export function takenMsOfKey(key: string): number | undefined {
   return match ? Number(match[1]) : undefined
 }
 
+/** Prefix of everything that belongs to uploads. */
+export const UPLOADS = `${LAYOUT}/uploads/`
+
+/** Prefix of everything of one job. */
+export function uploadPrefix(job: string): string {
+  return `${UPLOADS}${job}/`
+}
+
+/** `v1/uploads/<job>/parts/<number>.part`: a job's parts are written once, by the one who takes the upload in. */
+export function uploadPartKey(job: string, part: number): string {
+  return `${uploadPrefix(job)}parts/${padded(part)}.part`
+}
+
+/** Prefix of the parts of a job. */
+export function uploadPartsPrefix(job: string): string {
+  return `${uploadPrefix(job)}parts/`
+}
+
+/** `v1/uploads/<job>/rejects/<number>-<contentHash>.json`: a page of rejects. */
+export function uploadRejectsKey(job: string, page: number, contentHash: string): string {
+  return `${uploadPrefix(job)}rejects/${padded(page)}-${contentHash}.json`
+}
+
+/** The job that an object belongs to; undefined when it is of none. */
+export function jobOfUploadKey(key: string): string | undefined {
+  return /^v1\/uploads\/([^/]+)\//.exec(key)?.[1]
+}
+
 function padded(value: number, digits = 10): string {
   return String(value).padStart(digits, '0')
 }

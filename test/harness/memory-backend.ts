@@ -8,6 +8,8 @@ import type {
   SearchRequest,
   TableAnswer,
 } from '../../actors/messages/search.ts'
+import { UploadDesk } from '../../actors/upload-desk.ts'
+import { UploadLedger } from '../../actors/upload-ledger.ts'
 import type {
   Backend,
   ClusterBackend,
@@ -16,9 +18,13 @@ import type {
   KeyRecord,
   SearchBackend,
   StatusBackend,
+  UploadBackend,
 } from '../../api/backend.ts'
+import { systemClock } from '../../base/clock.ts'
 import { WeirError } from '../../base/errors.ts'
 import type { NodeId, ShardId, TenantId } from '../../base/ids.ts'
+import { MemoryObjectStore } from './memory-object-store.ts'
+import { SimulatedRegistry } from './simulated-registry.ts'
 
 interface StoredRecord {
   readonly id: string
@@ -112,10 +118,16 @@ const CLUSTER: ClusterStatus = {
  */
 export class MemoryBackend implements Backend {
   readonly ingest: IngestBackend
+  readonly uploads: UploadBackend
   readonly search: SearchBackend
   readonly keys: KeyBackend & { readonly byHash: Map<string, KeyRecord> }
   readonly status: StatusBackend
   readonly cluster: ClusterBackend
+
+  /** Where uploads go. */
+  readonly registry = new SimulatedRegistry()
+  readonly objects = new MemoryObjectStore()
+  readonly uploadBytesMax = 16 * 1024 * 1024
 
   /** Bytes admitted and not released. */
   inFlightBytes = 0
@@ -146,6 +158,14 @@ export class MemoryBackend implements Backend {
       },
       ingest: (request, signal) => this.#ingest(request, signal),
     }
+    this.uploads = new UploadDesk({
+      ledger: new UploadLedger(this.registry.connect()),
+      objects: this.objects,
+      claim: { node: 'n1' as NodeId, boot: 'test', worker: 0 },
+      bytesMax: this.uploadBytesMax,
+      jobsMax: 5,
+      clock: { ...systemClock, nowMs },
+    })
     this.search = this.#searchBackend()
     this.keys = memoryKeys(nowMs)
     this.status = {

@@ -30,6 +30,7 @@ export async function startTestServer(t: TestContext, options: Partial<ServerOpt
     reusePort: false,
     bodyBytesMax: 1024 * 1024,
     inflatedBytesMax: 4 * 1024 * 1024,
+    uploadBytesMax: 16 * 1024 * 1024,
     clock,
     logger: silentLogger,
     nodeId: 'n1',

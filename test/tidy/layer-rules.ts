@@ -31,6 +31,7 @@ const VENDOR_HOMES: Readonly<Record<string, RegExp>> = {
     /^(?:storage\/(?:day-partition|manifest|registry-snapshot|seen-pages)|(?:test\/unit\/)?cluster\/heartbeat(?:\.test)?|actors\/runtime\/wire-codec|api\/sockets\/forward-handshake|test\/unit\/api\/sockets\/forward-listener\.test|test\/clients\/forward\.test)\.ts$/,
   hashring: /^cluster\/ring\.ts$/,
   '@aws-sdk/client-s3': /^storage\/object-store\/s3\.ts$/,
+  '@fastify/busboy': /^api\/multipart\.ts$/,
   fastify: /^(?:api\/|test\/unit\/api\/)/,
   typebox: /^(?:api\/|test\/unit\/api\/|test\/deploy\/)/,
   pino: /^(?:base\/logger|test\/clients\/[a-z-]+\.test)\.ts$/,

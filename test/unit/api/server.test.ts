@@ -104,6 +104,7 @@ test('several servers share one port', async (_t) => {
     reusePort: true,
     bodyBytesMax: 1000,
     inflatedBytesMax: 1000,
+    uploadBytesMax: 1000,
     clock: systemClock,
     logger: silentLogger,
     version: '0.0.1',
