@@ -147,9 +147,7 @@ export class TimestampParser {
     const month = (packed >> 5) & 15
     const day = packed & 31
     if (month < 1 || month > 12 || day < 1) return false
-    const isLeap = (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0
-    const days = month === 2 ? (isLeap ? 29 : 28) : month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31
-    if (day > days) return false
+    if (day > daysOfMonth(year, month)) return false
     this.day = packed
     this.dayMs = daysFromCivil(year, month, day) * DAY_MS
     return true
@@ -179,8 +177,14 @@ function offsetMinutes(bytes: Uint8Array, start: number, end: number): number {
   return sign === 0x2d ? -(hours * 60 + minutes) : hours * 60 + minutes
 }
 
+/** How many days a month (1 to 12) has. */
+export function daysOfMonth(year: number, month: number): number {
+  const isLeap = (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0
+  return month === 2 ? (isLeap ? 29 : 28) : month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31
+}
+
 /** Days from 1970-01-01 to a date of the proleptic Gregorian calendar (H. Hinnant, "chrono-compatible date algorithms"). */
-function daysFromCivil(year: number, month: number, day: number): number {
+export function daysFromCivil(year: number, month: number, day: number): number {
   const y = month <= 2 ? year - 1 : year
   const era = Math.floor(y / 400)
   const yearOfEra = y - era * 400

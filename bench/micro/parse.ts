@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util'
 import { CaptureRegex } from '../../base/regex-captures.ts'
 import { criLine, dockerLine } from '../../ingest/pipeline/parse/container-line.ts'
 import { csvParser } from '../../ingest/pipeline/parse/csv.ts'
-import { grokParser } from '../../ingest/pipeline/parse/grok.ts'
+import { GrokPattern, grokParser } from '../../ingest/pipeline/parse/grok.ts'
 import { JsonObjectReader } from '../../ingest/pipeline/parse/json-object.ts'
 import { keyValueParser } from '../../ingest/pipeline/parse/key-value.ts'
 import { logfmtParser } from '../../ingest/pipeline/parse/logfmt.ts'
@@ -24,7 +24,7 @@ const LINES = 20_000
 const verbs = ['GET', 'POST', 'GET', 'PUT']
 const access = (i: number) =>
   `203.0.${i % 256}.${(i * 7) % 256} - user${i % 97} [21/Nov/2026:22:${10 + (i % 50)}:15 +0000] "${verbs[i % 4]} /api/v1/products/${i % 5000}?page=${i % 9} HTTP/1.1" ${i % 50 === 0 ? 500 : 200} ${1000 + (i % 9000)} "https://shop.example.com/cart/${i}" "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36"`
-const grok = (pattern: string): TextParser => grokParser({ patterns: [pattern], custom: new Map(), detectsTypes: true })
+const grok = (pattern: string): TextParser => grokParser([new GrokPattern(pattern, new Map())], true)
 const reader = new JsonObjectReader()
 const options = { detectsTypes: true }
 

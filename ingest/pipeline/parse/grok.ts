@@ -12,15 +12,6 @@ export class GrokError extends Error {
   override readonly name = 'GrokError'
 }
 
-export interface GrokOptions {
-  /** Tried in order; the first that matches counts. */
-  readonly patterns: readonly string[]
-  /** Patterns of one's own by their names, before those of the standard set. */
-  readonly custom: ReadonlyMap<string, string>
-  /** Values of fields without a type become numbers where they are such. */
-  readonly detectsTypes: boolean
-}
-
 type FieldType = 'string' | 'int' | 'float'
 
 interface Field {
@@ -29,14 +20,39 @@ interface Field {
 }
 
 /**
- * Grok: regular expressions made of named patterns, `%{NAME}`, `%{NAME:field}`, `%{NAME:field:int}`, beside named groups. A field that no part of the text took
- * is absent; of equal names the first that took part counts. Throws GrokError for unknown names, cycles, and what is no regular expression.
+ * One pattern of grok: a regular expression made of named patterns, `%{NAME}`, `%{NAME:field}`, `%{NAME:field:int}`, beside named groups.
  */
-export function grokParser({ patterns, custom, detectsTypes }: GrokOptions): TextParser {
-  const compiled = patterns.map((pattern) => new GrokPattern(pattern, custom))
+export class GrokPattern {
+  readonly regex: CaptureRegex
+  readonly fields: readonly Field[]
+  /** Two of its fields have one name. */
+  readonly hasTwins: boolean
+
+  /** `custom` are patterns of one's own, before those of the standard set. Throws GrokError for unknown names, cycles, and what is no regular expression. */
+  constructor(pattern: string, custom: ReadonlyMap<string, string>) {
+    const expander = new Expander(custom)
+    const source = expander.expand(pattern, [])
+    try {
+      this.regex = new CaptureRegex(source, '')
+    } catch (error) {
+      if (error instanceof RegexError) throw new GrokError(`${error.problem}. ${error.hint}`)
+      throw error
+    }
+    const typed = new Map(expander.fields.map((field, i) => [`${GROUP}${i}`, field]))
+    this.fields = this.regex.names.map((name) => typed.get(name) ?? { name, type: 'string' })
+    this.hasTwins = new Set(this.fields.map(({ name }) => name)).size < this.fields.length
+    if (this.fields.length === 0) throw new GrokError('It names no field: write %{NAME:field} or (?<field>…)')
+  }
+}
+
+/**
+ * Tries the patterns in order; the first that matches counts. A field that no part of the text took is absent; of equal names the first that took part counts.
+ * `detectsTypes`: values of fields without a type become numbers where they are such.
+ */
+export function grokParser(patterns: readonly GrokPattern[], detectsTypes: boolean): TextParser {
   return (text, into) => {
     let reason = MATCH_NONE
-    for (const pattern of compiled) {
+    for (const pattern of patterns) {
       const captures = pattern.regex.exec(text)
       if (captures === null) continue
       if (captures === TOO_MANY_STEPS) {
@@ -57,28 +73,6 @@ export function grokParser({ patterns, custom, detectsTypes }: GrokOptions): Tex
       return undefined
     }
     return reason
-  }
-}
-
-class GrokPattern {
-  readonly regex: CaptureRegex
-  readonly fields: readonly Field[]
-  /** Two of its fields have one name. */
-  readonly hasTwins: boolean
-
-  constructor(pattern: string, custom: ReadonlyMap<string, string>) {
-    const expander = new Expander(custom)
-    const source = expander.expand(pattern, [])
-    try {
-      this.regex = new CaptureRegex(source, '')
-    } catch (error) {
-      if (error instanceof RegexError) throw new GrokError(`${error.problem}. ${error.hint}`)
-      throw error
-    }
-    const typed = new Map(expander.fields.map((field, i) => [`${GROUP}${i}`, field]))
-    this.fields = this.regex.names.map((name) => typed.get(name) ?? { name, type: 'string' })
-    this.hasTwins = new Set(this.fields.map(({ name }) => name)).size < this.fields.length
-    if (this.fields.length === 0) throw new GrokError('It names no field: write %{NAME:field} or (?<field>…)')
   }
 }
 

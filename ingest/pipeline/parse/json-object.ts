@@ -17,14 +17,13 @@ export class JsonObjectReader {
   #buffer = Buffer.alloc(BUFFER_BYTES)
   #view = new DataView(this.#buffer.buffer, this.#buffer.byteOffset, this.#buffer.length)
 
-  /** Why `text` is no JSON value (`isObject`: no JSON object), undefined when it is. `depth` is that of the place where it will stand. */
-  fault(text: string, isObject: boolean, depth: number): string | undefined {
+  #fault(text: string, depth: number): string | undefined {
     const bytes = this.#load(text)
     if (bytes < 0) return 'it is not JSON'
     const buffer = this.#buffer
     let start = 0
     while (SPACE_IN_DOCUMENT[buffer[start]!] === 1) start++
-    if (isObject && buffer[start] !== OPEN_BRACE) return 'it is not a JSON object'
+    if (buffer[start] !== OPEN_BRACE) return 'it is not a JSON object'
     const end = this.#skipper.skip(buffer, this.#view, start, depth - 1, SPACE_IN_DOCUMENT)
     if (end < 0) return this.#skipper.fault === SKIP_DEPTH ? 'its JSON is nested too deeply' : 'it is not JSON'
     let rest = end
@@ -32,9 +31,9 @@ export class JsonObjectReader {
     return rest < bytes ? 'something follows its JSON' : undefined
   }
 
-  /** Adds the members of the JSON object `text`. Returns why it cannot. */
-  members(text: string, into: ParsedFields): string | undefined {
-    const fault = this.fault(text, true, 1)
+  /** Adds the members of the JSON object `text`; `depth` is that of the object which takes them, 1 for a record. Returns why it cannot. */
+  members(text: string, into: ParsedFields, depth = 1): string | undefined {
+    const fault = this.#fault(text, depth)
     if (fault !== undefined) return fault
     const buffer = this.#buffer
     const walk = this.#walk
