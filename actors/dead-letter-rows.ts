@@ -9,10 +9,42 @@ import type { IngestRequest, RequestDefaults } from './messages/ingest.ts'
 /** Of the rows that say which dead letters have been stored after all; the letter's id is in the field `letter`. */
 export const REPLAYED_SERVICE = 'replayed'
 
-/**
- * What is kept of refused records (X1: up to 64 KiB of each), as rows. Beside the bytes that came, `line` is the record that was made of them where the protocol
- * is not ours: it alone has what the request says of many records at once, so that it can be stored later without the request.
- */
+/** What is kept of a refused record. */
+export interface DeadLetter {
+  readonly code: RejectCode
+  /** One sentence. */
+  readonly reason: string
+  /** X1: up to 64 KiB of what came. */
+  readonly raw: Uint8Array
+  /** Bytes that came. */
+  readonly size: number
+  /**
+   * The record that was made of them where the protocol is not ours: it alone has what the request says of many records at once, so that it
+   * can be stored later without the request.
+   */
+  readonly line: Uint8Array | undefined
+  /** The step that has failed on it. */
+  readonly cause?: { readonly pipeline: string; readonly version: number; readonly step: number }
+}
+
+/** The letter of a record that stands at [start, end) of the request's body; `bytesMax` bounds all that is kept. Its bytes are views of the request's. */
+export function letterOf(
+  { body, decoded }: IngestRequest,
+  { index, start, end }: Pick<RecordRejection, 'index' | 'start' | 'end'>,
+  code: RejectCode,
+  reason: string,
+  bytesMax: number,
+): DeadLetter {
+  const isDecoded = decoded !== undefined && decoded.refusalOf(index) === undefined
+  const whole = decoded === undefined ? body.subarray(start, end) : decoded.sourceOf(index)
+  const raw = whole.subarray(0, Math.max(0, Math.min(DEAD_LETTER_RAW_BYTES_MAX, bytesMax)))
+  const line = isDecoded ? body.subarray(start, end) : undefined
+  // All of a line or nothing: a part of one is no record.
+  const isKept = line !== undefined && line.length <= Math.min(DEAD_LETTER_RAW_BYTES_MAX, bytesMax - raw.length)
+  return { code, reason, raw, size: whole.length, line: isKept && isUtf8(line) ? line : undefined }
+}
+
+/** What is kept of refused records, as rows. */
 export class DeadLetterRows {
   /** What the dead letters of the chunk being scanned may still take. */
   #bytesLeft = 0
@@ -25,37 +57,37 @@ export class DeadLetterRows {
   add(
     writer: ColumnWriter,
     request: IngestRequest,
-    { index, start, end }: Pick<RecordRejection, 'index' | 'start' | 'end'>,
+    at: Pick<RecordRejection, 'index' | 'start' | 'end'>,
     code: RejectCode,
     reason: string,
   ): void {
-    const { body, decoded } = request
-    const isDecoded = decoded !== undefined && decoded.refusalOf(index) === undefined
-    const whole = decoded === undefined ? body.subarray(start, end) : decoded.sourceOf(index)
-    const raw = whole.subarray(0, Math.min(DEAD_LETTER_RAW_BYTES_MAX, this.#bytesLeft))
-    this.#bytesLeft -= raw.length
-    const isText = isUtf8(raw)
-    writer.beginRow(request.receivedMs, 0)
-    writer.addString('level', VALUE_STRING, 'ERROR')
-    writer.addString('service', VALUE_STRING, request.protocol)
-    writer.addString('message', VALUE_STRING, reason)
-    writer.addString('code', VALUE_STRING, code)
-    writer.addString('raw', VALUE_STRING, Buffer.from(raw).toString(isText ? 'utf8' : 'base64'))
-    writer.addString('encoding', VALUE_STRING, isText ? 'utf8' : 'base64')
-    if (raw.length < whole.length) writer.addString('size', VALUE_STRING, String(whole.length))
-    if (decoded === undefined) writer.addString('form', VALUE_STRING, 'json')
-    if (isDecoded) this.#addLine(writer, body.subarray(start, end))
-    const defaults = defaultsOf(request)
-    if (defaults !== undefined) writer.addString('defaults', VALUE_STRING, defaults)
-    writer.commitRow()
+    const letter = letterOf(request, at, code, reason, this.#bytesLeft)
+    this.#bytesLeft -= letter.raw.length + (letter.line?.length ?? 0)
+    addLetterRow(writer, request, letter)
   }
+}
 
-  /** All of it or nothing: a part of a line is no record. */
-  #addLine(writer: ColumnWriter, line: Uint8Array): void {
-    if (line.length > Math.min(DEAD_LETTER_RAW_BYTES_MAX, this.#bytesLeft) || !isUtf8(line)) return
-    this.#bytesLeft -= line.length
-    writer.addString('line', VALUE_STRING, Buffer.from(line).toString('utf8'))
+export function addLetterRow(writer: ColumnWriter, request: IngestRequest, letter: DeadLetter): void {
+  const { code, reason, raw, size, line, cause } = letter
+  const isText = isUtf8(raw)
+  writer.beginRow(request.receivedMs, 0)
+  writer.addString('level', VALUE_STRING, 'ERROR')
+  writer.addString('service', VALUE_STRING, request.protocol)
+  writer.addString('message', VALUE_STRING, reason)
+  writer.addString('code', VALUE_STRING, code)
+  writer.addString('raw', VALUE_STRING, Buffer.from(raw).toString(isText ? 'utf8' : 'base64'))
+  writer.addString('encoding', VALUE_STRING, isText ? 'utf8' : 'base64')
+  if (raw.length < size) writer.addString('size', VALUE_STRING, String(size))
+  if (request.decoded === undefined) writer.addString('form', VALUE_STRING, 'json')
+  if (line !== undefined) writer.addString('line', VALUE_STRING, Buffer.from(line).toString('utf8'))
+  const defaults = defaultsOf(request)
+  if (defaults !== undefined) writer.addString('defaults', VALUE_STRING, defaults)
+  if (cause !== undefined) {
+    writer.addString('pipeline', VALUE_STRING, cause.pipeline)
+    writer.addString('pipelineVersion', VALUE_STRING, String(cause.version))
+    writer.addString('pipelineStep', VALUE_STRING, String(cause.step))
   }
+  writer.commitRow()
 }
 
 /** Says that the record of a dead letter is stored. The row has the letter's own time, so that both are kept equally long. */

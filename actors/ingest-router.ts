@@ -8,17 +8,19 @@ import { deadLetterTenant, replayedTenant } from '../base/ids.ts'
 import { keyTimeMs } from '../base/key-time.ts'
 import { FUTURE_MAX_MS, REJECTS_LISTED_MAX } from '../base/limits.ts'
 import type { ColumnWriter } from '../ingest/column-writer.ts'
+import type { StepList } from '../ingest/pipeline/pipeline-run.ts'
 import type { RecordRejection, RejectCode } from '../ingest/reject.ts'
 import { REJECT_CATALOGUE } from '../ingest/reject.ts'
-import type { Scan } from '../ingest/scan.ts'
+import type { Scan, ScanOptions } from '../ingest/scan.ts'
 import type { Scanner } from '../ingest/scanner.ts'
 import { decodeRecordId } from '../storage/record-id.ts'
 import { oldestAcceptedMs } from '../storage/retention.ts'
-import { addReplayedRow, DeadLetterRows, REPLAYED_SERVICE } from './dead-letter-rows.ts'
+import { addLetterRow, addReplayedRow, DeadLetterRows, REPLAYED_SERVICE } from './dead-letter-rows.ts'
 import type { FrameGatherer } from './frame-gatherer.ts'
 import { type Backlog, IngestBrake } from './ingest-brake.ts'
 import type { IngestReceipt, IngestRequest, RecordReject } from './messages/ingest.ts'
 import type { CheckKey, KeyVerdict } from './messages/shard.ts'
+import { type PipelineCounts, PipelinedRequest } from './pipelined-request.ts'
 import type { Actor, MessageContext, Question } from './runtime/actor.ts'
 import type { SpreadTable } from './spread-table.ts'
 
@@ -47,6 +49,9 @@ export interface IngestRouterOptions {
   /** Moves on with every frame of this thread. */
   readonly turn: () => number
   readonly retentionDays: number
+  /** The steps of a tenant's pipelines; undefined where it has none. */
+  readonly stepsOf: (tenant: TenantId) => StepList | undefined
+  readonly onPipelined: (counts: PipelineCounts) => void
   /** Records of a lower level are refused now; 0: none are. */
   readonly levelFloor: () => number
   /** What slows ingest down. */
@@ -127,7 +132,7 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
     const { format, body, receivedMs, timeField, messageField, serviceDefault, hostDefault, decoded, replayOf } =
       request
     const asOfMs = request.asOfMs ?? receivedMs
-    const scan = this.#scanner.open(body, {
+    const options: ScanOptions = {
       format,
       receivedMs: replayOf === undefined ? asOfMs : decodeRecordId(replayOf).timeMs,
       oldestMs: oldestAcceptedMs(asOfMs, retentionDays),
@@ -138,7 +143,10 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
       ...(messageField === undefined ? {} : { messageField }),
       ...(serviceDefault === undefined ? {} : { serviceDefault }),
       ...(hostDefault === undefined ? {} : { hostDefault }),
-    })
+    }
+    const steps = this.#options.stepsOf(request.tenant)
+    if (steps !== undefined) return this.#scanPipelined(request, key, signal, steps, options)
+    const scan = this.#scanner.open(body, options)
     const durable = new Set<Promise<void>>()
     const rejects: Rejects = { first: [], all: request.namesAllRejects ? { records: [], codes: [] } : undefined }
     let accepted = 0
@@ -159,6 +167,52 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
     const { first: errors, all } = rejects
     const receipt = { accepted, rejected, errors, repeated: false, ...(all === undefined ? {} : { allRejects: all }) }
     return { durable, receipt }
+  }
+
+  /** The same for a tenant with pipelines. */
+  async #scanPipelined(
+    request: IngestRequest,
+    key: RequestKey | undefined,
+    signal: AbortSignal,
+    steps: StepList,
+    options: ScanOptions,
+  ): Promise<Scanned> {
+    const { gatherers, clock, onPipelined } = this.#options
+    const piped = new PipelinedRequest(this.#scanner, request, steps, options, clock)
+    const durable = new Set<Promise<void>>()
+    for (let chunk = 0; !piped.isDone; chunk++) {
+      if (signal.aborted) throw new WeirError('cancelled', 'the client went away before its records were taken')
+      await piped.next()
+      await this.#brake.rest(signal)
+      for (const gatherer of gatherers) await gatherer.room()
+      const startedMs = clock.monotonicMs()
+      this.#storePipelined(piped, request, key, chunk)
+      this.#brake.worked(clock.monotonicMs() - startedMs)
+      for (const gatherer of gatherers) durable.add(gatherer.chunkDone())
+      await clock.yieldTurn()
+    }
+    onPipelined(piped.counts)
+    return { durable, receipt: piped.receipt() }
+  }
+
+  /** Scans a chunk that came out of the pipelines into the frames being gathered, in one go. */
+  #storePipelined(piped: PipelinedRequest, request: IngestRequest, key: RequestKey | undefined, chunk: number): void {
+    const { receivedMs, replayOf } = request
+    const rowsBefore = key === undefined ? undefined : this.#rowCounts()
+    for (const lines of piped.lines) {
+      const { tenant } = lines
+      const route = (bytes: Uint8Array, start: number, end: number): ColumnWriter =>
+        this.#section(tenant, this.#shardOf(tenant, bytes, start, end, key), receivedMs).writer
+      piped.scanLines(lines, route)
+    }
+    // A letter that is refused again stays, and its key is free.
+    if (replayOf !== undefined && !piped.hasAccepted) return
+    const tenant = deadLetterTenant(request.tenant)
+    const shard = shardOf(tenant, request.protocol, 0, this.#options.shardCount) as ShardId
+    for (const letter of piped.letters)
+      addLetterRow(this.#section(tenant, shard, receivedMs).writer, piped.hiddenRequest, letter)
+    if (replayOf !== undefined) this.#markReplayed(request, replayOf)
+    if (key !== undefined && rowsBefore !== undefined) this.#markChunk(request, key, chunk, rowsBefore)
   }
 
   /** Scans one chunk into the frames being gathered, in one go: all its rows of a lane are in one frame. */

@@ -23,6 +23,8 @@ import type {
 } from '../actors/messages/search.ts'
 import type { JobStatus, RejectsAnswer, RejectsRequest, UploadOptions } from '../actors/messages/upload.ts'
 import type { TenantId } from '../base/ids.ts'
+import type { PipelineDefinition } from '../ingest/pipeline/compile.ts'
+import type { DryRecord } from '../ingest/pipeline/dry-run.ts'
 
 /**
  * What the HTTP layer asks of the node behind it. Each call takes a signal that fires when the client goes away;
@@ -33,6 +35,7 @@ export interface Backend {
   readonly uploads: UploadBackend
   readonly search: SearchBackend
   readonly keys: KeyBackend
+  readonly pipelines: PipelineBackend
   readonly status: StatusBackend
   readonly cluster: ClusterBackend
 }
@@ -108,6 +111,43 @@ export interface KeyBackend {
   list(): Promise<readonly KeyRecord[]>
   /** Throws not_found. */
   revoke(id: string): Promise<void>
+}
+
+export interface StoredPipeline {
+  readonly id: string
+  /** From 1; each change has the next. */
+  readonly version: number
+  readonly updatedMs: number
+  /** Its author may name other tenants. */
+  readonly mayNameTenants: boolean
+  readonly definition: PipelineDefinition
+}
+
+export interface PipelineAuthor {
+  readonly mayNameTenants: boolean
+  /** The version that is to be changed, 0: none; absent: whatever it is. */
+  readonly expectedVersion?: number
+}
+
+/** Pipelines of tenants; what is changed is in force on this thread at once, on all others within a second. */
+export interface PipelineBackend {
+  list(tenant: TenantId): Promise<readonly StoredPipeline[]>
+  /** Throws not_found. */
+  get(tenant: TenantId, id: string): Promise<StoredPipeline>
+  /** The newest first. Throws not_found. */
+  versions(tenant: TenantId, id: string): Promise<readonly StoredPipeline[]>
+  /** Throws invalid_parameter with the path of what is wrong, forbidden, conflict. */
+  put(tenant: TenantId, id: string, definition: unknown, author: PipelineAuthor): Promise<StoredPipeline>
+  /** Throws not_found, conflict. */
+  remove(tenant: TenantId, id: string, expectedVersion: number | undefined): Promise<void>
+  /** `records` are JSON objects as text. Of neither an id nor a definition: all pipelines of the tenant. Throws as `put` and `get`. */
+  dryRun(
+    tenant: TenantId,
+    what: { readonly id?: string; readonly definition?: unknown },
+    records: readonly string[],
+    author: PipelineAuthor,
+    signal: AbortSignal,
+  ): Promise<readonly DryRecord[]>
 }
 
 export interface StatusBackend {

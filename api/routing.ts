@@ -20,6 +20,7 @@ import { keyRoutes } from './routes/keys.ts'
 import { lokiRoutes } from './routes/loki.ts'
 import { operationRoutes } from './routes/operations.ts'
 import { otlpRoutes } from './routes/otlp.ts'
+import { pipelineRoutes } from './routes/pipelines.ts'
 import { recordRoutes } from './routes/records.ts'
 import { searchRoutes } from './routes/search.ts'
 import { searchAnalyticsRoutes } from './routes/search-analytics.ts'
@@ -52,6 +53,7 @@ export function addRoutes(app: FastifyInstance, context: ServerContext): void {
     ...recordRoutes(context),
     ...deadLetterRoutes(ingestContext),
     ...tailRoutes(context),
+    ...pipelineRoutes(context),
     ...keyRoutes(context),
     ...clusterRoutes(context),
     ...operationRoutes(context),

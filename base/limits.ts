@@ -49,6 +49,16 @@ export const DEAD_LETTERS_CHUNK_BYTES_MAX = 2 * MIB
 /** Far more than anybody reads. */
 export const PIPELINE_STEPS_MAX = 1000
 export const PIPELINE_SERVICES_MAX = 1000
+export const PIPELINES_PER_TENANT_MAX = 100
+/** A definition as JSON. */
+export const PIPELINE_DEFINITION_BYTES_MAX = 256 * KIB
+export const PIPELINE_VERSIONS_KEPT = 50
+/** Samples of one dry run. */
+export const PIPELINE_SAMPLES_MAX = 100
+/** The answer of a dry run: of every step, the record before and after it. */
+export const PIPELINE_DRY_RUN_BYTES_MAX = 16 * MIB
+/** T2: records pass steps for so long before others have their turn. */
+export const PIPELINE_SLICE_MS = 4
 
 // --- HTTP -----------------------------------------------------------------------------------------------------
 
@@ -351,6 +361,7 @@ assert(
   'D3: every key is dealt as the spread at its time says, once and for all',
 )
 assert(SPREAD_BYTES_MAX <= REGISTRY_VALUE_BYTES_MAX, 'the spread fits the registry')
+assert(PIPELINE_DEFINITION_BYTES_MAX * 2 <= REGISTRY_VALUE_BYTES_MAX, 'a pipeline fits the registry')
 assert(CHUNK_ROWS_MAX <= 0xffff, 'a row number of a chunk fits 16 bits')
 assert(UPLOAD_PIECE_BYTES <= CHUNK_BYTES_MAX, 'a piece of an upload is one chunk, unless its records are tiny')
 assert(UPLOAD_BEAT_MS * 10 <= UPLOAD_SILENCE_MAX_MS, 'a job that is slow is not taken for dead')

@@ -59,6 +59,13 @@ export const METRIC_CATALOGUE = {
     unit: 'records',
     labels: ['protocol'],
   },
+  pipelineRecords: {
+    name: 'weir_pipeline_records_total',
+    help: 'Records that have passed a pipeline, by outcome: kept, routed, dropped, failed.',
+    type: 'counter',
+    unit: 'records',
+    labels: ['outcome'],
+  },
   servicesSpread: {
     name: 'weir_services_spread',
     help: 'Services that are so hot that they have more than one slot.',

@@ -17,6 +17,7 @@ export const REJECT_CATALOGUE = {
   path_too_long: { deadLetter: true, title: 'The keys of a field are longer than a path may be' },
   invalid_timestamp: { deadLetter: true, title: 'The timestamp has no form that is understood' },
   timestamp_out_of_range: { deadLetter: true, title: 'The timestamp is older than retention or too far ahead' },
+  pipeline_failed: { deadLetter: true, title: 'A step of a pipeline failed on the record' },
   overloaded: { deadLetter: false, title: 'The node sheds records of this level under pressure; send it again later' },
 } as const satisfies Record<string, { deadLetter: boolean; title: string }>
 

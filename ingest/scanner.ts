@@ -66,10 +66,16 @@ import {
 import { ScanWindow } from './scan-window.ts'
 import { type Route, ServiceRoutes } from './service-routes.ts'
 
+function noRoute(): never {
+  throw new Error('a chunk that is split has no rows')
+}
+
 /** A fault this close to the window's end may come of the end alone; longer than any token that is compared whole. */
 const WINDOW_TAIL_BYTES = 16
 
 export type OnReject = (rejection: RecordRejection) => void
+/** A valid record and its number in the request; its bytes are body[start, end). */
+export type OnRecord = (index: number, start: number, end: number) => void
 
 /**
  * Scans request bodies into columns. One scanner serves a thread; a request is `open`ed and then scanned chunk by
@@ -94,6 +100,8 @@ export class Scanner {
   readonly #window: ScanWindow
   readonly #finder: RecordFinder
 
+  /** Set while a chunk is split: nothing is stored. */
+  #onRecord: OnRecord | undefined
   #accepted = 0
   #rejected = 0
   #takenByKernel = 0
@@ -160,6 +168,18 @@ export class Scanner {
     return { start, end: scan.position, accepted: this.#accepted, rejected: this.#rejected, isLast: scan.isDone }
   }
 
+  /**
+   * The same chunk without a row: says where its valid records stand. Whether they can be stored, by their time or level, is not asked.
+   */
+  splitChunk(scan: Scan, onRecord: OnRecord, onReject: OnReject): ChunkOutcome {
+    this.#onRecord = onRecord
+    try {
+      return this.scanChunk(scan, noRoute, onReject)
+    } finally {
+      this.#onRecord = undefined
+    }
+  }
+
   #scanRecords(scan: Scan, chunkStart: number, route: Route, onReject: OnReject): void {
     const { bytes, view } = this.#stage
     const stage = this.#stage
@@ -173,7 +193,7 @@ export class Scanner {
     for (;;) {
       this.#paths.makeRoom()
       if (resolver.refresh()) this.#routes.clear()
-      if (this.#usesKernel) p = this.#runKernel(scan, p, chunkStart, indexEnd, route)
+      if (this.#usesKernel && this.#onRecord === undefined) p = this.#runKernel(scan, p, chunkStart, indexEnd, route)
       p = finder.next(scan, p)
       if (p < 0) {
         if (p === NEXT_IS_BEYOND) {
@@ -265,8 +285,11 @@ export class Scanner {
       // The record is whole. What fails from here on leaves no doubt where the next begins.
       let code: RejectCode | null
       if (window.isDoubtful && !isUtf8(bytes.subarray(p, end))) code = 'invalid_utf8'
-      else code = resolver.resolve(record)
-      if (code === null) {
+      else code = this.#onRecord === undefined ? resolver.resolve(record) : null
+      if (code === null && this.#onRecord !== undefined) {
+        this.#accepted++
+        this.#onRecord(scan.index++, position, position + end - p)
+      } else if (code === null) {
         const writer = this.#routes.find(bytes, view, resolver.serviceStart, resolver.serviceEnd, route)
         writer.append(stage, end - p)
         this.#accepted++

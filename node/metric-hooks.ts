@@ -1,5 +1,6 @@
 import type { IngestReceipt, IngestRequest } from '../actors/messages/ingest.ts'
 import type { QueryStats } from '../actors/messages/search.ts'
+import type { PipelineCounts } from '../actors/pipelined-request.ts'
 import { asWeirError } from '../base/errors.ts'
 import type { LaneId } from '../base/ids.ts'
 import type { Metrics } from '../base/metrics.ts'
@@ -111,6 +112,11 @@ export function metricHooks(metrics: Metrics) {
       cachedBlockBytes.set(bytesOfBlocks)
       segmentIndexBytes.set(bytesOfSegments)
       cachedResultBytes.set(bytesOfResults)
+    },
+    pipelined(counts: PipelineCounts) {
+      for (const [outcome, records] of Object.entries(counts)) {
+        if (records > 0) metrics.counter('pipelineRecords', { outcome }).add(records)
+      }
     },
     received(request: IngestRequest, receipt: IngestReceipt, tookMs: number) {
       const { protocol } = request

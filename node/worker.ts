@@ -61,6 +61,7 @@ import { laneAlarm, watchLane } from './lane-watch.ts'
 import { metricHooks } from './metric-hooks.ts'
 import { NodeStatus } from './node-status.ts'
 import { openObjectStore } from './object-store.ts'
+import { PipelineStore } from './pipeline-store.ts'
 import { watchProcess } from './process-metrics.ts'
 import type { SocketPorts } from './socket-ports.ts'
 import { openSockets } from './sockets.ts'
@@ -138,6 +139,12 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   const blocks = new BlockCache(settings['limits.blockCacheBytes'], hooks.blockLookup)
   const cache = new SegmentCache(objects, undefined, blocks)
   const keys = await KeyStore.open(registry, clock)
+  const pipelines = await PipelineStore.open({
+    registry,
+    clock,
+    logger: logger.child('pipelines'),
+    node: { id: nodeId, region: undefined },
+  })
 
   // Storage: the shards of this worker.
   const budget = new HeadBudget(settings['limits.headsBytes'])
@@ -284,6 +291,8 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
         // Workers begin with different slots.
         turn: () => frames + index,
         retentionDays: settings['retention.days'],
+        stepsOf: pipelines.stepsOf,
+        onPipelined: hooks.pipelined,
         levelFloor: () => admission.levelFloor(),
         backlog: () => status.backlog(),
         clock,
@@ -376,6 +385,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     ingest,
     search,
     keys,
+    pipelines,
     status: {
       notReadyReasons: () => status.notReadyReasons(),
       lacks: () => status.lacks(),

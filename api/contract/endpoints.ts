@@ -12,6 +12,14 @@ import { createKey, listKeys, revokeKey } from './keys.ts'
 import { lokiPush } from './loki.ts'
 import { getDocs, getErrorDocs, getHealth, getLanding, getMetrics, getOpenApi, getReadiness } from './operations.ts'
 import { otlpLogs, otlpLogsOfBase } from './otlp.ts'
+import {
+  deletePipeline,
+  dryRunPipeline,
+  getPipeline,
+  listPipelines,
+  listPipelineVersions,
+  putPipeline,
+} from './pipelines.ts'
 import { getRecord, getRecordContext, getTrace } from './records.ts'
 import { explainSearch, searchLogs, searchLogsByPost, tailLogs } from './search.ts'
 import { cancelJob, getJob, listJobRejects, listJobs, uploadLogs } from './uploads.ts'
@@ -54,6 +62,12 @@ export const ENDPOINTS: readonly Endpoint[] = [
   listFieldValues,
   listDeadLetters,
   replayDeadLetters,
+  listPipelines,
+  getPipeline,
+  putPipeline,
+  deletePipeline,
+  listPipelineVersions,
+  dryRunPipeline,
   createKey,
   listKeys,
   revokeKey,

@@ -1,12 +1,13 @@
 import { assert } from '../../base/assert.ts'
 import type { CompiledPipeline, CompiledStep } from './compile.ts'
 import { PipelineRecord } from './pipeline-record.ts'
-import type { Outcome, Step, StepContext } from './step.ts'
+import type { Outcome, SecretHider, Step, StepContext } from './step.ts'
 
 /** All steps of a tenant in the order in which records meet them: its pipelines by id, each with its steps. */
 export class StepList {
   readonly pipelines: readonly CompiledPipeline[]
   readonly steps: readonly ListedStep[]
+  readonly #hiders: readonly SecretHider[]
 
   constructor(pipelines: readonly CompiledPipeline[]) {
     this.pipelines = pipelines.toSorted((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))
@@ -18,6 +19,21 @@ export class StepList {
       })
     }
     this.steps = steps
+    this.#hiders = steps.flatMap(({ compiled: { step } }) => (step.hider === undefined ? [] : [step.hider]))
+  }
+
+  /** Some step hides secrets; then what is kept of a refused record goes through `hideInText` and `hideInBytes`. */
+  get hidesSecrets(): boolean {
+    return this.#hiders.length > 0
+  }
+
+  hideInText(text: string): string {
+    return this.#hiders.reduce((hidden, hider) => hider.inText(hidden), text)
+  }
+
+  /** In bytes of any form; the result has the same length. */
+  hideInBytes(bytes: Uint8Array): Uint8Array {
+    return this.#hiders.reduce((hidden, hider) => hider.inBytes(hidden), bytes)
   }
 }
 

@@ -26,8 +26,16 @@ export interface Step {
   apply(record: PipelineRecord, context: StepContext): Outcome
   /** For steps that keep something from record to record of one request (joined lines): a fresh one for each request. */
   forRequest?(): Step
+  /** X1: hides in what is kept of refused records what the step hides in records. */
+  readonly hider?: SecretHider
   /** The request has ended: what is held is emitted now. */
   end?(context: StepContext): void
+}
+
+export interface SecretHider {
+  inText(text: string): string
+  /** In bytes that need not be a record, nor text; the result has the same length. */
+  inBytes(bytes: Uint8Array): Uint8Array
 }
 
 /** What a step may ask for while it has a record. */

@@ -16,6 +16,7 @@ import type {
   IngestBackend,
   KeyBackend,
   KeyRecord,
+  PipelineBackend,
   SearchBackend,
   StatusBackend,
   UploadBackend,
@@ -23,7 +24,10 @@ import type {
 import { systemClock } from '../../base/clock.ts'
 import { WeirError } from '../../base/errors.ts'
 import type { NodeId, ShardId, TenantId } from '../../base/ids.ts'
+import { PipelineStore } from '../../node/pipeline-store.ts'
 import { MemoryObjectStore } from './memory-object-store.ts'
+import { SimulatedClock } from './simulated-clock.ts'
+import { loggerTo } from './simulated-logger.ts'
 import { SimulatedRegistry } from './simulated-registry.ts'
 
 interface StoredRecord {
@@ -121,6 +125,7 @@ export class MemoryBackend implements Backend {
   readonly uploads: UploadBackend
   readonly search: SearchBackend
   readonly keys: KeyBackend & { readonly byHash: Map<string, KeyRecord> }
+  readonly pipelines: PipelineBackend
   readonly status: StatusBackend
   readonly cluster: ClusterBackend
 
@@ -168,6 +173,7 @@ export class MemoryBackend implements Backend {
     })
     this.search = this.#searchBackend()
     this.keys = memoryKeys(nowMs)
+    this.pipelines = memoryPipelines(nowMs)
     this.status = {
       notReadyReasons: () => this.notReady,
       lacks: () => [],
@@ -375,6 +381,23 @@ function cursorStart(cursor: string): number {
   if (!/^c\d+$/.test(cursor))
     throw new WeirError('invalid_parameter', 'The cursor is not one of ours', { parameter: 'cursor' })
   return Number(cursor.slice(1))
+}
+
+function memoryPipelines(nowMs: () => number): PipelineBackend {
+  const opening = PipelineStore.open({
+    registry: new SimulatedRegistry().connect(),
+    clock: new SimulatedClock(nowMs()),
+    logger: loggerTo(() => undefined),
+    node: { id: 'n1', region: undefined },
+  })
+  return {
+    list: async (...of) => (await opening).list(...of),
+    get: async (...of) => (await opening).get(...of),
+    versions: async (...of) => (await opening).versions(...of),
+    put: async (...of) => (await opening).put(...of),
+    remove: async (...of) => (await opening).remove(...of),
+    dryRun: async (...of) => (await opening).dryRun(...of),
+  }
 }
 
 function memoryKeys(nowMs: () => number): KeyBackend & { readonly byHash: Map<string, KeyRecord> } {

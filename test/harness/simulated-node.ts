@@ -373,6 +373,8 @@ export class SimulatedNode {
           spread,
           turn: () => frames,
           retentionDays,
+          stepsOf: () => undefined,
+          onPipelined: () => undefined,
           levelFloor: () => 0,
           backlog: () => ({ behindMs: 0, journalBytes: 0 }),
           clock,
