@@ -19,8 +19,9 @@ export class FieldTarget {
   readonly #isNamed: boolean
   readonly #paths = new Map<string, FieldPath>()
 
-  constructor(parameters: StepParameters, named: boolean) {
-    this.#target = parameters.optionalField('target')
+  /** `byDefault`: the target where the definition names none; the top level when it is absent too. */
+  constructor(parameters: StepParameters, named: boolean, byDefault?: string) {
+    this.#target = byDefault === undefined ? parameters.optionalField('target') : parameters.field('target', byDefault)
     this.#overwrite = parameters.boolean('overwrite', true)
     this.#isNamed = named
   }

@@ -119,6 +119,11 @@ export class PipelineRun implements StepContext {
     }
   }
 
+  /** All that came out is durable. */
+  stored(): void {
+    for (const step of this.#running) step.stored?.()
+  }
+
   #goOn(record: PipelineRecord, from: number, isPauseDue: () => boolean): boolean {
     const steps = this.#steps
     const output = this.#output

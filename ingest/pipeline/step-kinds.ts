@@ -1,18 +1,37 @@
 import type { StepKind } from './step.ts'
 import { CONTAINER_STEPS } from './step-container.ts'
 import { convertStep } from './step-convert.ts'
+import { dedupStep } from './step-dedup.ts'
 import { removeStep, renameStep, setStep } from './step-fields.ts'
+import { addLabelsStep } from './step-labels.ts'
+import { levelStep } from './step-level.ts'
+import { lookupStep } from './step-lookup.ts'
 import { multilineStep } from './step-multiline.ts'
 import { PARSE_STEPS } from './step-parse.ts'
 import { dropStep, filterStep, routeStep } from './step-route.ts'
+import { sampleStep } from './step-sample.ts'
+import { timestampStep } from './step-timestamp.ts'
+import { userAgentStep } from './step-user-agent.ts'
+
+const KINDS: readonly StepKind[] = [
+  setStep,
+  renameStep,
+  removeStep,
+  convertStep,
+  ...PARSE_STEPS,
+  ...CONTAINER_STEPS,
+  multilineStep,
+  timestampStep,
+  levelStep,
+  addLabelsStep,
+  lookupStep,
+  userAgentStep,
+  sampleStep,
+  dedupStep,
+  filterStep,
+  dropStep,
+  routeStep,
+]
 
 /** Every type of steps, by the name that definitions give it. */
-export const STEP_KINDS: ReadonlyMap<string, StepKind> = new Map(
-  [
-    ...[setStep, renameStep, removeStep, convertStep],
-    ...PARSE_STEPS,
-    ...CONTAINER_STEPS,
-    multilineStep,
-    ...[filterStep, dropStep, routeStep],
-  ].map((kind) => [kind.type, kind]),
-)
+export const STEP_KINDS: ReadonlyMap<string, StepKind> = new Map(KINDS.map((kind) => [kind.type, kind]))

@@ -30,6 +30,8 @@ export interface Step {
   readonly hider?: SecretHider
   /** The request has ended: what is held is emitted now. */
   end?(context: StepContext): void
+  /** All that the request brought is durable: what is remembered beyond it may be remembered now. Not called when it was refused. */
+  stored?(): void
 }
 
 export interface SecretHider {

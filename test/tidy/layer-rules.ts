@@ -48,6 +48,7 @@ const VENDOR_HOMES: Readonly<Record<string, RegExp>> = {
   winston: /^test\/clients\//,
   'winston-loki': /^test\/clients\//,
   snappy: /^(?:test\/(?:unit|integration)\/|bench\/protocols\.ts)/,
+  'my-ua-parser': /^ingest\/pipeline\/enrich\/user-agent\.ts$/,
   yaml: /^(?:node\/config-load|agent\/yaml-reader|test\/deploy\/deploy-files)\.ts$/,
   fauxqs: /^test\/harness\/s3-server-process\.ts$/,
   'fast-check': /^test\//,
