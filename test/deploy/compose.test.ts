@@ -66,18 +66,26 @@ test('nodes start with the settings that the compose file gives them', () => {
 test('X2: ports are published on the loopback address only', () => {
   const ports = services.flatMap(([, { ports = [] }]) => ports)
   ok(ports.length >= 2)
-  for (const port of ports) match(port, /^127\.0\.0\.1:\d+(?:-\d+)?:\d+$/)
+  for (const port of ports) match(port, /^127\.0\.0\.1:\d+(?:-\d+)?:\d+(?:\/udp)?$/)
   for (const [name, { ports, networks }] of services) {
     if (ports === undefined) deepEqual(networks, ['inside'], `${name} reaches nothing but the nodes`)
   }
   equal(compose.networks.inside.internal, true)
 })
 
-test('there are ports for ten nodes, and the server listens on the one behind them', () => {
-  const [range] = compose.services.node.ports as string[]
-  const [, first, last, inside] = /:(\d+)-(\d+):(\d+)$/.exec(range ?? '') ?? []
-  equal(Number(last) - Number(first), 9)
-  equal(Number(inside), nodeSettings()['http.port'])
+test('there are ports for ten nodes, and the server listens on those behind them', () => {
+  const ports = (compose.services.node.ports as string[]).map((range) => {
+    const [, first, last, port] = /:(\d+)-(\d+):(\d+)(?:\/udp)?$/.exec(range) ?? []
+    equal(Number(last) - Number(first), 9)
+    return Number(port)
+  })
+  const settings = nodeSettings()
+  const listeners = ['http.port', 'syslog.port', 'syslog.port', 'forward.port', 'otlpGrpc.port'] as const
+  deepEqual(
+    ports,
+    listeners.map((key) => settings[key]),
+  )
+  const [inside] = ports
   match(fileText('deploy/balancer/haproxy.cfg'), new RegExp(`server-template node 1-\\d+ node:${inside}$`, 'm'))
 })
 

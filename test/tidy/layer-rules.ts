@@ -44,6 +44,8 @@ const VENDOR_HOMES: Readonly<Record<string, RegExp>> = {
   '@opentelemetry/exporter-logs-otlp-proto': /^test\/clients\//,
   '@opentelemetry/resources': /^test\/clients\//,
   '@opentelemetry/sdk-logs': /^test\/clients\//,
+  'fluent-logger': /^test\/clients\//,
+  '@datadog/datadog-api-client': /^test\/clients\//,
   'pino-loki': /^test\/clients\//,
   winston: /^test\/clients\//,
   'winston-loki': /^test\/clients\//,
