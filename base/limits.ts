@@ -14,6 +14,8 @@ export const RECORD_FIELDS_MAX = 256
 export const NESTING_DEPTH_MAX = 16
 /** Longest field path, in bytes of its canonical form. */
 export const PATH_BYTES_MAX = 1 * KIB
+/** A longer service, host or level is not listed with its block, which is looked into whatever is asked for. */
+export const DIMENSION_BYTES_MAX = 1 * KIB
 /** D5: further ahead is a wrong clock, not a late record. */
 export const FUTURE_MAX_MS = 24 * 3600 * 1000
 

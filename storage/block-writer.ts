@@ -5,6 +5,7 @@ import { CHARS_ANY, CHARS_NONE, charMaskOfBytes } from '../base/char-mask.ts'
 import { checksum } from '../base/checksum.ts'
 import type { Column } from '../base/columns.ts'
 import { FIELD_HOST, FIELD_LEVEL, FIELD_SERVICE, VALUE_ABSENT, VALUE_NUMBER } from '../base/columns.ts'
+import { DIMENSION_BYTES_MAX } from '../base/limits.ts'
 import type { BlockSummary, EncodedBlock } from './block.ts'
 import { COLUMN_RECEIVED, COLUMN_ROW, COLUMN_SEQUENCE } from './block.ts'
 import type { BlockChunk, BlockIdentity } from './block-header.ts'
@@ -88,7 +89,9 @@ export class BlockWriter {
   /** Adds a column of a sender's fields or of ours, in the order of the block's rows. Nothing of it is needed afterwards. */
   addColumn(column: Column): void {
     const { name } = column
-    if (DIMENSIONS.includes(name) && column.kind === 'dictionary') this.#dimensions[name] = valuesOf(column)
+    if (DIMENSIONS.includes(name) && column.kind === 'dictionary' && hasShortValues(column)) {
+      this.#dimensions[name] = valuesOf(column)
+    }
     const bounds = numberBounds(column, this.rowCount)
     if (bounds !== undefined) this.#numbers[name] = bounds
     const encoded = encodeColumn(column, this.rowCount)
@@ -259,6 +262,13 @@ function charsOf(column: Column, rowCount: number): CharMask {
   if (column.kind === 'integer') return CHARS_ANY
   const count = column.kind === 'dictionary' ? column.types.length : rowCount
   return charMaskOfBytes(column.bytes, column.offsets[0]!, column.offsets[count]!)
+}
+
+function hasShortValues(column: Column & { kind: 'dictionary' }): boolean {
+  for (let i = 0; i < column.types.length; i++) {
+    if (column.offsets[i + 1]! - column.offsets[i]! > DIMENSION_BYTES_MAX) return false
+  }
+  return true
 }
 
 function valuesOf(column: Column & { kind: 'dictionary' }): string[] {

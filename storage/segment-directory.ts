@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts'
 import { ByteReader, ByteWriter, corruptData } from '../base/bytes.ts'
 import type { DayNumber, TenantId } from '../base/ids.ts'
-import { PATH_BYTES_MAX } from '../base/limits.ts'
+import { DIMENSION_BYTES_MAX, PATH_BYTES_MAX, VALUE_BYTES_MAX } from '../base/limits.ts'
 import type { BlockSummary } from './block.ts'
 import type { TermRun } from './segment-terms.ts'
 
@@ -30,6 +30,8 @@ export interface SegmentDirectory {
 const BLOCKS_MAX = 1 << 20
 const STRINGS_MAX = 1 << 24
 const STRING_BYTES_MAX = 4 * PATH_BYTES_MAX
+/** Of a value of a dimension, as older writers put them in. */
+const LISTED_BYTES_MAX = VALUE_BYTES_MAX
 const SHAPES_BYTES_MAX = 4096
 const FLAG_WORDS = 1
 const FLAG_SHAPES = 2
@@ -52,7 +54,7 @@ export function encodeDirectory(directory: SegmentDirectory): Uint8Array {
     blocks.u8((block.hasWords ? FLAG_WORDS : 0) | (shapes === undefined ? 0 : FLAG_SHAPES))
     if (shapes !== undefined) blocks.varint(shapes.length).raw(shapes)
     blocks.varint(listNumber(summary.columnNames))
-    const dimensions = Object.entries(summary.dimensions)
+    const dimensions = Object.entries(summary.dimensions).filter(([, values]) => values.every(isShort))
     blocks.varint(dimensions.length)
     for (const [name, values] of dimensions) {
       // Sorted, so that blocks with the same values share one list, here and in memory.
@@ -88,7 +90,7 @@ export function decodeDirectory(bytes: Uint8Array): SegmentDirectory {
   const retentionClass = reader.varint()
   const generation = reader.varint()
   const strings: string[] = []
-  for (let left = reader.varint(STRINGS_MAX); left > 0; left--) strings.push(reader.text(STRING_BYTES_MAX))
+  for (let left = reader.varint(STRINGS_MAX); left > 0; left--) strings.push(reader.text(LISTED_BYTES_MAX))
   const stringAt = () => {
     const text = strings[reader.varint()]
     if (text === undefined) throw corruptData('a directory names a text that is not there')
@@ -174,6 +176,11 @@ function readBlock(
     ...(otherTokens === undefined ? {} : { otherTokens }),
   }
   return { summary, offset, headerLength, bloomLog2Bits, hasWords: (flags & FLAG_WORDS) !== 0 }
+}
+
+/** Local blocks of older writers list values of any length. */
+function isShort(value: string): boolean {
+  return value.length <= DIMENSION_BYTES_MAX && Buffer.byteLength(value) <= DIMENSION_BYTES_MAX
 }
 
 /** Numbers texts in order of first use. */

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { systemClock } from '../../../base/clock.ts'
 import { WeirError } from '../../../base/errors.ts'
-import type { DayNumber, TenantId } from '../../../base/ids.ts'
+import { DAY_MS, type DayNumber, type TenantId } from '../../../base/ids.ts'
 import type { BlockSummary, EncodedBlock } from '../../../storage/block.ts'
 import { openBlock } from '../../../storage/block-reader.ts'
 import { Pace } from '../../../storage/pace.ts'
@@ -13,9 +13,10 @@ import { TAIL_BYTES } from '../../../storage/segment-footer.ts'
 import { openSegment, readSegment, SegmentCache, type SegmentReader } from '../../../storage/segment-reader.ts'
 import { readWords } from '../../../storage/segment-terms.ts'
 import { SegmentWriter } from '../../../storage/segment-writer.ts'
+import { columnSourceOf, flatRecord } from '../../harness/column-source.ts'
 import { MemoryObjectStore } from '../../harness/memory-object-store.ts'
 import { rowsOf, sourceOf, tableModels } from './arbitrary-table.ts'
-import { DAY, encodeTable, IDENTITY, TENANT, withShapes } from './segment-fixture.ts'
+import { DAY, encodeSource, encodeTable, IDENTITY, TENANT, withShapes } from './segment-fixture.ts'
 
 const pace = new Pace(systemClock)
 const isCorrupt = (error: unknown) => error instanceof WeirError && error.code === 'corrupt_data'
@@ -100,6 +101,23 @@ describe('a segment', () => {
       assert.deepEqual(reader.timeMs, whole.timeMs)
       assert.equal(reader.column('not there'), undefined)
       assert.ok(store.gets <= 5, `${store.gets} reads`)
+    }
+  })
+
+  it('can be read whatever services senders have made up', async () => {
+    const store = new MemoryObjectStore()
+    const long = 'x'.repeat(5000)
+    const services = ['shop', long, 'ü'.repeat(100_000)]
+    const records = services.map((service) => flatRecord(DAY * DAY_MS, { service, host: 'web-1' }))
+    const block = await encodeSource(columnSourceOf(records), 1)
+    assert.deepEqual(block.summary.dimensions, { host: ['web-1'] })
+    // As blocks of older writers say it.
+    const dimensions = { host: ['web-1'], service: services }
+    for (const one of [block, { ...block, summary: { ...block.summary, dimensions } }]) {
+      const segment = await readSegment(store, await sealed([one], store))
+      assert.deepEqual(segment.index.summaries[0]?.dimensions, { host: ['web-1'] })
+      assert.equal((await segment.index.withValue('service', long)).count(), 1)
+      assert.equal((await segment.index.withValue('host', 'web-2')).count(), 0)
     }
   })
 
