@@ -16,8 +16,8 @@ export interface DeadLetter {
   readonly reason: string
   /** X1: up to 64 KiB of what came. */
   readonly raw: Uint8Array
-  /** Bytes that came. */
-  readonly size: number
+  /** All that came; good while the request is. */
+  readonly whole: Uint8Array
   /**
    * The record that was made of them where the protocol is not ours: it alone has what the request says of many records at once, so that it
    * can be stored later without the request.
@@ -41,7 +41,7 @@ export function letterOf(
   const line = isDecoded ? body.subarray(start, end) : undefined
   // All of a line or nothing: a part of one is no record.
   const isKept = line !== undefined && line.length <= Math.min(DEAD_LETTER_RAW_BYTES_MAX, bytesMax - raw.length)
-  return { code, reason, raw, size: whole.length, line: isKept && isUtf8(line) ? line : undefined }
+  return { code, reason, raw, whole, line: isKept && isUtf8(line) ? line : undefined }
 }
 
 /** What is kept of refused records, as rows. */
@@ -68,7 +68,7 @@ export class DeadLetterRows {
 }
 
 export function addLetterRow(writer: ColumnWriter, request: IngestRequest, letter: DeadLetter): void {
-  const { code, reason, raw, size, line, cause } = letter
+  const { code, reason, raw, whole, line, cause } = letter
   const isText = isUtf8(raw)
   writer.beginRow(request.receivedMs, 0)
   writer.addString('level', VALUE_STRING, 'ERROR')
@@ -77,7 +77,7 @@ export function addLetterRow(writer: ColumnWriter, request: IngestRequest, lette
   writer.addString('code', VALUE_STRING, code)
   writer.addString('raw', VALUE_STRING, Buffer.from(raw).toString(isText ? 'utf8' : 'base64'))
   writer.addString('encoding', VALUE_STRING, isText ? 'utf8' : 'base64')
-  if (raw.length < size) writer.addString('size', VALUE_STRING, String(size))
+  if (raw.length < whole.length) writer.addString('size', VALUE_STRING, String(whole.length))
   if (request.decoded === undefined) writer.addString('form', VALUE_STRING, 'json')
   if (line !== undefined) writer.addString('line', VALUE_STRING, Buffer.from(line).toString('utf8'))
   const defaults = defaultsOf(request)

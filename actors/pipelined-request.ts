@@ -29,6 +29,8 @@ export interface PipelineCounts {
   kept: number
 }
 
+/** Of a dead letter that is cut short, looked at beyond its end. */
+const SECRET_BYTES_BEYOND = 4096
 /** Buffers of lines are used again for the next chunk. */
 const LINES_BYTES_FIRST = 256 * 1024
 
@@ -262,10 +264,12 @@ export class PipelinedRequest {
   #hidden(letter: DeadLetter): DeadLetter {
     const list = this.#list
     if (!list.hidesSecrets) return letter
+    const { raw, whole } = letter
     return {
       ...letter,
       reason: list.hideInText(letter.reason),
-      raw: list.hideInBytes(letter.raw),
+      // A secret may stand across the end of what is kept.
+      raw: list.hideInBytes(whole.subarray(0, raw.length + SECRET_BYTES_BEYOND)).subarray(0, raw.length),
       line: letter.line === undefined ? undefined : list.hideInBytes(letter.line),
     }
   }

@@ -1,5 +1,5 @@
 import { assert } from '../../base/assert.ts'
-import { OPEN_BRACE, OPEN_BRACKET, QUOTE } from '../json-text.ts'
+import { COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE } from '../json-text.ts'
 import { MemberWalk } from '../protocols/json-walk.ts'
 import { type JsonWriter, jsonKey } from '../protocols/json-writer.ts'
 import { decoded, type KeyNames } from './key-names.ts'
@@ -34,8 +34,9 @@ export class Members {
   readonly list: Member[] = []
   count = 0
   isChanged = false
-  #start = 0
-  #end = 0
+  /** The object as it came is source[start, end). */
+  start = 0
+  end = 0
   readonly #walk = new MemberWalk()
 
   constructor(names: KeyNames) {
@@ -45,8 +46,8 @@ export class Members {
   /** Takes over the object source[start, end), braces included. */
   load(source: Buffer, start: number, end: number): void {
     this.source = source
-    this.#start = start
-    this.#end = end
+    this.start = start
+    this.end = end
     this.count = 0
     this.isChanged = false
     const walk = this.#walk
@@ -146,7 +147,7 @@ export class Members {
   writeTo(writer: JsonWriter): void {
     const { source, list, count } = this
     if (!this.isChanged) {
-      writer.json(source, this.#start, this.#end)
+      writer.json(source, this.start, this.end)
       return
     }
     writer.openObject()
@@ -154,10 +155,18 @@ export class Members {
       const member = list[i]!
       const isObjectChanged = member.object?.isChanged === true
       if (member.keyStart >= 0 && member.json === undefined && !isObjectChanged) {
-        writer.json(source, member.keyStart, member.end)
+        // Neighbours that stayed as they came are copied together.
+        let { end } = member
+        for (; i + 1 < count; i++) {
+          const next = list[i + 1]!
+          const stayed = next.keyStart > end && next.json === undefined && next.object?.isChanged !== true
+          if (!stayed || !isOnlyComma(source, end, next.keyStart)) break
+          end = next.end
+        }
+        writer.json(source, member.keyStart, end)
         continue
       }
-      writer.key(jsonKey(member.name))
+      writer.key(keyOf(member.name))
       if (isObjectChanged) member.object!.writeTo(writer)
       else if (member.json !== undefined) writer.jsonText(member.json)
       else writer.json(source, member.start, member.end)
@@ -166,7 +175,7 @@ export class Members {
   }
 
   json(): string {
-    if (!this.isChanged) return this.source.toString('utf8', this.#start, this.#end)
+    if (!this.isChanged) return this.source.toString('utf8', this.start, this.end)
     const members = this.list.slice(0, this.count)
     return `{${members.map((member) => `${JSON.stringify(member.name)}:${this.jsonOf(member)}`).join(',')}}`
   }
@@ -179,4 +188,23 @@ export class Members {
     member.object = undefined
     return member
   }
+}
+
+/** Nothing but the comma, and white space, stands between two members: none was taken out there. */
+function isOnlyComma(source: Buffer, from: number, to: number): boolean {
+  for (let p = from; p < to; p++) if (source[p]! > 0x20 && source[p] !== COMMA) return false
+  return true
+}
+
+const KEYS_MAX = 1000
+const keys = new Map<string, Buffer>()
+
+function keyOf(name: string): Buffer {
+  let key = keys.get(name)
+  if (key === undefined) {
+    key = jsonKey(name)
+    if (keys.size >= KEYS_MAX) keys.clear()
+    keys.set(name, key)
+  }
+  return key
 }

@@ -6,6 +6,7 @@ import { removeStep, renameStep, setStep } from './step-fields.ts'
 import { addLabelsStep } from './step-labels.ts'
 import { levelStep } from './step-level.ts'
 import { lookupStep } from './step-lookup.ts'
+import { maskStep } from './step-mask.ts'
 import { multilineStep } from './step-multiline.ts'
 import { PARSE_STEPS } from './step-parse.ts'
 import { dropStep, filterStep, routeStep } from './step-route.ts'
@@ -31,6 +32,7 @@ const KINDS: readonly StepKind[] = [
   filterStep,
   dropStep,
   routeStep,
+  maskStep,
 ]
 
 /** Every type of steps, by the name that definitions give it. */
