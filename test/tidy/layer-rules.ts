@@ -49,7 +49,7 @@ const VENDOR_HOMES: Readonly<Record<string, RegExp>> = {
   'pino-loki': /^test\/clients\//,
   winston: /^test\/clients\//,
   'winston-loki': /^test\/clients\//,
-  snappy: /^(?:test\/(?:unit|integration)\/|bench\/protocols\.ts)/,
+  snappy: /^(?:test\/(?:unit|integration|fuzz)\/|bench\/protocols\.ts)/,
   'my-ua-parser': /^ingest\/pipeline\/enrich\/user-agent\.ts$/,
   yaml: /^(?:node\/config-load|agent\/yaml-reader|test\/deploy\/deploy-files)\.ts$/,
   fauxqs: /^test\/harness\/s3-server-process\.ts$/,
@@ -59,7 +59,7 @@ const VENDOR_HOMES: Readonly<Record<string, RegExp>> = {
 
 /** What starts things: every module must be reachable from here. */
 const ENTRIES =
-  /^(?:node\/main|agent\/main|node\/cli\/write-docs|(?:ingest|storage|query)\/kernel\/build|bench\/(?:micro\/)?[a-z-]+|test\/.*\.test|test\/deploy\/compose-show)\.ts$/
+  /^(?:node\/main|agent\/main|node\/cli\/write-docs|(?:ingest|storage|query)\/kernel\/build|bench\/(?:micro\/)?[a-z-]+|test\/.*\.test|test\/deploy\/compose-show|test\/fuzz\/main)\.ts$/
 
 export function wrongDirections(modules: readonly SourceModule[]): string[] {
   return modules.flatMap(({ path, imports }) => {
