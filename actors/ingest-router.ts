@@ -192,7 +192,7 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
       await clock.yieldTurn()
     }
     onPipelined(piped.counts)
-    return { durable, receipt: piped.receipt() }
+    return { durable, receipt: piped.receipt(), onDurable: () => piped.stored() }
   }
 
   /** Scans a chunk that came out of the pipelines into the frames being gathered, in one go. */
@@ -348,10 +348,12 @@ interface Scanned {
   /** Each settles when a frame with rows of the request does. */
   readonly durable: ReadonlySet<Promise<void>>
   readonly receipt: IngestReceipt
+  readonly onDurable?: () => void
 }
 
-async function receiptOf({ durable, receipt }: Scanned): Promise<IngestReceipt> {
+async function receiptOf({ durable, receipt, onDurable }: Scanned): Promise<IngestReceipt> {
   await Promise.all(durable)
+  onDurable?.()
   return receipt
 }
 

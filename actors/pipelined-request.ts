@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
 import { keysOfPath } from '../base/columns.ts'
+import { hashText } from '../base/hash.ts'
 import type { TenantId } from '../base/ids.ts'
 import { CHUNK_BYTES_MAX, DEAD_LETTERS_CHUNK_BYTES_MAX, PIPELINE_SLICE_MS, REJECTS_LISTED_MAX } from '../base/limits.ts'
 import type { PipelineRecord, RecordDefaults } from '../ingest/pipeline/pipeline-record.ts'
@@ -95,8 +96,10 @@ export class PipelinedRequest {
       ...hiddenDefaults(list, options.serviceDefault, options.hostDefault),
     }
     const { receivedMs, timeField, messageField, serviceDefault, hostDefault } = options
+    const { idempotencyKey } = request
     this.#defaults = {
       receivedMs,
+      seed: hashText(idempotencyKey ?? String(receivedMs)),
       ...(timeField === undefined ? {} : { timeKeys: keysOfPath(timeField) }),
       ...(messageField === undefined ? {} : { messageKeys: keysOfPath(messageField) }),
       ...(serviceDefault === undefined ? {} : { serviceDefault }),
@@ -115,6 +118,11 @@ export class PipelinedRequest {
   /** After a chunk is stored: whether it was the last. */
   get isDone(): boolean {
     return this.#isOver && this.#pending.length === 0
+  }
+
+  /** All its chunks are durable. */
+  stored(): void {
+    this.#run.stored()
   }
 
   /**

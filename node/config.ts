@@ -6,12 +6,12 @@ import {
   BODY_BYTES_MAX,
   BODY_INFLATED_BYTES_MAX,
   HEADS_BYTES_MAX,
-  MEMBER_WEIGHT_MAX,
   RESULT_CACHE_BYTES_MAX,
   SPREAD_SLOTS_MAX,
   WORKERS_MAX,
 } from '../base/limits.ts'
 import { LOG_LEVELS } from '../base/logger.ts'
+import { NODE_SETTINGS } from './node-settings.ts'
 import { SOCKET_SETTINGS } from './socket-settings.ts'
 import { UPLOAD_SETTINGS } from './upload-settings.ts'
 
@@ -182,21 +182,7 @@ export const SETTINGS = {
     unit: '',
     description: 'Keeps producing the logs of a small shop, so that there is something to see.',
   },
-  'node.id': {
-    kind: 'string',
-    default: null,
-    derived: 'made once, kept in data.dir',
-    unit: 'name',
-    description: 'Name of this node, unique in its cluster.',
-  },
-  'node.weight': {
-    kind: 'integer',
-    default: 1,
-    min: 1,
-    max: MEMBER_WEIGHT_MAX,
-    unit: 'shares',
-    description: 'Share of the shards that this node takes, relative to the others.',
-  },
+  ...NODE_SETTINGS,
   'cluster.name': {
     kind: 'string',
     default: 'weir',

@@ -36,6 +36,7 @@ export interface PipelineStoreOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly node: StepEnvironment['node']
+  readonly geo?: StepEnvironment['geo']
 }
 
 /**
@@ -166,11 +167,12 @@ export class PipelineStore implements PipelineBackend {
 
   /** Throws invalid_parameter. */
   #compiled(tenant: TenantId, id: string, entry: Entry): CompiledPipeline {
-    const { clock, node } = this.#options
+    const { clock, node, geo } = this.#options
     return compilePipeline(id, entry.version, entry.definition!, {
       tenant,
       clock,
       node,
+      geo,
       predicate: (filter, path) => recordFilter(filter, path, clock.nowMs()),
       hashKey: this.#secrets.get(tenant) ?? new Uint8Array(0),
       mayNameTenants: entry.mayNameTenants,

@@ -56,6 +56,7 @@ import { Admission } from './admission.ts'
 import type { BackboneShare } from './backbone.ts'
 import { joinBackbone } from './backbone.ts'
 import type { Settings } from './config.ts'
+import { GeoipDatabase } from './geoip-database.ts'
 import { KeyStore } from './key-store.ts'
 import { laneAlarm, watchLane } from './lane-watch.ts'
 import { metricHooks } from './metric-hooks.ts'
@@ -143,7 +144,8 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     registry,
     clock,
     logger: logger.child('pipelines'),
-    node: { id: nodeId, region: undefined },
+    node: { id: nodeId, region: settings['node.region'] ?? undefined },
+    geo: settings['geoip.file'] === null ? undefined : await GeoipDatabase.open(settings['geoip.file'], clock, logger),
   })
 
   // Storage: the shards of this worker.

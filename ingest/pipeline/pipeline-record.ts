@@ -7,6 +7,8 @@ import { type Member, Members, type ValueKind } from './record-members.ts'
 /** What a request says of records beside their bytes; as in ScanOptions. */
 export interface RecordDefaults {
   readonly receivedMs: number
+  /** Different for each request, but the same whenever a keyed one comes again (D3); 0 when absent. */
+  readonly seed?: number
   /** Keys of the names that the request chose for timestamp and message. */
   readonly timeKeys?: readonly string[]
   readonly messageKeys?: readonly string[]

@@ -3,6 +3,7 @@ import { CONTAINER_STEPS } from './step-container.ts'
 import { convertStep } from './step-convert.ts'
 import { dedupStep } from './step-dedup.ts'
 import { removeStep, renameStep, setStep } from './step-fields.ts'
+import { geoipStep } from './step-geoip.ts'
 import { addLabelsStep } from './step-labels.ts'
 import { levelStep } from './step-level.ts'
 import { lookupStep } from './step-lookup.ts'
@@ -27,6 +28,7 @@ const KINDS: readonly StepKind[] = [
   addLabelsStep,
   lookupStep,
   userAgentStep,
+  geoipStep,
   sampleStep,
   dedupStep,
   filterStep,

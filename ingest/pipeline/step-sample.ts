@@ -53,8 +53,8 @@ export const sampleStep: StepKind = {
   },
 }
 
-/** Equal for the same record of the same request, so that a retry is sampled alike, unless the record has no time of its own. */
+/** Equal for the same record of the same request, so that a keyed request is sampled alike whenever it comes (D3). */
 function recordHash(record: PipelineRecord): number {
-  const time = record.text(TIMESTAMP) ?? String(record.defaults.receivedMs)
-  return mix32(hashText(record.text(MESSAGE) ?? '', hashText(time))) + Math.imul(record.index, 0x9e3779b1)
+  const time = hashText(record.text(TIMESTAMP) ?? '', record.defaults.seed ?? 0)
+  return mix32(hashText(record.text(MESSAGE) ?? '', time)) + Math.imul(record.index, 0x9e3779b1)
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/clock.ts'
+import type { GeoLookup } from './enrich/geo-lookup.ts'
 import type { PipelineRecord } from './pipeline-record.ts'
 import type { StepParameters } from './step-parameters.ts'
 
@@ -59,6 +60,8 @@ export interface StepEnvironment {
   predicate(filter: string, path: string): RecordPredicate
   /** Facts of the node, for records to be enriched with. */
   readonly node: { readonly id: string; readonly region: string | undefined }
+  /** The node's database of places; undefined where it has none. */
+  readonly geo?: GeoLookup | undefined
   /** Of the tenant, random, kept secret: equal values have equal hashes under it, and nobody can try values out. */
   readonly hashKey: Uint8Array
   /** The author of the pipeline may name any tenant. */

@@ -50,6 +50,7 @@ const VENDOR_HOMES: Readonly<Record<string, RegExp>> = {
   winston: /^test\/clients\//,
   'winston-loki': /^test\/clients\//,
   snappy: /^(?:test\/(?:unit|integration|fuzz)\/|bench\/protocols\.ts)/,
+  maxmind: /^node\/geoip-database\.ts$/,
   'my-ua-parser': /^ingest\/pipeline\/enrich\/user-agent\.ts$/,
   yaml: /^(?:node\/config-load|agent\/yaml-reader|test\/deploy\/deploy-files)\.ts$/,
   fauxqs: /^test\/harness\/s3-server-process\.ts$/,
