@@ -93,8 +93,12 @@ export class WeirClient {
 }
 
 /** Polls until `isTrue`; throws after a while with what `what` says. */
-export async function waitUntil(isTrue: () => boolean | Promise<boolean>, what: () => string): Promise<void> {
-  const endMs = performance.now() + WAIT_MAX_MS
+export async function waitUntil(
+  isTrue: () => boolean | Promise<boolean>,
+  what: () => string,
+  maxMs = WAIT_MAX_MS,
+): Promise<void> {
+  const endMs = performance.now() + maxMs
   while (!(await isTrue())) {
     assert.ok(performance.now() < endMs, `waited in vain until ${what()}`)
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))

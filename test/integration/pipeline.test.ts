@@ -203,6 +203,54 @@ test('bodies of JSON over several lines pass as lines do', async () => {
   assert.deepEqual([one!.nested, one!.seen, two!.seen], [{ a: [1, 2] }, true, true])
 })
 
+test('a retry with a key stores nothing twice, and drops count each time', async () => {
+  const client = shared.tenant()
+  await inForce(client, 'p', [
+    { type: 'drop', if: 'n:3' },
+    { type: 'convert', fields: { n: 'integer' } },
+  ])
+  const body = Array.from({ length: 20_000 }, (_, i) => `{"uid":"${i}","n":"${i % 7 === 0 ? 'x' : i % 5}"}`).join('\n')
+  const answers = []
+  for (let i = 0; i < 2; i++) {
+    const { status, json } = await client.ingestText(body, { 'idempotency-key': 'key-1' })
+    assert.equal(status, 200)
+    const { accepted, rejected } = json()
+    answers.push([accepted, rejected])
+  }
+  assert.deepEqual(answers[0], [20_000 - 2858, 2858])
+  assert.deepEqual(answers[1], answers[0])
+  const kept = Array.from({ length: 20_000 }, (_, i) => i).filter((i) => i % 7 !== 0 && i % 5 !== 3)
+  await waitUntil(
+    async () => (await client.search({ query: '*', from: 0, total: 'exact', limit: 1 })).total === kept.length,
+    () => `${kept.length} records are found`,
+  )
+})
+
+test('hostile records pass or are refused, and pipelines of a thousand steps hold nobody up', async () => {
+  const client = shared.tenant()
+  const steps = Array.from({ length: 999 }, (_, i) => ({ type: 'set', fields: { [`f${i % 100}`]: i } }))
+  await inForce(client, 'long', [...steps, { type: 'mask', patterns: ['(a|b|ab)*c', 'x{1,500}y{1,500}'] }])
+  assert.equal((await put(client, 'long', { steps: [...steps, ...steps] })).status, 400)
+  const bodies = [
+    '{"__proto__":{"x":"ac"},"constructor":"c","toString":"t","a":1,"a":"2"}',
+    `{"deep":${'{"a":'.repeat(14)}1${'}'.repeat(14)}}`,
+    `{"deep":${'['.repeat(5000)}${']'.repeat(5000)}}`,
+    `{"m":"${'ab'.repeat(100_000)}"}`,
+    `{${Array.from({ length: 256 }, (_, i) => `"k${i}":${i}`).join(',')}}`,
+    Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]),
+    '{"\\ud800":"\\udc00 \\u0000"}',
+  ]
+  const slow = client.ingestText(Array.from({ length: 500 }, (_, i) => `{"uid":"${i}"}`).join('\n'))
+  const other = shared.tenant()
+  await other.ingest([{ uid: 'other' }])
+  for (const body of bodies) {
+    const { status } = await client.ingestText(body)
+    assert.ok(status === 200 || status === 400, String(status))
+  }
+  assert.deepEqual((await slow).json(), { accepted: 500, rejected: 0, errors: [] })
+  assert.equal((await client.get('/readyz')).status, 200)
+})
+
 test('every worker has a change within a second', async () => {
   const node = await NodeProcess.start({ workers: 2 })
   const client = new WeirClient(node.url)

@@ -63,13 +63,21 @@ function hide(value: unknown, hiding: Hiding, state: { isChanged: boolean }): un
   }
   if (Array.isArray(value)) return value.map((one) => hide(one, hiding, state))
   if (typeof value !== 'object' || value === null) return value
+  const named = nameOfPair(value)
   const entries = Object.entries(value).map(([name, member]): [string, unknown] => {
     const shown = hiding.memberNames ? changed(name, hiding.text(name), state) : name
-    if (!isWholeSecret(name, member, hiding)) return [shown, hide(member, hiding, state)]
+    const isPaired = named !== undefined && name === 'value' && isWholeSecret(named, member, hiding)
+    if (!isPaired && !isWholeSecret(name, member, hiding)) return [shown, hide(member, hiding, state)]
     state.isChanged = true
     return [shown, hiding.whole(typeof member === 'string' ? member : JSON.stringify(member))]
   })
   return Object.fromEntries(entries)
+}
+
+/** Of `{"key":"password","value":…}`: what is said of the value. */
+function nameOfPair(value: object): string | undefined {
+  const { key, name = key } = value as { readonly key?: unknown; readonly name?: unknown }
+  return typeof name === 'string' ? name : undefined
 }
 
 function isWholeSecret(name: string, value: unknown, hiding: Hiding): boolean {

@@ -10,6 +10,8 @@ const QUOTES = charSet('"\'`')
 /** What ends a value without quotes. */
 const VALUE_END = charSet(' \t\r\n,;&"\'`<>)}]|\\')
 const SCHEMES = /^(?:bearer|basic|digest|token|apikey|splunk|negotiate)$/i
+/** `{"key":"password","value":…}`: what stands between the name and its value. */
+const PAIR = /\\{0,8}["'][ \t\r\n]{0,16},[ \t\r\n]{0,16}\\{0,8}["'](?:value|val|v)\\{0,8}["'][ \t\r\n]{0,16}:/iy
 /** Between a name and a value in protobuf, msgpack and the like: tags and lengths. */
 const BINARY_GAP_MAX = 7
 
@@ -59,11 +61,14 @@ function findValue(
 ): number {
   if (isBinary && isControl(text, nameEnd)) return findBinaryValue(text, nameEnd, spans)
   let p = nameEnd
+  PAIR.lastIndex = p
+  const isPair = PAIR.test(text)
   // The quote of the name, escaped or not.
   while (p < nameEnd + 8 && (text[p] === '\\' || isOf(QUOTES, text, p))) p++
   p = skipSpaces(text, p)
   const separator = text[p]
-  if (separator === '=' || separator === ':') {
+  if (isPair) p = PAIR.lastIndex
+  else if (separator === '=' || separator === ':') {
     p++
     if (text[p] === '>' || text[p] === '=') p++
   } else if (separator === '>' && p === nameEnd) p++

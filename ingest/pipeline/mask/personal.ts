@@ -18,31 +18,34 @@ export function findEmails(text: string, spans: Spans): void {
 /** Runs of digits, groups of them parted by one space, dash, dot or slash. */
 const DIGIT_RUN = /\d(?:[ ./-]?\d){5,30}/g
 
-/** Numbers of cards: an issuer's prefix, its length, and the check digit (ISO/IEC 7812, Luhn). */
-export function findCards(text: string, spans: Spans): void {
+/**
+ * Numbers of cards: an issuer's prefix, its length, and the check digit (ISO/IEC 7812, Luhn). `isLoose`: bytes of a protocol that stand beside a
+ * number may look as if they belonged to it.
+ */
+export function findCards(text: string, spans: Spans, isLoose: boolean): void {
   for (const match of text.matchAll(DIGIT_RUN)) {
     const run = match[0]
     if (run.length < 13) continue
     // Groups that do not belong to the number may stand beside it.
     for (let from = 0; from < run.length; ) {
-      const length = cardLength(run, from)
+      const length = cardLength(run, from, isLoose)
       if (length > 0) {
         spans.add(match.index + from, match.index + from + length)
         from += length
-      } else from = nextGroup(run, from)
+      } else from = isLoose ? from + 1 : nextGroup(run, from)
     }
   }
 }
 
 /** Characters of the card's number that begins at `from`, 0 when none does. */
-function cardLength(run: string, from: number): number {
+function cardLength(run: string, from: number, isLoose: boolean): number {
   let digits = ''
   for (let p = from; p < run.length && digits.length < 19; p++) {
     const c = run[p]!
     if (c === '.' || c === '/') break
     if (c < '0' || c > '9') continue
     digits += c
-    const isEnd = p + 1 === run.length || run[p + 1]! < '0' || run[p + 1]! > '9'
+    const isEnd = isLoose || p + 1 === run.length || run[p + 1]! < '0' || run[p + 1]! > '9'
     if (isEnd && digits.length >= 13 && isIssued(digits) && passesLuhn(digits)) return p + 1 - from
   }
   return 0
@@ -143,14 +146,19 @@ const NATIONAL_IDS: readonly NationalId[] = [
   },
 ]
 
+/** The same forms, whatever stands beside them. */
+const LOOSE_FORMS = NATIONAL_IDS.map(
+  ({ form }) => new RegExp(form.source.replace(/^\(\?<![^)]*\)/, '').replace(/\(\?![^)]*\)$/, ''), 'g'),
+)
+
 /** `isLong`: nine digits stand together somewhere. */
-export function findNationalIds(text: string, spans: Spans, isLong: boolean): void {
-  for (const { form, isValid, isShort } of NATIONAL_IDS) {
-    if (!isLong && isShort !== true) continue
-    for (const match of text.matchAll(form)) {
-      if (isValid(match[0])) spans.add(match.index, match.index + match[0].length)
+export function findNationalIds(text: string, spans: Spans, isLong: boolean, isLoose: boolean): void {
+  NATIONAL_IDS.forEach(({ form, isValid, isShort }, i) => {
+    if (!isLong && isShort !== true) return
+    for (const match of text.matchAll(isLoose ? LOOSE_FORMS[i]! : form)) {
+      if (isLoose || isValid(match[0])) spans.add(match.index, match.index + match[0].length)
     }
-  }
+  })
 }
 
 const IPV4 = /(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\d)/g

@@ -29,6 +29,9 @@ export interface SecretPattern {
 /** JSON in JSON in JSON, or a query string in a URL in JSON. */
 const LAYERS_MAX = 3
 const STAR = 0x2a
+/** Bytes that no text has. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is asked for
+const CONTROL = /[\x00-\x08\x0e-\x1f]/
 const BEFORE = 'weirBefore'
 const SECRET = 'weirSecret'
 
@@ -135,6 +138,7 @@ export class SecretScanner {
 
   #findIn(text: string, flags: number, isRaw: boolean, spans: Spans): void {
     const has = this.#detectors
+    const isBinary = isRaw && CONTROL.test(text)
     if (has.has('passwords')) {
       if ((flags & MAY_NAME) !== 0) findNamedSecrets(text, spans, isRaw)
       if ((flags & MAY_URL) !== 0) findUrlSecrets(text, spans)
@@ -143,8 +147,8 @@ export class SecretScanner {
     if ((flags & MAY_EMAIL) !== 0 && has.has('emails')) findEmails(text, spans)
     if ((flags & MAY_DIGITS) !== 0) {
       const isLong = (flags & MAY_LONG_NUMBER) !== 0
-      if (isLong && has.has('cards')) findCards(text, spans)
-      if (has.has('nationalIds')) findNationalIds(text, spans, isLong)
+      if (isLong && has.has('cards')) findCards(text, spans, isBinary)
+      if (has.has('nationalIds')) findNationalIds(text, spans, isLong, isBinary)
     }
     if ((flags & MAY_IP) !== 0 && has.has('ipAddresses')) findIpAddresses(text, spans)
     for (const pattern of this.#patterns) findPattern(pattern, text, spans)

@@ -15,6 +15,7 @@ const SECRETS: readonly (readonly [string, string])[] = [
   ['{"user":"a","passwd":"hun\\"ter2","x":1}', 'hun\\"ter2'],
   ['{\\"password\\":\\"hunter2\\",\\"x\\":1}', 'hunter2'],
   ['{\\\\\\"password\\\\\\":\\\\\\"hunter2\\\\\\"}', 'hunter2'],
+  ['{"key": "password", "value": {"stringValue": "hunter2"}}', 'hunter2'],
   ['{"secret": {"a": ["hunter2"]}, "x": 1}', 'hunter2'],
   ['login --password hunter2 now', 'hunter2'],
   ['<password>hunter2</password>', 'hunter2'],
@@ -99,9 +100,9 @@ test('a secret is found in every place of a record, on its decoded value', () =>
 
 test('a member whose name says so loses all of its value, and numbers are text too', () => {
   const record =
-    '{"password":12.50,"user":{"api_key":{"a":1},"apiToken":"x","tokens":512},"l":[{"pwd":"x","n":1.50}],"\\u0070wd":"y","card":4111111111111111,"secret":null,"big":9007199254740993}'
+    '{"password":12.50,"user":{"api_key":{"a":1},"apiToken":"x","tokens":512},"l":[{"pwd":"x","n":1.50},{"key":"token","value":"x"}],"\\u0070wd":"y","card":4111111111111111,"secret":null,"big":9007199254740993}'
   assert.deepEqual(runSteps([{ type: 'mask' }], [record]), [
-    '{"password":"[masked]","user":{"api_key":"[masked]","apiToken":"[masked]","tokens":512},"l":[{"pwd":"[masked]","n":1.50}],"pwd":"[masked]","card":"[masked]","secret":null,"big":9007199254740993}',
+    '{"password":"[masked]","user":{"api_key":"[masked]","apiToken":"[masked]","tokens":512},"l":[{"pwd":"[masked]","n":1.50},{"key":"token","value":"[masked]"}],"pwd":"[masked]","card":"[masked]","secret":null,"big":9007199254740993}',
   ])
 })
 
