@@ -19,7 +19,7 @@ export interface Access {
   readonly keyId: string | null
 }
 
-const ALL_ROLES: readonly Role[] = ['ingest', 'read', 'admin']
+const ALL_ROLES: readonly Role[] = ['ingest', 'read', 'admin', 'enrol', 'agent']
 const ACCESS_WITHOUT_AUTH: Access = {
   tenant: TENANT_DEFAULT,
   scope: '*',
@@ -34,6 +34,8 @@ const CREDENTIAL_CHARS_MAX = 1024
 export const CREDENTIAL_MISSING = 'Send an API key, such as `Authorization: Bearer <key>`'
 
 const KEY_PREFIX = 'weir_'
+/** Three parts in base64url, of which the first is a JSON object. */
+const JWT = /^eyJ[\w-]+\.[\w-]+\.[\w-]+$/
 
 /** SHA-256 of a key, hex: what is kept of it. A key has 256 random bits, so that no slow hash is needed. */
 export function hashKey(key: string): string {
@@ -59,7 +61,7 @@ export function authenticate(mode: AuthMode, keys: KeyBackend, headers: Incoming
   }
   const credential = credentialOf(headers)
   if (credential === undefined) throw new WeirError('unauthenticated', CREDENTIAL_MISSING)
-  const key = keys.find(hashKey(credential))
+  const key = JWT.test(credential) ? keys.findToken(credential) : keys.find(hashKey(credential))
   if (key === undefined) throw new WeirError('unauthenticated', 'The credential is not a valid key')
   if (key.tenant !== '*' && named !== undefined && named !== key.tenant) {
     throw new WeirError('forbidden', 'The key may not name another tenant in X-Scope-OrgID')

@@ -25,6 +25,7 @@ import type { JobStatus, RejectsAnswer, RejectsRequest, UploadOptions } from '..
 import type { TenantId } from '../base/ids.ts'
 import type { PipelineDefinition } from '../ingest/pipeline/compile.ts'
 import type { DryRecord } from '../ingest/pipeline/dry-run.ts'
+import type { AgentHeartbeatBody, AgentRemoteConfig } from './contract/agents.ts'
 
 /**
  * What the HTTP layer asks of the node behind it. Each call takes a signal that fires when the client goes away;
@@ -35,6 +36,7 @@ export interface Backend {
   readonly uploads: UploadBackend
   readonly search: SearchBackend
   readonly keys: KeyBackend
+  readonly agents: AgentBackend
   readonly pipelines: PipelineBackend
   readonly status: StatusBackend
   readonly cluster: ClusterBackend
@@ -93,7 +95,8 @@ export interface SearchBackend {
   deadLetters(request: DeadLettersRequest, signal: AbortSignal): Promise<DeadLettersAnswer>
 }
 
-export type Role = 'ingest' | 'read' | 'admin'
+/** `enrol` registers agents; `agent` is what an agent's token has beside `ingest`. */
+export type Role = 'ingest' | 'read' | 'admin' | 'enrol' | 'agent'
 
 export interface KeyRecord {
   readonly id: string
@@ -107,10 +110,62 @@ export interface KeyRecord {
 export interface KeyBackend {
   /** The record of the key whose SHA-256 (hex) is `hash`; answered from memory. */
   find(hash: string): KeyRecord | undefined
+  /** The credential that an agent's token is, undefined where it is not good; answered from memory. */
+  findToken(token: string): KeyRecord | undefined
   create(record: Omit<KeyRecord, 'id' | 'createdMs'>, hash: string): Promise<KeyRecord>
   list(): Promise<readonly KeyRecord[]>
   /** Throws not_found. */
   revoke(id: string): Promise<void>
+}
+
+export interface AgentRegistration {
+  readonly organizationName: string
+  readonly environment?: string
+  readonly agentVersion?: string
+  readonly host?: string
+}
+
+export interface AgentToken {
+  readonly clientId: string
+  readonly token: string
+  readonly tokenTtlMs: number
+}
+
+/** What an agent says of itself; see the contract. */
+export type AgentHeartbeat = AgentHeartbeatBody
+
+export interface AgentConfigDocument {
+  /** From 1; each change has the next. 0: none was set. */
+  readonly version: number
+  readonly config: AgentRemoteConfig
+}
+
+export interface AgentInfo extends AgentRegistration {
+  readonly id: string
+  readonly tenant: TenantId
+  readonly registeredMs: number
+  /** Its last one. */
+  readonly heartbeat: (AgentHeartbeat & { readonly seenMs: number }) | undefined
+}
+
+/** Agents of tenants. An agent of another tenant is as none at all: not_found. */
+export interface AgentBackend {
+  /** A token for a new agent, or for one that comes back. Throws forbidden when that was revoked, conflict where there are too many. */
+  register(tenant: TenantId, registration: AgentRegistration, clientId?: string): Promise<AgentToken>
+  /** Keeps what it says. Where its token expires soon, the answer has another. */
+  heartbeat(
+    tenant: TenantId,
+    id: string,
+    heartbeat: AgentHeartbeat,
+    expiresMs?: number,
+  ): Promise<{ readonly configVersion: number } | ({ readonly configVersion: number } & AgentToken)>
+  /** When a token expires, ms since the epoch; undefined where it is none. */
+  expiryOf(token: string): number | undefined
+  config(tenant: TenantId, id: string): Promise<AgentConfigDocument>
+  /** Throws conflict where the version is not the expected one. */
+  putConfig(tenant: TenantId, id: string, config: AgentRemoteConfig, expected?: number): Promise<AgentConfigDocument>
+  list(tenant: TenantId | '*'): Promise<readonly AgentInfo[]>
+  revoke(tenant: TenantId | '*', id: string): Promise<void>
 }
 
 export interface StoredPipeline {

@@ -8,6 +8,7 @@ import { ENDPOINTS } from './contract/endpoints.ts'
 import { DecodedIngest } from './decoded-ingest.ts'
 import { IngestDoor } from './ingest-door.ts'
 import type { Route } from './route.ts'
+import { agentRoutes } from './routes/agents.ts'
 import { clusterRoutes } from './routes/cluster.ts'
 import { datadogRoutes } from './routes/datadog.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
@@ -54,6 +55,7 @@ export function addRoutes(app: FastifyInstance, context: ServerContext): void {
     ...deadLetterRoutes(ingestContext),
     ...tailRoutes(context),
     ...pipelineRoutes(context),
+    ...agentRoutes(context),
     ...keyRoutes(context),
     ...clusterRoutes(context),
     ...operationRoutes(context),

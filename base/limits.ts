@@ -332,6 +332,15 @@ export const PATTERNS_PER_LEAF_MAX = 500
 /** T2: no synchronous slice longer than this on any thread. */
 export const SLICE_MAX_MS = 10
 
+// --- agents ---------------------------------------------------------------------------------------------------
+
+/** X2: for so long a token is good; it is renewed when half of it has passed. */
+export const AGENT_TOKEN_TTL_MS = 24 * 3600 * 1000
+/** Tokens of which a thread remembers that they are genuine. */
+export const AGENT_TOKENS_CACHED_MAX = 20_000
+/** All threads keep who there is in memory, about 300 bytes each. */
+export const AGENTS_PER_TENANT_MAX = 10_000
+
 // --- idempotency (D3) -----------------------------------------------------------------------------------------
 
 export const IDEMPOTENCY_KEEP_MS = 24 * 3600 * 1000

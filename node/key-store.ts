@@ -17,13 +17,21 @@ export class KeyStore implements KeyBackend {
   readonly #byHash = new Map<string, KeyRecord>()
   readonly #hashOf = new Map<string, string>()
 
-  private constructor(registry: Registry, clock: Clock) {
+  readonly findToken: KeyBackend['findToken']
+
+  private constructor(registry: Registry, clock: Clock, findToken: KeyBackend['findToken']) {
     this.#registry = registry
     this.#clock = clock
+    this.findToken = findToken
   }
 
-  static async open(registry: Registry, clock: Clock): Promise<KeyStore> {
-    const store = new KeyStore(registry, clock)
+  /** `findToken` knows the tokens of agents. */
+  static async open(
+    registry: Registry,
+    clock: Clock,
+    findToken: KeyBackend['findToken'] = () => undefined,
+  ): Promise<KeyStore> {
+    const store = new KeyStore(registry, clock, findToken)
     await registry.watch(PREFIX, ({ key, value }) => store.#changed(key, value))
     return store
   }

@@ -53,6 +53,7 @@ import { ManifestCache } from '../storage/manifest-cache.ts'
 import { SegmentCache } from '../storage/segment-reader.ts'
 import type { ShardStore } from '../storage/shard-store.ts'
 import { Admission } from './admission.ts'
+import { AgentStore } from './agent-store.ts'
 import type { BackboneShare } from './backbone.ts'
 import { joinBackbone } from './backbone.ts'
 import type { Settings } from './config.ts'
@@ -139,7 +140,8 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   const objects = await openObjectStore(settings, clock, hooks, index)
   const blocks = new BlockCache(settings['limits.blockCacheBytes'], hooks.blockLookup)
   const cache = new SegmentCache(objects, undefined, blocks)
-  const keys = await KeyStore.open(registry, clock)
+  const agents = await AgentStore.open(registry, clock)
+  const keys = await KeyStore.open(registry, clock, (token) => agents.findToken(token))
   const pipelines = await PipelineStore.open({
     registry,
     clock,
@@ -387,6 +389,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     ingest,
     search,
     keys,
+    agents,
     pipelines,
     status: {
       notReadyReasons: () => status.notReadyReasons(),

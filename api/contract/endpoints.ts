@@ -1,3 +1,4 @@
+import { agentHeartbeat, getAgentConfig, listAgents, putAgentConfig, registerAgent, revokeAgent } from './agents.ts'
 import { aggregateLogs, histogramLogs, listFields, listFieldValues, patternsOfLogs } from './analytics.ts'
 import { drainNode, getCluster } from './cluster.ts'
 import { datadogInput, datadogLogs, datadogValidate } from './datadog.ts'
@@ -68,6 +69,12 @@ export const ENDPOINTS: readonly Endpoint[] = [
   deletePipeline,
   listPipelineVersions,
   dryRunPipeline,
+  registerAgent,
+  listAgents,
+  getAgentConfig,
+  putAgentConfig,
+  agentHeartbeat,
+  revokeAgent,
   createKey,
   listKeys,
   revokeKey,

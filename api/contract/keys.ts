@@ -3,11 +3,11 @@ import { JSON_TYPE, NameText } from './common.ts'
 import type { Endpoint } from './endpoint.ts'
 import { NoParameters } from './records.ts'
 
-const roles = Type.Array(Type.Enum(['ingest', 'read', 'admin']), {
+const roles = Type.Array(Type.Enum(['ingest', 'read', 'admin', 'enrol']), {
   minItems: 1,
-  maxItems: 3,
+  maxItems: 4,
   uniqueItems: true,
-  description: '`admin` includes the others.',
+  description: '`admin` includes the others; `enrol` registers agents.',
 })
 
 export const CreateKeyBody = Type.Object(

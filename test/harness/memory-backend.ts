@@ -11,6 +11,7 @@ import type {
 import { UploadDesk } from '../../actors/upload-desk.ts'
 import { UploadLedger } from '../../actors/upload-ledger.ts'
 import type {
+  AgentBackend,
   Backend,
   ClusterBackend,
   IngestBackend,
@@ -24,6 +25,7 @@ import type {
 import { systemClock } from '../../base/clock.ts'
 import { WeirError } from '../../base/errors.ts'
 import type { NodeId, ShardId, TenantId } from '../../base/ids.ts'
+import { AgentStore } from '../../node/agent-store.ts'
 import { PipelineStore } from '../../node/pipeline-store.ts'
 import { MemoryObjectStore } from './memory-object-store.ts'
 import { SimulatedClock } from './simulated-clock.ts'
@@ -125,6 +127,7 @@ export class MemoryBackend implements Backend {
   readonly uploads: UploadBackend
   readonly search: SearchBackend
   readonly keys: KeyBackend & { readonly byHash: Map<string, KeyRecord> }
+  readonly agents: AgentBackend
   readonly pipelines: PipelineBackend
   readonly status: StatusBackend
   readonly cluster: ClusterBackend
@@ -173,6 +176,7 @@ export class MemoryBackend implements Backend {
     })
     this.search = this.#searchBackend()
     this.keys = memoryKeys(nowMs)
+    this.agents = memoryAgents(AgentStore.open(this.registry.connect(), { ...systemClock, nowMs }))
     this.pipelines = memoryPipelines(nowMs)
     this.status = {
       notReadyReasons: () => this.notReady,
@@ -400,12 +404,25 @@ function memoryPipelines(nowMs: () => number): PipelineBackend {
   }
 }
 
+function memoryAgents(store: Promise<AgentStore>): AgentBackend {
+  return {
+    register: async (...args) => (await store).register(...args),
+    heartbeat: async (...args) => (await store).heartbeat(...args),
+    expiryOf: () => undefined,
+    config: async (...args) => (await store).config(...args),
+    putConfig: async (...args) => (await store).putConfig(...args),
+    list: async (...args) => (await store).list(...args),
+    revoke: async (...args) => (await store).revoke(...args),
+  }
+}
+
 function memoryKeys(nowMs: () => number): KeyBackend & { readonly byHash: Map<string, KeyRecord> } {
   const byHash = new Map<string, KeyRecord>()
   let nextId = 0
   return {
     byHash,
     find: (hash) => byHash.get(hash),
+    findToken: () => undefined,
     create: async (record, hash) => {
       const key = { ...record, id: `k${++nextId}`, createdMs: nowMs() }
       byHash.set(hash, key)
