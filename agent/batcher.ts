@@ -1,6 +1,7 @@
 import { promisify } from 'node:util'
 import { constants, gzip, zstdCompress } from 'node:zlib'
 import type { Clock, Timer } from '../base/clock.ts'
+import { noteShortLived } from '../base/young-collection.ts'
 import { type ByteRoom, JsonWriter } from '../ingest/protocols/json-writer.ts'
 import type { CursorStore } from './cursor-store.ts'
 import type { Place } from './place.ts'
@@ -33,9 +34,14 @@ const compressGzip = promisify(gzip)
 /** Of zstd and of gzip: their fastest; a second core is not ours to use. */
 const LEVEL = 1
 /** A record may be begun where a batch is not quite full. */
-const ROOM_BYTES = 256 * 1024
+/** A batch is sealed when it is so old at the latest, and is not kept back for fewer that wait to be delivered. */
+const LINGER_MAX_MS = 30_000
+const UNHURRIED_BATCHES = 16
+const ROOM_BYTES = 64 * 1024
 /** Of compressed bytes: mostly one is enough for a batch. */
 const CHUNK_BYTES = 256 * 1024
+/** What a batch leaves behind outside the heap: streams of the compressor, the file, the request. */
+const SHORT_LIVED_BYTES = 512 * 1024
 
 /**
  * Gathers records into batches, and hands each to the spool together with the places that its sources have come to: both become durable as one.
@@ -48,6 +54,10 @@ export class Batcher {
   /** Records in it. */
   records = 0
   readonly #options: BatcherOptions
+  #bytesMax: number
+  #lingerMs: number
+  /** While reading is to pause. */
+  #paused: PromiseWithResolvers<void> | undefined
   readonly #buffers = new BufferRoom()
   readonly #touched = new Map<string, Source>()
   #linger: Timer | undefined
@@ -56,25 +66,50 @@ export class Batcher {
 
   constructor(options: BatcherOptions) {
     this.#options = options
+    this.#bytesMax = options.bytesMax
+    this.#lingerMs = options.lingerMs
     this.json = this.#newWriter()
   }
 
   get isFull(): boolean {
-    return this.json.length >= this.#options.bytesMax
+    return this.json.length >= this.#bytesMax
   }
 
   /** Says that `source` has come further; its place is asked for when the batch is sealed. */
   touch(source: Source): void {
     this.#touched.set(source.id, source)
-    this.#linger ??= this.#options.clock.after(this.#options.lingerMs, () => {
+    const { clock, spool } = this.#options
+    // While nothing is delivered there is no hurry, and few large batches are better than many small ones.
+    const lingerMs = Math.min(LINGER_MAX_MS, this.#lingerMs * Math.max(1, spool.length / UNHURRIED_BATCHES))
+    this.#linger ??= clock.after(Math.max(lingerMs, this.#lingerMs), () => {
       this.seal().catch(this.#options.onFailure)
     })
   }
 
   /** Resolves when records may be written: at once, or when the batches before have found room in the spool. Rejects when `signal` aborts. */
   async room(signal: AbortSignal): Promise<void> {
+    while (this.#paused !== undefined) await untilAborted(this.#paused.promise, signal)
     while (this.isFull) await this.seal(signal)
     signal.throwIfAborted()
+  }
+
+  /** Batches are of another size or age from now on; inputs pause, or go on. */
+  set({
+    bytesMax,
+    lingerMs,
+    isPaused,
+  }: {
+    readonly bytesMax: number
+    readonly lingerMs: number
+    readonly isPaused: boolean
+  }) {
+    this.#bytesMax = bytesMax
+    this.#lingerMs = lingerMs
+    if (isPaused) this.#paused ??= Promise.withResolvers()
+    else {
+      this.#paused?.resolve()
+      this.#paused = undefined
+    }
   }
 
   /** Makes what was gathered durable. Resolves when it is. */
@@ -113,11 +148,24 @@ export class Batcher {
     cursors.apply(places, seq)
     json.release()
     free(body)
+    noteShortLived(SHORT_LIVED_BYTES)
   }
 
   #newWriter(): JsonWriter {
-    return new JsonWriter(this.#buffers, this.#options.bytesMax + ROOM_BYTES)
+    return new JsonWriter(this.#buffers, this.#bytesMax + ROOM_BYTES)
   }
+}
+
+function untilAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    promise.then(() => {
+      signal.removeEventListener('abort', onAbort)
+      resolve()
+    })
+  })
 }
 
 async function compressed(bytes: Buffer, compression: Compression): Promise<Buffer> {

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { noteShortLived } from '../base/young-collection.ts'
 import type { Batcher, Source } from './batcher.ts'
 import type { LineSplitter, LineTaker } from './line-splitter.ts'
 import { type FilePlace, HEAD_BYTES, isMarkOf, markOf, TAIL_BYTES } from './place.ts'
@@ -48,6 +49,7 @@ export async function compressedHolds(
   const seen = new Seen()
   try {
     for await (const chunk of contentOf(path) as AsyncIterable<Buffer>) {
+      noteShortLived(2 * chunk.length)
       seen.add(chunk.subarray(0, place.offset - seen.offset))
       if (seen.offset === place.offset) break
     }
@@ -137,6 +139,8 @@ export class CompressedFile implements Source {
       }
     }
     for await (const chunk of contentOf(path) as AsyncIterable<Buffer>) {
+      // Twice: with what is compressed, and copies.
+      noteShortLived(2 * chunk.length)
       const skipped = Math.min(chunk.length, this.#startOffset - this.#seen.offset)
       if (rest.length === 0 && skipped > 0) this.#seen.add(chunk.subarray(0, skipped))
       const bytes = rest.length === 0 && skipped > 0 ? chunk.subarray(skipped) : chunk

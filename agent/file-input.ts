@@ -174,7 +174,7 @@ export class FileInput {
   readonly #lostPlaces = new Map<string, FilePlace>()
 
   async #scan(signal: AbortSignal): Promise<void> {
-    const { groups, clock, scanEveryMs, cursors, once } = this.#options
+    const { groups, clock, scanEveryMs, once } = this.#options
     const found: { path: string; group: FileGroup; changedMs: number }[] = []
     const known = new Set<string>()
     for (const group of groups) {
@@ -203,7 +203,6 @@ export class FileInput {
     this.#forget(known)
     this.#isFirstScan = false
     this.#scanDueMs = clock.monotonicMs() + (once ? 0 : scanEveryMs)
-    await cursors.save()
   }
 
   /** A followed file is found under another name: that is its name, unless the old one is still its own. */

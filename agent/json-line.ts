@@ -55,7 +55,6 @@ export class JsonLine {
 
   /**
    * True when bytes[start, end) is a JSON object and nothing else. Eight bytes may be read behind `end`, and bytes[end] must be a control byte.
-   *
    */
   check(bytes: Uint8Array, start: number, end: number): boolean {
     if (bytes !== this.#bytes) {

@@ -1,5 +1,4 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { Clock } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'
 
@@ -38,16 +37,22 @@ export class NodeTarget {
   notBeforeMs = 0
   readonly #options: NodeTargetOptions
   readonly #agent: HttpAgent
-  readonly #isSecure: boolean
+  readonly #send: typeof httpRequest
 
-  constructor(options: NodeTargetOptions) {
+  private constructor(options: NodeTargetOptions, agent: HttpAgent, send: typeof httpRequest) {
     this.#options = options
     this.url = options.url
-    this.#isSecure = options.url.protocol === 'https:'
+    this.#agent = agent
+    this.#send = send
+  }
+
+  static async of(options: NodeTargetOptions): Promise<NodeTarget> {
     const common = { keepAlive: true, maxSockets: options.connectionsMax, timeout: IDLE_MAX_MS }
-    this.#agent = this.#isSecure
-      ? new HttpsAgent({ ...common, ...(options.ca === undefined ? {} : { ca: options.ca }) })
-      : new HttpAgent(common)
+    if (options.url.protocol !== 'https:') return new NodeTarget(options, new HttpAgent(common), httpRequest)
+    // TLS is memory that who does without it need not have.
+    const { Agent, request } = await import('node:https')
+    const agent = new Agent({ ...common, ...(options.ca === undefined ? {} : { ca: options.ca }) })
+    return new NodeTarget(options, agent, request)
   }
 
   /** Asks. Throws shard_unavailable where no whole answer came, deadline_exceeded where it took too long; cancelled when `signal` aborts. */
@@ -55,8 +60,7 @@ export class NodeTarget {
     const { clock, timeoutMs } = this.#options
     const { url } = this
     return new Promise((resolve, reject) => {
-      const send = this.#isSecure ? httpsRequest : httpRequest
-      const request = send({
+      const request = this.#send({
         agent: this.#agent,
         protocol: url.protocol,
         hostname: url.hostname.replace(/^\[(.*)\]$/, '$1'),

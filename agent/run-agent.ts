@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
 import type { Clock } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'
-import { createLogger } from '../base/logger.ts'
 import { loadAgentConfig } from './agent-config.ts'
+import { LevelSwitch } from './level-switch.ts'
 import { runShipper } from './shipper.ts'
 
 export interface AgentParts {
@@ -10,6 +10,7 @@ export interface AgentParts {
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
+  readonly version: string
   readonly clock: Clock
   readonly writeOut: (text: string) => void
   readonly writeError: (text: string) => void
@@ -29,7 +30,7 @@ const STATUS_USAGE = 64
 const STATUS_CONFIG = 78
 
 /** The command line of the shipper. Resolves with the exit status. */
-export async function runAgent({ argv, env, cwd, clock, writeOut, writeError }: AgentParts): Promise<number> {
+export async function runAgent({ argv, env, cwd, version, clock, writeOut, writeError }: AgentParts): Promise<number> {
   let options: { readonly config?: string; readonly once?: boolean; readonly check?: boolean; readonly help?: boolean }
   try {
     options = parseArgs({
@@ -57,10 +58,11 @@ export async function runAgent({ argv, env, cwd, clock, writeOut, writeError }: 
       writeOut(`${options.config ?? 'agent.yaml'} is good: ${config.inputs.map(({ name }) => name).join(', ')}\n`)
       return 0
     }
-    const logger = createLogger({ level: config.logLevel, fields: { component: 'agent' } })
+    const log = new LevelSwitch(config.logLevel, { component: 'agent' })
     process.once('SIGTERM', onSignal)
     process.once('SIGINT', onSignal)
-    await runShipper({ config, clock, logger, stdin: process.stdin, once: options.once ?? false }, stop.signal)
+    const parts = { config, clock, logger: log.logger, version, stdin: process.stdin, once: options.once ?? false }
+    await runShipper({ ...parts, setLogLevel: (level) => log.set(level) }, stop.signal)
     return 0
   } catch (error) {
     if (!(error instanceof WeirError) || error.code === 'internal') {

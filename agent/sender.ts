@@ -2,6 +2,7 @@ import { promisify } from 'node:util'
 import { gunzip, zstdDecompress } from 'node:zlib'
 import { Backoff } from '../base/backoff.ts'
 import type { Clock } from '../base/clock.ts'
+import { diskError } from '../base/disk-error.ts'
 import { WeirError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { AgentCounts } from './agent-metrics.ts'
@@ -46,6 +47,7 @@ const PATH = '/v1/logs/ingest'
 const RETRY = { firstMs: 200, maxMs: 30_000, factor: 2 }
 /** A wrong credential is for people to mend. */
 const UNAUTHORIZED_RETRY_MS = 30_000
+const DISK_RETRY_MS = 5000
 const RETRY_AFTER_MAX_S = 300
 const inflateZstd = promisify(zstdDecompress)
 const inflateGzip = promisify(gunzip)
@@ -124,6 +126,7 @@ export class Sender {
           status,
           reason: receipt.detail ?? '',
         })
+        counts.lastError = `${status} ${receipt.detail ?? ''}`
         this.#options.onUnauthorized()
         target.notBeforeMs = clock.monotonicMs() + UNAUTHORIZED_RETRY_MS
         this.#next()
@@ -135,7 +138,7 @@ export class Sender {
         this.#take(part, receipt)
         return
       } else if (status === 400 || status === 413 || status === 415 || status === 422) {
-        await this.#reject(part, status, receipt)
+        await this.#reject(part, status, receipt, signal)
         return
       } else {
         counts.failedRequests++
@@ -184,6 +187,7 @@ export class Sender {
   /** Leaves a node alone for as long as it asked for, or longer with each failure. */
   #rest(target: NodeTarget, askedMs: number | undefined, why: string): void {
     const { clock, logger } = this.#options
+    this.#options.counts.lastError = `${target.url.origin}: ${why}`
     const backoff = this.#backoffs.get(target)!
     const waitMs = Math.max(askedMs ?? 0, backoff.nextMs())
     const notBeforeMs = clock.monotonicMs() + waitMs
@@ -208,9 +212,10 @@ export class Sender {
     })
   }
 
-  async #reject(part: Part, status: number, { code = '', detail = '' }: Receipt): Promise<void> {
-    const { rejects, counts, logger } = this.#options
+  async #reject(part: Part, status: number, { code = '', detail = '' }: Receipt, signal: AbortSignal): Promise<void> {
+    const { rejects, counts, logger, clock } = this.#options
     counts.recordsRejected += part.records
+    counts.lastError = `${status} ${code}: ${detail}`
     logger.error('a node will never take this batch; it is in the file of rejects', {
       status,
       code,
@@ -218,7 +223,18 @@ export class Sender {
       records: part.records,
       file: rejects.path,
     })
-    await rejects.add({ status, code, reason: detail, key: part.key }, await inflated(part))
+    const records = await inflated(part)
+    for (;;) {
+      try {
+        await rejects.add({ status, code, reason: detail, key: part.key }, records)
+        return
+      } catch (cause) {
+        const error = diskError(cause, `cannot write ${rejects.path}`)
+        if (error.code !== 'storage_unavailable') throw error
+        logger.error('the file of rejects cannot be written; trying again', { error })
+        await clock.sleep(DISK_RETRY_MS, signal)
+      }
+    }
   }
 }
 

@@ -53,6 +53,7 @@ export class Spool {
   #delivered: number[] = []
   /** Who waits for a batch, or for room. */
   #awaited = Promise.withResolvers<void>()
+  #isClosing = false
   readonly #saver: Timer
   readonly #onFailure: (error: unknown) => void
 
@@ -141,8 +142,10 @@ export class Spool {
       } catch (cause) {
         const error = diskError(cause, `cannot write the spool in ${directory}`)
         if (error.code !== 'storage_unavailable') throw error
+        // Where it comes from is read again at the next start.
+        if (this.#isClosing) throw error
         logger.error('the spool cannot be written; trying again', { error })
-        await clock.sleep(DISK_RETRY_MS)
+        await new Promise<void>((resolve) => clock.after(DISK_RETRY_MS, resolve))
       }
     }
   }
@@ -220,6 +223,7 @@ export class Spool {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true
     this.#saver.cancel()
     await this.save()
   }

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
-import type { AgentCounts } from './agent-metrics.ts'
+import type { Clock } from '../base/clock.ts'
+import { noteShortLived } from '../base/young-collection.ts'
 import type { Batcher, Source } from './batcher.ts'
 import type { LineSplitter, LineTaker } from './line-splitter.ts'
 import type { Place } from './place.ts'
@@ -9,7 +10,9 @@ export interface StdinInputOptions {
   readonly batcher: Batcher
   readonly splitter: LineSplitter
   readonly taker: LineTaker
-  readonly counts: AgentCounts
+  readonly clock: Clock
+  /** Records of several lines whose next line does not come are whole after this. */
+  readonly flushMs: number
 }
 
 const SLACK_BYTES = 16
@@ -33,17 +36,22 @@ export class StdinInput implements Source {
 
   /** Resolves at the end of the pipe, or when `signal` aborts; then what was read is in batches. */
   async run(signal: AbortSignal): Promise<void> {
-    const { stream, taker, batcher } = this.#options
+    const { stream, taker, batcher, clock, flushMs } = this.#options
+    const flusher = clock.every(flushMs, () => {
+      if (!batcher.isFull && taker.flush(clock.monotonicMs() - flushMs)) batcher.touch(this)
+    })
     const onAbort = () => stream.destroy()
     signal.addEventListener('abort', onAbort, { once: true })
     let rest: Buffer = Buffer.alloc(0)
     try {
       for await (const chunk of stream as AsyncIterable<Buffer>) {
+        noteShortLived(2 * chunk.length)
         rest = await this.#take(rest.length === 0 ? chunk : Buffer.concat([rest, chunk]), false, signal)
       }
     } catch (error) {
       if (!signal.aborted) throw error
     } finally {
+      flusher.cancel()
       signal.removeEventListener('abort', onAbort)
     }
     if (signal.aborted) return

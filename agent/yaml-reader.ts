@@ -57,6 +57,10 @@ export class MapReader {
     return this.#map?.has(name) ?? false
   }
 
+  isMap(name: string): boolean {
+    return isMap(this.#map?.get(name, true))
+  }
+
   text(name: string): string | undefined {
     const value = this.#value(name)
     if (value === undefined || value === null) return undefined

@@ -1,31 +1,39 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { agentProgram } from '../agent/program.ts'
 import { systemClock } from '../base/clock.ts'
 import { useCompileCache } from '../base/compile-cache.ts'
 
-useCompileCache()
-const { runCli } = await import('./cli/run.ts')
+/** The shipper is a program of its own, which loads nothing of a node. */
+process.exitCode = process.argv[2] === 'agent' ? await agentProgram(process.argv.slice(3)) : await nodeProgram()
 
-// Before anything uses the thread pool: compression, file system and LMDB share it (T2).
-process.env.UV_THREADPOOL_SIZE ??= String(Math.max(8, 2 * availableParallelism()))
+async function nodeProgram(): Promise<number> {
+  useCompileCache()
+  const { runCli } = await import('./cli/run.ts')
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+  // Before anything uses the thread pool: compression, file system and LMDB share it (T2).
+  process.env.UV_THREADPOOL_SIZE ??= String(Math.max(8, 2 * availableParallelism()))
 
-process.exitCode = await runCli({
-  argv: process.argv.slice(2),
-  env: process.env,
-  cwd: process.cwd(),
-  version,
-  clock: systemClock,
-  writeOut: (text) => process.stdout.write(text),
-  writeError: (text) => process.stderr.write(text),
-  start: async (config) => {
-    const { runNode } = await import('./node.ts')
-    return runNode(config, version)
-  },
-  restore: async (config) => {
-    const { restore } = await import('./restore.ts')
-    return restore(config)
-  },
-})
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+
+  return runCli({
+    argv: process.argv.slice(2),
+    env: process.env,
+    cwd: process.cwd(),
+    version,
+    clock: systemClock,
+    writeOut: (text) => process.stdout.write(text),
+    writeError: (text) => process.stderr.write(text),
+    start: async (config) => {
+      const { runNode } = await import('./node.ts')
+      return runNode(config, version)
+    },
+    restore: async (config) => {
+      const { restore } = await import('./restore.ts')
+      return restore(config)
+    },
+  })
+}

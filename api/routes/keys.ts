@@ -72,5 +72,11 @@ function tenantOfNewKey(access: Access, named: string | undefined): TenantId | '
 }
 
 function keyInfo({ id, name, tenant, roles, createdMs }: KeyRecord): KeyInfo {
-  return { id, name, tenant, roles: roles.filter((role) => role !== 'agent'), createdAt: new Date(createdMs).toISOString() }
+  return {
+    id,
+    name,
+    tenant,
+    roles: roles.filter((role) => role !== 'agent'),
+    createdAt: new Date(createdMs).toISOString(),
+  }
 }

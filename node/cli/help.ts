@@ -12,6 +12,7 @@ usage
     --url <url>      of any of its nodes; default http://127.0.0.1:9347
     --key <key>      that may read the whole cluster; default WEIR_AUTH_ADMIN_KEY
   weir restore [flags]             fill an empty registry from the object store, after NATS or the data directory was lost
+  weir agent --config agent.yaml   ship logs to nodes; see weir agent --help
   weir --help, weir --version
 
 flags
