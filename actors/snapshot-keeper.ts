@@ -16,7 +16,12 @@ const LOOK_EVERY_MS = 60_000
 /** Its owner takes the snapshots: one node at a time does. */
 const SHARD_OF_SNAPSHOTS = 0 as ShardId
 /** What changes all the time, and is found in the bucket in a newer state. */
-const PASSING = new RegExp(`^(?:${SHARD_KEYS}|lane/|boots$)`)
+const PASSING = new RegExp(`^(?:${SHARD_KEYS}|lane/|boots$|agent-seen/)`)
+/**
+ * X1: what an upload is sealed with must not outlive it, beside it. What signs tokens is made anew where it is lost, and agents register again; in the bucket it
+ * would be a credential for whoever may read that.
+ */
+const SECRET = new RegExp(`^(?:${UPLOAD_KEYS}|agent-signing/)`)
 
 export interface SnapshotKeeperOptions {
   readonly nodeId: NodeId
@@ -64,8 +69,7 @@ export class SnapshotKeeper {
 
   async #takeWhenDue(): Promise<void> {
     const { registry, objects, clock } = this.#options
-    // X1: what an upload is sealed with must not outlive it, beside it.
-    const entries = (await registry.list('')).filter(({ key }) => !key.startsWith(UPLOAD_KEYS))
+    const entries = (await registry.list('')).filter(({ key }) => !SECRET.test(key))
     const lasting = lastingOf(entries)
     const nowMs = clock.nowMs()
     const kept: string[] = []

@@ -134,6 +134,11 @@ describe('snapshots of the registry', () => {
     registry.write('key/1', utf8.encode('hashed'), 0)
     await clock.run(own.look())
     assert.equal(kept().length, 2)
+    // Heartbeats of agents come all the time.
+    await clock.advance(1000)
+    registry.write('agent-seen/1', utf8.encode('{}'), 0)
+    await clock.run(own.look())
+    assert.equal(kept().length, 2)
     await clock.advance(REGISTRY_SNAPSHOT_EVERY_MS + 60_000)
     assert.equal(kept().length, 3)
     const old = encodeRegistrySnapshot({ takenMs: clock.nowMs() - REGISTRY_SNAPSHOTS_KEPT_MS, entries: [] })
@@ -143,6 +148,20 @@ describe('snapshots of the registry', () => {
     assert(!kept().includes(old.key))
     own.close()
     other.close()
+  })
+
+  it('hold nothing that signs tokens of agents', async () => {
+    const durable = await lived()
+    const { clock, registry, objects } = durable.machine
+    registry.write('agent-signing/000001', utf8.encode('the private key'), 0)
+    registry.write('agent/1', utf8.encode('an agent'), 0)
+    const keeper = await keeperOf(durable.machine, ownerOf(durable))
+    await clock.run(keeper.look())
+    keeper.close()
+    const snapshots = [...objects.objects].filter(([key]) => key.startsWith(SNAPSHOTS))
+    assert.equal(snapshots.length, 1)
+    const text = Buffer.from(snapshots[0]![1] as Uint8Array).toString('latin1')
+    assert(text.includes('an agent') && !text.includes('private'))
   })
 
   it('bring back what else the registry held', async () => {
