@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.ts'
-import type { Clock } from '../base/clock.ts'
+import type { Clock, Timer } from '../base/clock.ts'
 import { asWeirError, type ErrorCode, WeirError } from '../base/errors.ts'
 import type { ShardId } from '../base/ids.ts'
 import { INDEX_LAG_MAX_MS, REGISTRY_SILENCE_MAX_MS } from '../base/limits.ts'
@@ -7,7 +7,7 @@ import { pruneOf } from '../query/prune.ts'
 import type { ManifestCache } from '../storage/manifest-cache.ts'
 import type { PublishedState } from '../storage/published-state.ts'
 import type { PlanScope, SearchPlan } from '../storage/search-plan.ts'
-import { joinPlans, planBeyond, planLocal, planSegments } from '../storage/search-plan.ts'
+import { joinPlans, PLAN_EMPTY, planBeyond, planLocal, planSegments } from '../storage/search-plan.ts'
 import type { SegmentCache } from '../storage/segment-reader.ts'
 import type { ShardStore } from '../storage/shard-store.ts'
 import type { HotShare, LeafScope, MissingShare, PublishedPin, ShardShare } from './messages/leaf.ts'
@@ -99,7 +99,11 @@ export class LeafPlanner {
       { tenant, range, expr: pruneOf(filter), cache, ...(recall === undefined ? {} : { recall }) },
       remainingMs * PLANNING_SHARE,
     )
-    await Promise.all(scope.shares.flatMap((share) => planning.planShare(share, scope.deal)))
+    try {
+      await Promise.all(scope.shares.flatMap((share) => planning.planShare(share, scope.deal)))
+    } finally {
+      planning.end()
+    }
     return planning
   }
 }
@@ -111,11 +115,18 @@ class Planning implements LeafPlan {
   readonly #options: LeafPlannerOptions
   readonly #scope: PlanScope
   readonly #budgetMs: number
+  /** Rejects when the time for planning is up; begun by the first who waits. */
+  #late: Promise<never> | undefined
+  #timer: Timer | undefined
 
   constructor(options: LeafPlannerOptions, scope: PlanScope, budgetMs: number) {
     this.#options = options
     this.#scope = scope
     this.#budgetMs = budgetMs
+  }
+
+  end(): void {
+    this.#timer?.cancel()
   }
 
   planShare(share: ShardShare, deal: LeafScope['deal']): Promise<void>[] {
@@ -152,7 +163,7 @@ class Planning implements LeafPlan {
     const closed = closedOf(shard, this.#options)
     if (closed !== undefined) {
       this.missing.push(closed)
-      return joinPlans([])
+      return PLAN_EMPTY
     }
     const pinned = pin === undefined ? undefined : await this.#published(shard, pin)
     // From here on nothing waits until the store has been looked at.
@@ -171,11 +182,12 @@ class Planning implements LeafPlan {
   /** Rows of this node's own are found whether or not the object store answers. */
   async #planWhole(store: ShardStore): Promise<SearchPlan> {
     const { segments } = store.published
+    if (segments.length === 0) return planLocal(store, this.#scope)
     const plans = await Promise.all([
       planLocal(store, this.#scope),
       this.#inTime(planSegments(store.shard, segments, this.#scope)).catch((error: unknown) => {
         this.#miss(store.shard, 'segments', error, false)
-        return joinPlans([])
+        return PLAN_EMPTY
       }),
     ])
     return joinPlans(plans)
@@ -187,16 +199,16 @@ class Planning implements LeafPlan {
     return own !== undefined && own.key === page ? own : this.#inTime(this.#options.pages.read(page, floor))
   }
 
-  async #inTime<R>(work: Promise<R>): Promise<R> {
-    const late = Promise.withResolvers<never>()
-    const timer = this.#options.clock.after(this.#budgetMs, () =>
-      late.reject(new WeirError('deadline_exceeded', TIME_IS_UP)),
-    )
-    try {
-      return await Promise.race([work, late.promise])
-    } finally {
-      timer.cancel()
+  #inTime<R>(work: Promise<R>): Promise<R> {
+    if (this.#late === undefined) {
+      const late = Promise.withResolvers<never>()
+      late.promise.catch(() => undefined)
+      this.#timer = this.#options.clock.after(this.#budgetMs, () =>
+        late.reject(new WeirError('deadline_exceeded', TIME_IS_UP)),
+      )
+      this.#late = late.promise
     }
+    return Promise.race([work, this.#late])
   }
 }
 

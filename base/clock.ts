@@ -13,7 +13,7 @@ export interface Clock {
   every(periodMs: number, run: () => void): Timer
   /** Resolves after `delayMs`, or rejects with the signal's reason when `signal` aborts first. */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>
-  /** Lets other work of this thread (I/O, messages) run before going on. */
+  /** Lets other work of this thread (I/O, messages) run before going on. Who waits goes on in the order of waiting, each after a look at the I/O. */
   yieldTurn(): Promise<void>
   /** `count` random bytes. */
   randomBytes(count: number): Uint8Array
@@ -23,6 +23,18 @@ export interface Clock {
 
 export interface Timer {
   cancel(): void
+}
+
+/** Of this thread: who gave way, longest waiting first. */
+const waiting: (() => void)[] = []
+
+/**
+ * One goes on in each turn of the event loop: with many searches under way, all of which give way after some milliseconds, a request that comes
+ * in would else wait for a slice of each.
+ */
+function nextTurn(): void {
+  waiting.shift()?.()
+  if (waiting.length > 0) setImmediate(nextTurn)
 }
 
 /** The real clock of this process. */
@@ -53,7 +65,10 @@ export const systemClock: Clock = {
       signal?.addEventListener('abort', onAbort, { once: true })
     })
   },
-  yieldTurn: () => new Promise((resolve) => setImmediate(resolve)),
+  yieldTurn: () =>
+    new Promise((resolve) => {
+      if (waiting.push(resolve) === 1) setImmediate(nextTurn)
+    }),
   randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
   random: () => Math.random(),
 }

@@ -63,7 +63,7 @@ type OwnKey = 'id' | 'timestamp' | 'ingestedAt'
 
 function createLayout(source: ColumnSource, fields: readonly string[] | undefined): Layout {
   const isChosen = chooser(fields)
-  const printer = treePrinter(recordTree(source.columnNames.filter(isField)), isChosen, (path, prefix) => {
+  const printer = treePrinter(treeOf(source.columnNames), isChosen, (path, prefix) => {
     const column = source.column(path)
     return column === undefined ? null : valuePrinter(column, prefix)
   })
@@ -85,6 +85,26 @@ function createLayout(source: ColumnSource, fields: readonly string[] | undefine
       return `{${json.slice(1)}}`
     },
   }
+}
+
+/** Trees of the sets of columns met last: those of one service are alike, and each of its blocks has some. */
+const trees = new Map<string, RecordNode>()
+const TREES_KEPT_MAX = 256
+/** Half a surrogate pair, which no name holds. */
+const BETWEEN_NAMES = '\ud800'
+/** Longer lists of names are few, and take memory. */
+const TREE_KEY_CHARS_MAX = 4096
+
+function treeOf(columnNames: readonly string[]): RecordNode {
+  const key = columnNames.length + columnNames.join(BETWEEN_NAMES)
+  if (key.length > TREE_KEY_CHARS_MAX) return recordTree(columnNames.filter(isField))
+  let tree = trees.get(key)
+  if (tree === undefined) {
+    tree = recordTree(columnNames.filter(isField))
+    if (trees.size >= TREES_KEPT_MAX) trees.clear()
+    trees.set(key, tree)
+  }
+  return tree
 }
 
 /** The slow way for a record with fields that have no column: a tree of its own. */

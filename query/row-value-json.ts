@@ -51,9 +51,11 @@ export function valuePrinter(column: Column, prefix: string): ValuePrinter {
     case 'dictionary': {
       const { codes } = column
       const texts: string[] = ['']
-      for (let index = 0; index < column.types.length; index++)
-        texts.push(prefix + listValueJson(column, index, utf8Of))
-      return (row) => texts[codes[row]!]!
+      return (row) => {
+        const code = codes[row]!
+        texts[code] ??= prefix + listValueJson(column, code - 1, utf8Of)
+        return texts[code]
+      }
     }
     case 'bytes': {
       const { types } = column

@@ -66,7 +66,8 @@ export async function searchRows(
   const matcher = new UnitMatcher(query.compiled, columns, query.range, pace)
   // Where all rows match, most units are counted without being opened.
   const isEachOpened = query.filter.kind !== 'all'
-  for (const [i, unit] of ordered.entries()) {
+  for (let i = 0; i < ordered.length; i++) {
+    const unit = ordered[i]!
     const edgeMs = descending ? unit.maxMs : unit.minMs
     const worst = best.worst()
     const mayAddRows =
@@ -78,13 +79,14 @@ export async function searchRows(
       if (query.after === undefined && worst !== undefined) break
       continue
     }
-    if (await pace.isOver()) return inPart()
+    if (pace.isDue && (await pace.isOver())) return inPart()
     const isWhole = isWhollyIn(unit, query.range) && unit.afterSequence === undefined
     if (!mayAddRows && query.filter.kind === 'all' && isWhole) {
       add(unit.rowCount)
       continue
     }
-    const found = await (isEachOpened ? matcher.match(ordered, i) : matcher.match([unit]))
+    const matched = isEachOpened ? matcher.match(ordered, i) : matcher.match([unit])
+    const found = matched instanceof Promise ? await matched : matched
     if (found === 'late') return inPart()
     if (found === undefined) continue
     if (counting) add(found.matches.count())

@@ -2,6 +2,7 @@ import type { Bitmap } from '../base/bitmap.ts'
 import type { CharMask } from '../base/char-mask.ts'
 import { charMaskOfBytes, charMaskOfText, mayHoldChars } from '../base/char-mask.ts'
 import type { Column, ColumnSource } from '../base/columns.ts'
+import type { ColumnDirectory } from './search-unit.ts'
 
 /** Filters of which a part remembers what they matched. */
 const FILTERS_KEPT_MAX = 16
@@ -20,7 +21,8 @@ export function headSource(part: ColumnSource): HeadSource {
   return source
 }
 
-class HeadSource implements ColumnSource {
+class HeadSource implements ColumnSource, ColumnDirectory {
+  readonly isWhole = true
   readonly rowCount: number
   readonly columnNames: readonly string[]
   readonly #part: ColumnSource

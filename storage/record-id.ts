@@ -37,14 +37,14 @@ export function encodeRecordId(key: RecordKey): string {
   const whole = Math.floor(carry)
   const rest = (carry - whole) * 2 ** 32 + (lowNs % 2 ** 32)
   const upper = whole + Math.floor(rest / 2 ** 32)
-  return (
-    hex(upper, 8) +
-    hex(rest % 2 ** 32, 8) +
-    hex(key.shard, 4) +
-    hex(key.generation, 4) +
-    hex(key.sequence, 12) +
-    hex(key.row, 6)
-  )
+  writeHex(upper, 0, 8)
+  writeHex(rest % 2 ** 32, 8, 16)
+  writeHex(key.shard, 16, 20)
+  writeHex(key.generation, 20, 24)
+  writeHex(Math.floor(key.sequence / 2 ** 24), 24, 30)
+  writeHex(key.sequence % 2 ** 24, 30, 36)
+  writeHex(key.row, 36, 42)
+  return scratch.toString('latin1')
 }
 
 /** Throws not_found: an id that was never made names no record. */
@@ -62,6 +62,11 @@ export function decodeRecordId(id: string): RecordKey {
   }
 }
 
-function hex(value: number, digits: number): string {
-  return value.toString(16).padStart(digits, '0')
+const ID_LENGTH = 42
+const scratch = Buffer.alloc(ID_LENGTH)
+const HEX_DIGITS = Buffer.from('0123456789abcdef', 'latin1')
+
+/** A value below 2^32 as the digits from `start` to `end` of `scratch`. */
+function writeHex(value: number, start: number, end: number): void {
+  for (let at = end - 1, left = value; at >= start; at--, left >>>= 4) scratch[at] = HEX_DIGITS[left & 15]!
 }

@@ -27,6 +27,12 @@ export class SearchPace {
     this.#deadlineMs = this.#sliceStartMs + remainingMs
   }
 
+  /** True when `isOver` has something to do or to say. */
+  get isDue(): boolean {
+    const nowMs = this.#clock.monotonicMs()
+    return this.#signal.aborted || nowMs >= this.#deadlineMs || nowMs - this.#sliceStartMs >= SLICE_MAX_MS / 2
+  }
+
   /** True when the time is up; the caller then returns what it has, labelled as incomplete. Throws cancelled. */
   async isOver(): Promise<boolean> {
     if (this.#signal.aborted) throw new WeirError('cancelled', 'nobody waits for the answer any more')

@@ -93,8 +93,23 @@ export async function planBeyond(store: ShardStore, pinned: PublishedState, scop
   return joinPlans(plans)
 }
 
+/** Of a shard that has nothing of the scope. */
+export const PLAN_EMPTY: SearchPlan = {
+  units: [],
+  headRows: 0,
+  localBlocks: 0,
+  segments: 0,
+  segmentBlocks: 0,
+  blocksSkipped: 0,
+  filters: [],
+  whole: [],
+  known: [],
+}
+
 /** One plan of several that share no row. */
-export function joinPlans(plans: readonly SearchPlan[]): SearchPlan {
+export function joinPlans(all: readonly SearchPlan[]): SearchPlan {
+  const plans = all.filter((plan) => plan !== PLAN_EMPTY)
+  if (plans.length <= 1) return plans[0] ?? PLAN_EMPTY
   const sum = (of: (plan: SearchPlan) => number) => plans.reduce((total, plan) => total + of(plan), 0)
   return {
     units: plans.flatMap(({ units }) => units),
@@ -115,22 +130,26 @@ type Beyond = (day: DayNumber) => Position
 /** Heads and blocks of this node's disk. What it needs of the store it takes before it first waits. */
 export async function planLocal(store: ShardStore, scope: PlanScope, beyond?: Beyond): Promise<SearchPlan> {
   const { tenant, range, expr, cache } = scope
+  const days = []
+  for (const partition of store.openDays()) {
+    if (partition.day < dayOf(range.fromMs) || partition.day > dayOf(range.toMs)) continue
+    const state = partition.find(tenant)
+    if (state !== undefined) days.push({ partition, state })
+  }
+  if (days.length === 0) return PLAN_EMPTY
   const units: SearchUnit[] = []
   const filters: PruneFilterStats[] = []
   let headRows = 0
   let localBlocks = 0
   let candidates = 0
   const local = []
-  for (const partition of store.openDays()) {
-    if (partition.day < dayOf(range.fromMs) || partition.day > dayOf(range.toMs)) continue
-    const state = partition.find(tenant)
-    if (state === undefined) continue
+  for (const { partition, state } of days) {
     const after = beyond?.(partition.day)
     for (const head of [...state.frozen, ...(state.head === undefined ? [] : [state.head])]) {
       headRows += head.rowCount
       for (const part of head.parts()) {
         const span = { generation: head.generation, firstSequence: part.sequence, lastSequence: part.lastSequence }
-        if (isBeyond(span, after)) units.push(headUnit(store.shard, tenant, head.generation, part, after))
+        if (isBeyond(span, after)) units.push(headUnit(store.shard, tenant, part, span, after))
       }
     }
     const within = state.blocks.within(tenant, range.fromMs, range.toMs)
@@ -159,6 +178,7 @@ export async function planSegments(
   scope: PlanScope,
   beyond?: Beyond,
 ): Promise<SearchPlan> {
+  if (segments.length === 0) return PLAN_EMPTY
   const { tenant, range, recall } = scope
   const units: SearchUnit[] = []
   const filters: PruneFilterStats[] = []
@@ -223,12 +243,36 @@ function cutOf({ generation, firstSequence }: Span, after: Position | undefined)
   return after.sequence
 }
 
+/** Of parts of heads and of blocks all rows of which belong to the plans that list them. */
+const wholeUnits = new WeakMap<HeadPart | BlockSummary, SearchUnit>()
+
+function wholeUnit(of: HeadPart | BlockSummary, make: () => SearchUnit): SearchUnit {
+  let unit = wholeUnits.get(of)
+  if (unit === undefined) {
+    unit = make()
+    wholeUnits.set(of, unit)
+  }
+  return unit
+}
+
 function headUnit(
   shard: ShardId,
   tenant: TenantId,
-  generation: number,
   part: HeadPart,
+  span: Span,
   after: Position | undefined,
+): SearchUnit {
+  const afterSequence = cutOf(span, after)
+  const make = () => newHeadUnit(shard, tenant, part, span.generation, afterSequence)
+  return afterSequence === undefined ? wholeUnit(part, make) : make()
+}
+
+function newHeadUnit(
+  shard: ShardId,
+  tenant: TenantId,
+  part: HeadPart,
+  generation: number,
+  afterSequence: number | undefined,
 ): SearchUnit {
   const { sequence, rowBase, receivedMs } = part
   const source = headSource(part.source)
@@ -243,11 +287,11 @@ function headUnit(
     minMs: part.minMs,
     maxMs: part.maxMs,
     lastSequence: part.lastSequence,
-    afterSequence: cutOf({ generation, firstSequence: sequence, lastSequence: part.lastSequence }, after),
+    afterSequence,
     columnNames: source.columnNames,
     summary: undefined,
-    async open(columns) {
-      // All columns are here; the choice may tell what is known of the filter.
+    open(columns) {
+      // The choice may tell what is known of the filter.
       if (typeof columns === 'function') columns(source)
       return { rows, bytesRead: 0, keepMatches: (filterKey, matches) => source.keepMatches(filterKey, matches) }
     },
@@ -261,13 +305,14 @@ function localUnit(
   blocks: BlockCache,
   after: Position | undefined,
 ): SearchUnit {
-  return {
+  const make = (): SearchUnit => ({
     ...ofBlock('local', shard, summary, after),
-    async open(columns) {
+    open(columns) {
       const { block, bytesRead } = openLocalBlock(shard, partition, summary, columns, blocks)
       return openedBlock(block, summary.generation, bytesRead)
     },
-  }
+  })
+  return cutOf(summary, after) === undefined ? wholeUnit(summary, make) : make()
 }
 
 function openedBlock(block: LoadedBlock, generation: number, bytesRead: number): OpenUnit {

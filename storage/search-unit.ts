@@ -8,6 +8,8 @@ import type { RowSource } from './row-source.ts'
 /** What is known of the columns of a unit before they are read. */
 export interface ColumnDirectory {
   readonly columnNames: readonly string[]
+  /** All columns are at hand: which of them are chosen makes no difference. */
+  readonly isWhole?: boolean
   /** As in base/columns.ts. */
   mayHold?(name: string, chars: CharMask): boolean
   /** Rows of the whole unit that the filter of this key matched when it was last asked; absent or undefined: not known. */
@@ -44,8 +46,8 @@ export interface SearchUnit {
   readonly columnNames: readonly string[]
   /** Undefined for a part of a head. */
   readonly summary: BlockSummary | undefined
-  /** The rows with the columns chosen, and maybe more. The three columns of positions always come along. */
-  open(columns: ColumnChoice): Promise<OpenUnit>
+  /** The rows with the columns chosen, and maybe more. The three columns of positions always come along. At once where they are on this node. */
+  open(columns: ColumnChoice): OpenUnit | Promise<OpenUnit>
 }
 
 export interface OpenUnit {

@@ -26,10 +26,12 @@ export interface UnitColumns {
 
 /** A unit being opened. */
 interface Opening {
-  readonly opened: Promise<OpenUnit>
-  /** What the filter is known to match of the whole unit. */
-  known: Bitmap | undefined
+  readonly opened: OpenUnit | Promise<OpenUnit>
+  /** What the filter is known to match of the whole unit; asked for once it is open. */
+  readonly known: () => Bitmap | undefined
 }
+
+type Matched = UnitMatches | 'late' | undefined
 
 /** Evaluates one filter on units, within a range of time. */
 export class UnitMatcher {
@@ -50,17 +52,28 @@ export class UnitMatcher {
   /**
    * What matches of unit `at`; of a block that lies wholly in the range it is remembered. Undefined when nothing matches, 'late' when the unit
    * cannot be read before the deadline; the matches may be shared and must stay as they are. Those that follow in `units` are likely to be asked for
-   * next: where reads are slow, they are begun side by side.
+   * next: where reads are slow, they are begun side by side. What is on this node is matched at once.
    */
-  async match(units: readonly SearchUnit[], at = 0): Promise<UnitMatches | 'late' | undefined> {
+  match(units: readonly SearchUnit[], at = 0): Matched | Promise<Matched> {
     const unit = units[at]!
     const opening = this.#ahead.get(unit) ?? this.#begin(unit)
     this.#ahead.delete(unit)
     if (this.#isSlow) this.#readAhead(units, at + 1)
-    const open = await this.#inTime(unit, opening)
-    if (open === 'late') return 'late'
+    const { opened, known } = opening
+    return opened instanceof Promise ? this.#matchLater(unit, opened, known) : this.#evaluate(unit, opened, known())
+  }
+
+  async #matchLater(unit: SearchUnit, opened: Promise<OpenUnit>, known: Opening['known']): Promise<Matched> {
+    const pace = this.#pace
+    const beforeMs = pace.nowMs()
+    const open = await pace.inTime(opened)
+    this.#isSlow ||= pace.nowMs() - beforeMs > SLOW_OPEN_MS
+    return open === 'late' ? 'late' : this.#evaluate(unit, open, known())
+  }
+
+  #evaluate(unit: SearchUnit, open: OpenUnit, known: Bitmap | undefined): UnitMatches | undefined {
     this.#pace.opened(unit, open)
-    if (opening.known !== undefined) return matchesOf(unit, open, opening.known)
+    if (known !== undefined) return matchesOf(unit, open, known)
     const filter = this.#filter
     const source = open.rows.columns
     if (isWhollyIn(unit, this.#range)) {
@@ -80,12 +93,7 @@ export class UnitMatcher {
       known = inRange ? directory.matchesOf?.(this.#filter.key) : undefined
       return choose(this.#columns, directory, known !== undefined)
     })
-    return {
-      opened,
-      get known() {
-        return known
-      },
-    }
+    return { opened, known: () => known }
   }
 
   #readAhead(units: readonly SearchUnit[], from: number): void {
@@ -93,19 +101,9 @@ export class UnitMatcher {
       if (unit.tier !== 'segment' || this.#ahead.has(unit)) continue
       const opening = this.#begin(unit)
       // Its turn may never come; if it does, it fails then.
-      opening.opened.catch(() => undefined)
+      if (opening.opened instanceof Promise) opening.opened.catch(() => undefined)
       this.#ahead.set(unit, opening)
     }
-  }
-
-  /** What is on this node is read at once. */
-  async #inTime(unit: SearchUnit, { opened }: Opening): Promise<OpenUnit | 'late'> {
-    if (unit.tier !== 'segment') return opened
-    const pace = this.#pace
-    const beforeMs = pace.nowMs()
-    const open = await pace.inTime(opened)
-    this.#isSlow ||= pace.nowMs() - beforeMs > SLOW_OPEN_MS
-    return open
   }
 }
 
@@ -115,6 +113,7 @@ export function isWhollyIn(unit: SearchUnit, range: SearchRange): boolean {
 }
 
 function choose(columns: UnitColumns, directory: ColumnDirectory, isMatched: boolean): readonly string[] | null {
+  if (directory.isWhole === true) return null
   const read = columns.matches === undefined ? [] : columns.matches(directory)
   if (read === null || isMatched) return read
   return [...new Set([...columns.filter(directory), ...read])]

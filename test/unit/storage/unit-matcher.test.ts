@@ -91,7 +91,7 @@ describe('matching units one after the other', () => {
     const units = new Units(40, 20, (unit) => unit === 12)
     const matcher = units.matcher('service:web')
     assert.deepEqual(await units.found(matcher, 12), EVEN.slice(0, 6))
-    await assert.rejects(units.clock.run(matcher.match(units.all, 12)), /unit 12/)
+    await assert.rejects(units.clock.run(Promise.resolve(matcher.match(units.all, 12))), /unit 12/)
     const early = new Units(40, 20, (unit) => unit === 12)
     assert.deepEqual(await early.found(early.matcher('service:web'), 10), EVEN.slice(0, 5))
     await early.clock.advance(1000)
