@@ -74,7 +74,6 @@ export class PipelinedRequest {
   /** Dead letters as they came. */
   #pending: DeadLetter[] = []
   #letterBytesLeft = DEAD_LETTERS_CHUNK_BYTES_MAX
-  #isSplit = false
   #isOver = false
 
   constructor(scanner: Scanner, request: IngestRequest, list: StepList, options: ScanOptions, clock: Clock) {
@@ -140,10 +139,15 @@ export class PipelinedRequest {
       startedMs = this.#clock.monotonicMs()
     }
     while (!this.#isOver && !this.#isFull()) {
-      if (this.#next === this.#found.length && !this.#splitMore()) {
-        while (!this.#run.end(isPauseDue)) await pause()
-        this.#isOver = true
-        break
+      if (this.#next === this.#found.length) {
+        if (this.#split.isDone) {
+          while (!this.#run.end(isPauseDue)) await pause()
+          this.#isOver = true
+          break
+        }
+        this.#splitChunk()
+        if (isPauseDue()) await pause()
+        continue
       }
       const found = this.#found[this.#next++]!
       this.#met++
@@ -201,19 +205,14 @@ export class PipelinedRequest {
     }
   }
 
-  #splitMore(): boolean {
-    if (this.#isSplit) return false
+  #splitChunk(): void {
     this.#found.length = 0
     this.#next = 0
-    while (this.#found.length === 0 && !this.#split.isDone) {
-      this.#scanner.splitChunk(
-        this.#split,
-        (index, start, end) => this.#found.push([index, start, end]),
-        (rejection) => this.#found.push({ ...rejection }),
-      )
-    }
-    this.#isSplit = this.#split.isDone
-    return this.#found.length > 0
+    this.#scanner.splitChunk(
+      this.#split,
+      (index, start, end) => this.#found.push([index, start, end]),
+      (rejection) => this.#found.push({ ...rejection }),
+    )
   }
 
   #isFull(): boolean {
