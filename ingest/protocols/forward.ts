@@ -3,6 +3,8 @@ import { jsonKey } from './json-writer.ts'
 import { MsgpackHead, msgpackEnd, nanosecondsOf, writeMsgpackMembers } from './msgpack.ts'
 
 const TIMESTAMP = jsonKey('timestamp')
+/** `source: stdout` or `stderr`, as Docker's driver says it: no name of a service, though `source` may be one. */
+const SOURCE_OF_DOCKER = Buffer.from('\xa6source\xa6std', 'latin1')
 const NO_EVENT: Refusal = { code: 'invalid_record', reason: 'an event is a time and a map whose keys are text' }
 
 /** A message of the Fluentd forward protocol, version 1: one event, or a list of events, or a stream of them as bytes. */
@@ -76,7 +78,7 @@ function optionsOf(bytes: Buffer, p: number, end: number): Map<string, string> {
 export function* decodeForward(source: Buffer, into: DecodedBody, parts: readonly ForwardPart[]): Decoding {
   const head = new MsgpackHead()
   for (const { tag, start, end, mode } of parts) {
-    const members = Buffer.from(JSON.stringify({ tag, job: tag }).slice(1, -1))
+    const members = membersOf(tag)
     if (mode === 'message') {
       const middle = msgpackEnd(source, start, end)
       writeEvent(into, head, source, start, middle, middle < 0 ? end : msgpackEnd(source, middle, end), end, members)
@@ -99,6 +101,17 @@ export function* decodeForward(source: Buffer, into: DecodedBody, parts: readonl
   }
 }
 
+/** What an event gets before its own members, by who sent it: `job` is the last of the names that a service may have, `service` the first. */
+interface TagMembers {
+  readonly usual: Buffer
+  readonly ofDocker: Buffer
+}
+
+function membersOf(tag: string): TagMembers {
+  const membersBy = (name: string) => Buffer.from(JSON.stringify({ tag, [name]: tag }).slice(1, -1))
+  return { usual: membersBy('job'), ofDocker: membersBy('service') }
+}
+
 /** The event that came as [start, end): its time at `time`, its map at [map, mapEnd), which is -1 where there is none. */
 function writeEvent(
   into: DecodedBody,
@@ -108,10 +121,12 @@ function writeEvent(
   map: number,
   mapEnd: number,
   end: number,
-  members: Buffer,
+  tagged: TagMembers,
   time = start,
 ): void {
   const { json } = into
+  const isOfDocker = map >= 0 && mapEnd >= 0 && source.subarray(map, mapEnd).includes(SOURCE_OF_DOCKER)
+  const members = isOfDocker ? tagged.ofDocker : tagged.usual
   into.begin()
   json.jsonLine(members, 0, members.length)
   // Fluent Bit may send metadata beside the time: [[time, {…}], {…}].

@@ -110,6 +110,8 @@ export class Doors {
       )
     })
     socket.close()
+    // What comes too fast is lost, as the protocol has it: the next waits until the thread that reads has been round.
+    await this.#http.get('/healthz')
     return { text: '' }
   }
 }

@@ -277,7 +277,12 @@ test('Docker', async () => {
   assert.equal(fluentd['log-opts']['fluentd-address'], 'tcp://weir:24224')
   assert.equal(syslog['log-opts']['syslog-address'], 'tcp://weir:5514')
   assert.equal(syslog['log-opts']['syslog-format'], 'rfc5424micro')
-  const text = (value: string) => Buffer.concat([Buffer.of(0xd9, value.length), Buffer.from(value)])
+  assert.equal(fluentd['log-opts'].tag, '{{.Name}}')
+  const text = (value: string) =>
+    Buffer.concat([
+      value.length < 32 ? Buffer.of(0xa0 + value.length) : Buffer.of(0xd9, value.length),
+      Buffer.from(value),
+    ])
   const time = Buffer.alloc(10)
   time.writeUInt16BE(0xd700)
   time.writeUInt32BE(Math.floor(nowMs / 1000), 2)
@@ -287,12 +292,12 @@ test('Docker', async () => {
   // [tag, EventTime, {…}, {}]
   await sendTo(
     ports.forward,
-    Buffer.concat([Buffer.of(0x94), text('app/shop'), time, Buffer.of(0x84), ...fields, Buffer.of(0x80)]),
+    Buffer.concat([Buffer.of(0x94), text('docker-shop'), time, Buffer.of(0x84), ...fields, Buffer.of(0x80)]),
   )
-  const forwarded = await found('tag:"app/shop"')
+  const forwarded = await found('service:"docker-shop"')
   assert.deepEqual(
-    [forwarded.message, forwarded.container_name, Date.parse(forwarded.timestamp)],
-    ['by fluentd', '/shop', nowMs],
+    [forwarded.message, forwarded.container_name, forwarded.source, Date.parse(forwarded.timestamp)],
+    ['by fluentd', '/shop', 'stdout', nowMs],
   )
   const micro = iso.replace('Z', '000Z')
   await sendTo(ports.syslog, Buffer.from(`<30>1 ${micro} host docker-page 4711 docker-page - by syslog\n`))
