@@ -76,6 +76,7 @@ export class FileInput {
   /** Paths that have got a new file: the time of the last change of the one before, ms since the epoch, and the group. */
   readonly #replaced = new Map<string, { readonly sinceMs: number; readonly group: FileGroup }>()
   #scanDueMs = 0
+  #hasToldOfMax = false
   #isFirstScan = true
   readonly #isFirstRun: boolean
 
@@ -216,8 +217,12 @@ export class FileInput {
 
   /** A file that is not followed: known from before, the rest or a copy of another, or new. */
   async #adopt(path: string, group: FileGroup, signal: AbortSignal): Promise<void> {
-    const { cursors, clock, once } = this.#options
-    if (this.#files.size >= FILES_MAX) return
+    const { cursors, clock, logger, once } = this.#options
+    if (this.#files.size >= FILES_MAX) {
+      if (!this.#hasToldOfMax) logger.warn('more files are to be followed than may; the rest waits', { max: FILES_MAX })
+      this.#hasToldOfMax = true
+      return
+    }
     let handle: FileHandle
     try {
       handle = await TailFile.handleOf(path)
