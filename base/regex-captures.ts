@@ -28,6 +28,23 @@ export type Captures = readonly (string | null)[]
 /** The text would take more steps than any text of its length may. */
 export const TOO_MANY_STEPS = 'too many steps'
 
+/** Steps that may still be taken on one text, by one expression or by several that are tried one after the other. */
+export class StepBudget {
+  left = 0
+
+  /** For a text of `length` characters. */
+  reset(length: number): void {
+    this.left = CAPTURE_STEPS_MAX + CAPTURE_STEPS_PER_BYTE * length
+  }
+}
+
+const single = new StepBudget()
+
+function ownBudget(text: string): StepBudget {
+  single.reset(text.length)
+  return single
+}
+
 /** V8's steps (about 1 ns each) on one text; beyond them our own matcher is as good. */
 const NATIVE_STEPS_MAX = 200_000
 const SCRATCH_BYTES = 8192
@@ -68,16 +85,17 @@ export class CaptureRegex {
     this.#nativeLengthMax = native?.lengthMax ?? 0
   }
 
-  /** The captures of the first match in `text`; null where there is none. */
-  exec(text: string): Captures | null | typeof TOO_MANY_STEPS {
+  /** The captures of the first match in `text`; null where there is none. A `budget` that is given was reset for the text. */
+  exec(text: string, budget: StepBudget = ownBudget(text)): Captures | null | typeof TOO_MANY_STEPS {
     const isAscii = !NOT_ASCII.test(text)
     if (isAscii && this.#native !== null && text.length <= this.#nativeLengthMax) {
+      budget.left -= text.length
       const match = this.#native.exec(text)
       return match === null ? null : nativeCaptures(match)
     }
     const { bytes, length } = encoded(text)
     const matcher = isAscii ? this.#asciiMatcher : this.#utf8Matcher()
-    const outcome = matcher.match(bytes, length)
+    const outcome = matcher.match(bytes, length, budget)
     if (outcome !== MATCHED) return outcome === NO_MATCH ? null : TOO_MANY_STEPS
     const captures: (string | null)[] = []
     const { places } = matcher
@@ -218,7 +236,7 @@ class CaptureMatcher {
     this.#rows = rows.bytes()
   }
 
-  match(bytes: Uint8Array, length: number): number {
+  match(bytes: Uint8Array, length: number, budget: StepBudget): number {
     const { anchored, start } = this.#program
     const memoBits = this.#memoRows * (length + 1)
     const hasMemo = memoBits <= CAPTURE_MEMO_BYTES_MAX * 8
@@ -230,13 +248,14 @@ class CaptureMatcher {
     const begins = this.#begins
     const { classOfByte } = this.#program
     const endClass = this.#stride - 1
-    let steps = CAPTURE_STEPS_MAX + CAPTURE_STEPS_PER_BYTE * length
+    let steps = budget.left
     const lastStart = anchored ? 0 : length
     for (let at = 0; at <= lastStart; at++) {
       if (begins[at === length ? endClass : classOfByte[bytes[at]!]!] === 0) continue
       steps = this.#matchAt(start, bytes, at, length, steps, hasMemo)
       if (steps < 0) break
     }
+    budget.left = Math.max(0, steps)
     if (this.#stack.length > STACK_KEPT_MAX) this.#stack = new Int32Array(STACK_START)
     return steps >= 0 ? NO_MATCH : steps === STEPS_MATCHED ? MATCHED : OUT_OF_STEPS
   }

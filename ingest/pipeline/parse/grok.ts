@@ -1,5 +1,5 @@
 import { CAPTURE_SOURCE_CHARS_MAX } from '../../../base/limits.ts'
-import { CaptureRegex, TOO_MANY_STEPS } from '../../../base/regex-captures.ts'
+import { CaptureRegex, StepBudget, TOO_MANY_STEPS } from '../../../base/regex-captures.ts'
 import { RegexError } from '../../../base/regex-error.ts'
 import { GROK_PATTERNS } from './grok-patterns.ts'
 import type { TextParser } from './parsed-fields.ts'
@@ -50,10 +50,12 @@ export class GrokPattern {
  * `detectsTypes`: values of fields without a type become numbers where they are such.
  */
 export function grokParser(patterns: readonly GrokPattern[], detectsTypes: boolean): TextParser {
+  const budget = new StepBudget()
   return (text, into) => {
     let reason = MATCH_NONE
+    budget.reset(text.length)
     for (const pattern of patterns) {
-      const captures = pattern.regex.exec(text)
+      const captures = pattern.regex.exec(text, budget)
       if (captures === null) continue
       if (captures === TOO_MANY_STEPS) {
         reason = MATCH_TOO_LONG

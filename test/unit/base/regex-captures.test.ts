@@ -3,13 +3,19 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { RE2JS } from 're2js'
 import { RECORD_BYTES_MAX } from '../../../base/limits.ts'
-import { CaptureRegex, TOO_MANY_STEPS } from '../../../base/regex-captures.ts'
+import { CaptureRegex, type Captures, StepBudget, TOO_MANY_STEPS } from '../../../base/regex-captures.ts'
 import { RegexError } from '../../../base/regex-error.ts'
+
+function run(regex: CaptureRegex, text: string): Captures | null | string {
+  const budget = new StepBudget()
+  budget.reset(text.length)
+  return regex.exec(text, budget)
+}
 
 function captured(source: string, text: string, flags = ''): Record<string, string | null> | null | string {
   const regex = new CaptureRegex(source, flags)
-  const captures = regex.exec(text)
-  if (captures === null || captures === TOO_MANY_STEPS) return captures
+  const captures = run(regex, text)
+  if (captures === null || typeof captures === 'string') return captures
   return Object.fromEntries(regex.names.map((name, i) => [name, captures[i]!]))
 }
 
@@ -39,6 +45,19 @@ test('a text is never matched for longer than its length allows', () => {
   ] as const) {
     assert.equal(captured(source, text), wanted, source)
   }
+})
+
+test('expressions that are tried one after the other share the steps of a text', () => {
+  const text = `${'a'.repeat(100_000)}b`
+  const budget = new StepBudget()
+  budget.reset(text.length)
+  const left: number[] = []
+  for (let i = 0; i < 20; i++) {
+    const outcome = new CaptureRegex('^(?<x>(a+)+)$', '').exec(text, budget)
+    left.push(budget.left)
+    if (outcome === TOO_MANY_STEPS) break
+  }
+  assert.ok(left.length < 10 && left.at(-1) === 0, left.join())
 })
 
 test('a line of a megabyte is taken apart', () => {
@@ -80,7 +99,7 @@ test('captures are those of RE2', () => {
       for (const text of texts) {
         const matcher = reference.matcher(text)
         const wanted = matcher.find() ? Array.from({ length: groups }, (_, i) => matcher.group(i + 1)) : null
-        assert.deepEqual(regex.exec(text), wanted, `/${source}/ on ${JSON.stringify(text)}`)
+        assert.deepEqual(run(regex, text), wanted, `/${source}/ on ${JSON.stringify(text)}`)
       }
     }),
     { numRuns: 2000 },
