@@ -1,6 +1,8 @@
 import type { Clock, Timer } from '../base/clock.ts'
 import { asWeirError, WeirError } from '../base/errors.ts'
+import { freeBytes } from '../base/free-bytes.ts'
 import { UPLOAD_BEAT_MS, UPLOAD_NAME_CHARS_MAX, UPLOAD_PART_BYTES, UPLOAD_PARTS_IN_FLIGHT } from '../base/limits.ts'
+import { noteShortLived } from '../base/young-collection.ts'
 import { uploadPartKey } from '../storage/object-store/object-keys.ts'
 import type { ObjectStore } from '../storage/object-store/object-store.ts'
 import { PartSealer } from '../storage/upload-part.ts'
@@ -47,6 +49,7 @@ export class UploadIntake {
 
   /** What comes next belongs to another file. */
   beginFile(name: string, type: string): void {
+    if (this.#isClosed) throw givenUp()
     this.#closePart()
     this.#files.push({ name: shownName(name), type: type.slice(0, 100), bytes: 0, firstPart: this.#parts })
   }
@@ -54,12 +57,15 @@ export class UploadIntake {
   /** Resolves when more may come. Throws body_too_large, conflict when its job was cancelled, and what the object store throws. */
   async write(bytes: Buffer): Promise<void> {
     const { bytesMax, onBytes } = this.#options
+    if (this.#isClosed) throw givenUp()
     const file = this.#files.at(-1)!
     this.#bytes += bytes.length
     if (this.#bytes > bytesMax) {
       throw new WeirError('body_too_large', `An upload may have ${bytesMax} bytes`, { limitBytes: bytesMax })
     }
     onBytes?.(bytes.length)
+    // As they came, and sealed.
+    noteShortLived(2 * bytes.length)
     for (let at = 0; at < bytes.length; ) {
       this.#sealer ??= new PartSealer(this.#known.entry.id, this.#key, this.#parts, UPLOAD_PART_BYTES)
       const count = Math.min(bytes.length - at, UPLOAD_PART_BYTES - this.#sealer.length)
@@ -69,6 +75,8 @@ export class UploadIntake {
       if (this.#sealer.length < UPLOAD_PART_BYTES) continue
       this.#closePart()
       while (this.#puts.size >= UPLOAD_PARTS_IN_FLIGHT) await Promise.race(this.#puts)
+      // Meanwhile it may have been given up, and what came of it deleted.
+      if (this.#isClosed) throw givenUp()
     }
     if (this.#failure !== undefined) throw this.#failure
   }
@@ -117,8 +125,10 @@ export class UploadIntake {
 
   #closePart(): void {
     if (this.#sealer === undefined) return
+    const sealed = this.#sealer.seal()
     const put = this.#options.objects
-      .put(uploadPartKey(this.#known.entry.id, this.#parts++), this.#sealer.seal())
+      .put(uploadPartKey(this.#known.entry.id, this.#parts++), sealed)
+      .then(() => void freeBytes(sealed))
       .catch((error: unknown) => {
         this.#failure ??= error
       })
@@ -139,6 +149,10 @@ export class UploadIntake {
       }
     })
   }
+}
+
+function givenUp(): WeirError {
+  return new WeirError('cancelled', 'The upload was given up')
 }
 
 function cancelled(): WeirError {

@@ -1,5 +1,6 @@
 import { constants, createGunzip, createZstdDecompress, type Gunzip, type ZstdDecompress } from 'node:zlib'
 import { WeirError } from '../base/errors.ts'
+import { freeBytes } from '../base/free-bytes.ts'
 import { UPLOAD_HEAD_BYTES, UPLOAD_PART_BYTES } from '../base/limits.ts'
 import { type FileCompression, sniffCompression } from '../ingest/upload/upload-format.ts'
 import { uploadPartKey } from '../storage/object-store/object-keys.ts'
@@ -33,7 +34,8 @@ export class UploadSource {
     const chunks: Buffer[] = []
     let length = 0
     for await (const chunk of this.bytes(0)) {
-      chunks.push(chunk)
+      // The chunk is void when the next one is asked for.
+      chunks.push(Buffer.from(chunk))
       length += chunk.length
       if (length >= UPLOAD_HEAD_BYTES) break
     }
@@ -41,7 +43,7 @@ export class UploadSource {
   }
 
   /**
-   * The file from byte `from` on, inflated. What is compressed is inflated from its begin: 300 to 400 MB/s. Throws invalid_body for compressed data that is
+   * The file from byte `from` on, inflated; a chunk is void when the next one is asked for. What is compressed is inflated from its begin: 300 to 400 MB/s. Throws invalid_body for compressed data that is
    * damaged or ends early, corrupt_data for parts that are, and what the object store throws.
    */
   async *bytes(from: number): AsyncGenerator<Buffer> {
@@ -59,6 +61,7 @@ export class UploadSource {
     for await (const bytes of inflated(this.#parts(0), compression)) {
       if (left < bytes.length) yield bytes.subarray(left)
       left = Math.max(0, left - bytes.length)
+      freeBytes(bytes)
     }
   }
 
@@ -77,15 +80,19 @@ export class UploadSource {
       const bytes: Buffer = await coming
       coming = part + 1 < count ? this.#part(part + 1) : undefined
       coming?.catch(() => undefined) // heard of when it is waited for, if ever
+      const { length } = bytes
       yield bytes
-      this.bytesRead += bytes.length
+      this.bytesRead += length
+      freeBytes(bytes)
     }
   }
 
   async #part(part: number): Promise<Buffer> {
     const number = this.#file.firstPart + part
     const sealed = await this.#objects.get(uploadPartKey(this.#job, number))
-    return openPart(this.#job, this.#key, number, sealed)
+    const bytes = openPart(this.#job, this.#key, number, sealed)
+    freeBytes(sealed)
+    return bytes
   }
 }
 

@@ -109,7 +109,7 @@ export const UPLOAD_HEAD_BYTES = 64 * KIB
 /** A job ingests its files in requests of about this size: one chunk, so that live requests need not wait long for their turn. */
 export const UPLOAD_PIECE_BYTES = 1 * MIB - 4 * KIB
 /** Pieces of a job that are being ingested. */
-export const UPLOAD_PIECES_IN_FLIGHT = 4
+export const UPLOAD_PIECES_IN_FLIGHT = 6
 /** Where no end of a damaged value of JSON or CSV comes within so much, there is none. */
 export const UPLOAD_SKIP_BYTES_MAX = 64 * MIB
 /** Rejects of a job that are listed one by one; the count is always exact. */

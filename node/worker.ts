@@ -10,6 +10,7 @@ import { KeyKeeper } from '../actors/key-keeper.ts'
 import { LaneReader } from '../actors/lane-reader.ts'
 import type { MembersChanged, MembershipKeeperMessage } from '../actors/messages/cluster.ts'
 import type { ThreadMessage } from '../actors/messages/control.ts'
+import type { IngestRequest } from '../actors/messages/ingest.ts'
 import type { QueryLeafMessage } from '../actors/messages/leaf.ts'
 import { QUERY_LEAF_KINDS } from '../actors/messages/leaf.ts'
 import type {
@@ -24,6 +25,7 @@ import { QueryCoordinator } from '../actors/query-coordinator.ts'
 import { QueryLeaf } from '../actors/query-leaf.ts'
 import { ResultCache } from '../actors/result-cache.ts'
 import { watchActors } from '../actors/runtime/actor-metrics.ts'
+import type { ActorRef } from '../actors/runtime/actor-ref.ts'
 import { ActorSystem } from '../actors/runtime/actor-system.ts'
 import { NodeLink } from '../actors/runtime/node-link.ts'
 import { serveActors } from '../actors/runtime/node-server.ts'
@@ -344,22 +346,27 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
 
   // The HTTP side.
   const keepers = [MAIN_THREAD, ...Array.from({ length: workers }, (_, worker) => workerName(worker))]
+  const ingestBy = async (by: ActorRef<IngestRouterMessage>, request: IngestRequest, signal: AbortSignal) => {
+    const startedMs = clock.monotonicMs()
+    try {
+      const receipt = await by.ask({ kind: 'ingest', request }, { deadlineMs: INGEST_DEADLINE_MS, signal })
+      hooks.received(request, receipt, clock.monotonicMs() - startedMs)
+      pulse.received(index, receipt.accepted, (request.decoded?.source ?? request.body).length)
+      return receipt
+    } catch (error) {
+      hooks.refused(error)
+      throw error
+    }
+  }
   const ingest: IngestBackend = {
     admit: (bytes) => admission.admit(bytes),
     release: (bytes) => admission.release(bytes),
-    ingest: async (request, signal) => {
-      const startedMs = clock.monotonicMs()
-      try {
-        const receipt = await router.ask({ kind: 'ingest', request }, { deadlineMs: INGEST_DEADLINE_MS, signal })
-        hooks.received(request, receipt, clock.monotonicMs() - startedMs)
-        pulse.received(index, receipt.accepted, (request.decoded?.source ?? request.body).length)
-        return receipt
-      } catch (error) {
-        hooks.refused(error)
-        throw error
-      }
-    },
+    ingest: (request, signal) => ingestBy(router, request, signal),
   }
+  const routers = Array.from({ length: workers }, (_, worker) =>
+    system.ref<IngestRouterMessage>(`${workerName(worker)}/ingest-router`),
+  )
+  let pieces = 0
   const uploads = openUploads({
     system,
     settings,
@@ -368,7 +375,13 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     worker: index,
     registry,
     objects,
-    ingest: { ...ingest, mayTake: () => admission.hasAmpleRoom },
+    ingest: {
+      ...ingest,
+      mayTake: () => admission.hasAmpleRoom,
+      // A job runs on one worker; its pieces are scanned by all, but those that hold more than plain data.
+      ingest: (request, signal) =>
+        ingestBy(request.decoded === undefined ? routers[pieces++ % workers]! : router, request, signal),
+    },
     mayClaim: () => status.notReadyReasons().length === 0,
     clock,
     logger,

@@ -48,8 +48,8 @@ export class PieceCutter {
   /** In the file, of the first byte after the prefix. */
   #offset: number
   #number: number
-  /** The rest of a long record goes by. */
-  #isSkipping = false
+  /** A long record, the rest of which goes by. */
+  #long: Piece | undefined
   #skipped = 0
 
   constructor(layout: FileLayout, room: ByteRoom, place: CutterPlace) {
@@ -70,8 +70,12 @@ export class PieceCutter {
   *push(chunk: Buffer): Generator<Piece> {
     const limit = this.#prefix.length + LONG_RECORD_BYTES
     for (let at = 0; at < chunk.length; ) {
-      if (this.#isSkipping) {
-        at += this.#skip(chunk, at)
+      if (this.#long !== undefined) {
+        const bound = this.#bounds.next(chunk, at, chunk.length)
+        this.#skip((bound < 0 ? chunk.length : bound) - at)
+        if (bound < 0) return
+        yield this.#endOfLong(this.#long)
+        at = bound
         continue
       }
       const count = Math.min(chunk.length - at, limit - this.#length)
@@ -84,7 +88,8 @@ export class PieceCutter {
 
   /** The file has ended. */
   *end(): Generator<Piece> {
-    if (!this.#isSkipping && this.#length > this.#prefix.length) {
+    if (this.#long !== undefined) yield this.#endOfLong(this.#long)
+    else if (this.#length > this.#prefix.length) {
       const piece = this.#take(this.#length, false, true)
       if (piece !== undefined) yield piece
     }
@@ -108,7 +113,8 @@ export class PieceCutter {
         }
         if (next < 0 && this.#bound === 0) {
           if (this.#length - from < LONG_RECORD_BYTES) return
-          yield* this.#takeLongRecord()
+          this.#long = this.#take(this.#length, true, false)
+          this.#skipped = 0
           return
         }
         const piece = this.#take(this.#bound, false, false)
@@ -123,11 +129,10 @@ export class PieceCutter {
     }
   }
 
-  *#takeLongRecord(): Generator<Piece> {
-    const piece = this.#take(this.#length, true, false)
-    this.#isSkipping = true
-    this.#skipped = 0
-    if (piece !== undefined) yield piece
+  /** The piece ends with the record, so that who goes on after it does not stand within. */
+  #endOfLong(piece: Piece): Piece {
+    this.#long = undefined
+    return { ...piece, end: this.#offset }
   }
 
   /** Everything before `end` of the buffer, as a piece; what comes after it moves to another buffer. Undefined when there is no record in it. */
@@ -155,18 +160,13 @@ export class PieceCutter {
     return { number: this.#number++, start, end: this.#offset, bytes, buffer, isLongRecord }
   }
 
-  /** Returns how many bytes of the chunk belong to the long record. */
-  #skip(chunk: Buffer, at: number): number {
-    const bound = this.#bounds.next(chunk, at, chunk.length)
-    const count = (bound < 0 ? chunk.length : bound) - at
-    this.#offset += count
-    this.#skipped += count
-    if (bound >= 0) this.#isSkipping = false
+  #skip(bytes: number): void {
+    this.#offset += bytes
+    this.#skipped += bytes
     const isLines = this.#layout.kind === 'ndjson' || this.#layout.kind === 'text'
     if (!isLines && this.#skipped > UPLOAD_SKIP_BYTES_MAX) {
       throw new WeirError('invalid_body', `A record that begins before byte ${this.#offset} of the file does not end`)
     }
-    return count
   }
 
   #newBuffer(): Buffer {

@@ -47,7 +47,7 @@ export function formOf(
 
 /** Waits until the job has ended; gives it. */
 // biome-ignore lint/suspicious/noExplicitAny: answers have any shape
-export async function endedJob(client: WeirClient, jobId: string): Promise<any> {
+export async function endedJob(client: WeirClient, jobId: string, withinMs = 60_000): Promise<any> {
   // biome-ignore lint/suspicious/noExplicitAny: answers have any shape
   let job: any
   await waitUntil(
@@ -55,7 +55,8 @@ export async function endedJob(client: WeirClient, jobId: string): Promise<any> 
       job = await client.json(`/v1/jobs/${jobId}`)
       return ['done', 'failed', 'cancelled'].includes(job.state)
     },
-    () => `the job does not end: ${JSON.stringify(job)}`,
+    () => `the job has ended: ${JSON.stringify(job)}`,
+    withinMs,
   )
   return job
 }
