@@ -14,7 +14,18 @@ import type { Answers } from './scatter-run.ts'
 import { decodeSearchCursor, encodeSearchCursor } from './search-cursor.ts'
 
 /** What a letter is shown with; the line that was made of it is for who stores it. */
-const SHOWN = ['id', 'timestamp', 'service', 'message', 'code', 'raw', 'encoding', 'size', 'pipelineVersion']
+const SHOWN = [
+  'id',
+  'timestamp',
+  'service',
+  'message',
+  'code',
+  'raw',
+  'encoding',
+  'size',
+  'pipeline',
+  'pipelineVersion',
+]
 /** Letters looked up at once, of those named by id. */
 const LOOKUPS_MAX = 16
 
@@ -167,7 +178,7 @@ function idOf(json: string): string {
 
 function letterOf({ json }: LeafRow, tenant: TenantId): DeadLetter {
   const letter = JSON.parse(json) as Record<string, string>
-  const { size, pipelineVersion, line, form, defaults } = letter
+  const { size, pipeline, pipelineVersion, line, form, defaults } = letter
   return {
     id: letter.id!,
     receivedAt: letter.timestamp!,
@@ -178,6 +189,7 @@ function letterOf({ json }: LeafRow, tenant: TenantId): DeadLetter {
     raw: letter.raw ?? '',
     encoding: letter.encoding === 'base64' ? 'base64' : 'utf8',
     ...(size === undefined ? {} : { size: Number(size) }),
+    ...(pipeline === undefined ? {} : { pipeline }),
     ...(pipelineVersion === undefined ? {} : { pipelineVersion: Number(pipelineVersion) }),
     ...(line === undefined ? {} : { line }),
     ...(form === 'json' ? { form } : {}),

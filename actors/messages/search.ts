@@ -215,7 +215,8 @@ export interface DeadLetter {
   readonly encoding: 'utf8' | 'base64'
   /** Of the record, where `raw` is only its beginning. */
   readonly size?: number
-  /** Of the pipeline whose step refused it. */
+  /** The pipeline whose step refused it, and its version then. */
+  readonly pipeline?: string
   readonly pipelineVersion?: number
   /** The record that was made of the bytes, as a line of JSON. */
   readonly line?: string

@@ -39,6 +39,7 @@ const DeadLetter = Type.Object(
     raw: Type.String({ description: 'The bytes that it came as, at most 64 KiB.' }),
     encoding: Type.Enum(['utf8', 'base64']),
     size: Type.Optional(Type.Integer({ description: 'Bytes of the record, where `raw` is only its beginning.' })),
+    pipeline: Type.Optional(Type.String({ description: 'The pipeline of which a step refused it.' })),
     pipelineVersion: Type.Optional(Type.Integer({ description: 'Of the pipeline of which a step refused it.' })),
   },
   { title: 'DeadLetter' },

@@ -1,3 +1,4 @@
+import { recordFilter } from '../../actors/record-filter.ts'
 import { systemClock } from '../../base/clock.ts'
 import { compilePipeline, type StepDefinition } from '../../ingest/pipeline/compile.ts'
 import { PipelineRun, StepList } from '../../ingest/pipeline/pipeline-run.ts'
@@ -22,6 +23,8 @@ const LINES = Array.from({ length: 1000 }, (_, i) =>
 const STEPS: Readonly<Record<string, readonly StepDefinition[]>> = {
   none: [{ type: 'remove', fields: ['absent'] }],
   set: [{ type: 'set', fields: { env: 'prod' } }],
+  filter: [{ type: 'filter', drop: 'level:debug AND service:service-1*' }],
+  'filter of text': [{ type: 'filter', drop: 'timeout' }],
   mask: [{ type: 'mask' }],
   'mask, all secret': [{ type: 'mask' }],
 }
@@ -33,7 +36,7 @@ for (const [name, steps] of Object.entries(STEPS)) {
   const environment = {
     tenant: 'bench',
     clock: systemClock,
-    predicate: () => ({ matches: () => true }),
+    predicate: (filter: string, path: string) => recordFilter(filter, path, systemClock.nowMs()),
     node: { id: 'n', region: undefined },
     hashKey: new Uint8Array(32),
     mayNameTenants: false,

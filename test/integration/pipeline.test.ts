@@ -84,6 +84,7 @@ test('what a step drops counts as accepted, what it fails on is a dead letter th
   )
   const { deadLetters } = await client.json('/v1/dead-letters', { code: 'pipeline_failed' })
   assert.equal(deadLetters[0].raw, '{"uid":"c","n":"many"}')
+  assert.deepEqual([deadLetters[0].pipeline, deadLetters[0].pipelineVersion], ['p', 2])
   assert.match(deadLetters[0].reason, /pipeline p version 2, step 1 \(convert\)/)
 })
 
