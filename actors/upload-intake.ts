@@ -94,10 +94,18 @@ export class UploadIntake {
     try {
       this.#known = await this.#options.ledger.changeHeld(this.#known, waiting)
     } catch (error) {
-      throw asWeirError(error).code === 'epoch_fenced' ? cancelled() : error
+      this.#known = await this.#madeAfterAll(error)
     }
     this.#close()
     return statusOf(this.#known.entry)
+  }
+
+  /** Where only the answer to the last write was lost, the job is there, and may have gone on; else throws why it is not. */
+  async #madeAfterAll(error: unknown): Promise<KnownUpload> {
+    const { tenant, id } = this.#known.entry
+    const now = await this.#options.ledger.get(tenant, id).catch(() => undefined)
+    if (now !== undefined && now.entry.state !== 'uploading' && now.entry.state !== 'cancelled') return now
+    throw asWeirError(error).code === 'epoch_fenced' ? cancelled() : error
   }
 
   /** Leaves nothing behind. Never throws: what cannot be deleted now is found by whoever looks for uploads that stand still. */
@@ -108,10 +116,12 @@ export class UploadIntake {
     await this.#writing
     const { ledger, objects } = this.#options
     try {
-      await deleteUpload(objects, this.#known.entry.id)
       const { tenant, id } = this.#known.entry
       const now = await ledger.get(tenant, id)
+      // A job by now, whose answer was lost: its parts are its own.
+      if (now?.entry.state === 'waiting' || now?.entry.state === 'running') return
       if (now?.entry.state === 'uploading') await ledger.remove(now)
+      await deleteUpload(objects, id)
     } catch {
       // See above.
     }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { present } from '../base/assert.ts'
 import { Backoff } from '../base/backoff.ts'
-import type { Clock } from '../base/clock.ts'
+import type { Clock, Timer } from '../base/clock.ts'
 import { asWeirError, WeirError } from '../base/errors.ts'
 import { uuidOfTime } from '../base/key-time.ts'
 import { UPLOAD_BEAT_MS, UPLOAD_PIECES_IN_FLIGHT } from '../base/limits.ts'
@@ -71,6 +71,7 @@ export class UploadJob {
   #told: { progress: UploadProgress; atMs: number }
   /** Writes to the registry follow one another; never rejects. */
   #writing: Promise<void> = Promise.resolve()
+  #timer: Timer | undefined
 
   /** `known` is a job that the caller has claimed. */
   constructor(known: KnownUpload, options: UploadJobOptions) {
@@ -95,7 +96,7 @@ export class UploadJob {
   /** Never throws. */
   async run(): Promise<JobOutcome> {
     const { clock, logger } = this.#options
-    const beat = clock.every(UPLOAD_BEAT_MS, () => this.#beat())
+    this.#timer = clock.every(UPLOAD_BEAT_MS, () => this.#beat())
     const backoff = new Backoff(clock, RETRY)
     try {
       for (;;) {
@@ -119,7 +120,7 @@ export class UploadJob {
       logger.warn('an upload was left', { job: this.entry.id, error })
       return 'taken away'
     } finally {
-      beat.cancel()
+      this.#timer.cancel()
     }
   }
 
@@ -285,6 +286,8 @@ export class UploadJob {
     const endedMs = clock.nowMs()
     const seconds = Math.max(0.001, (endedMs - (startedMs ?? endedMs)) / 1000)
     const recordsPerSecond = this.#progress.records / seconds
+    // A beat beside the last word would write the entry as it was before it, with its key.
+    this.#timer?.cancel()
     try {
       await this.#insist(() => this.#write({ state, failure, key: null, endedMs, recordsPerSecond }))
     } catch (thrown) {

@@ -14,7 +14,7 @@ export interface LookForUploads extends Message {
   readonly kind: 'lookForUploads'
 }
 
-/** How often objects are looked for that no job knows: only a registry that was lost leaves any. */
+/** How often objects are looked for that no job knows: a registry that was lost leaves some, and who ends between an entry and its objects. */
 const ORPHANS_EVERY_MS = 3_600_000
 
 export interface UploadKeeperOptions extends UploadJobOptions {
@@ -67,12 +67,18 @@ export class UploadKeeper implements Actor<LookForUploads> {
   }
 
   async handle(): Promise<void> {
+    if (this.#job === undefined && !this.#isStopping && this.#options.mayClaim()) {
+      await this.#attempt(() => this.#claimNext())
+    }
+    await this.#attempt(() => this.#clearAway())
+  }
+
+  /** Where it cannot be done, another was first, or it is tried again in a second. One that fails holds up no other. */
+  async #attempt(run: () => Promise<void>): Promise<void> {
     try {
-      await this.#clearAway()
-      if (this.#job === undefined && !this.#isStopping && this.#options.mayClaim()) await this.#claimNext()
+      await run()
     } catch (error) {
       const { code } = asWeirError(error)
-      // Another was first, or it is tried again in a second.
       if (code !== 'revision_conflict') this.#options.logger.warn('uploads could not be looked after', { code })
     }
   }
@@ -144,16 +150,13 @@ export class UploadKeeper implements Actor<LookForUploads> {
       const { known } = seen
       const { entry } = known
       if (entry.state === 'uploading' && this.#isLeft(seen)) {
-        await deleteUpload(objects, entry.id)
-        await ledger.remove(known)
-      } else if (hasEnded(entry.state) && entry.hasParts) {
-        if (!this.#isLeft(seen)) continue
-        await deleteParts(objects, entry.id)
-        const { revision } = await ledger.change(known, { hasParts: false, claim: null })
-        this.#seen.set(key, {
-          known: { entry: { ...entry, hasParts: false, claim: null }, revision },
-          changedAtMs: clock.monotonicMs(),
+        await this.#attempt(async () => {
+          // First the entry: whoever still takes it in, only slowly, must not say that it is durable when its parts are gone.
+          await ledger.remove(known)
+          await deleteUpload(objects, entry.id)
         })
+      } else if (hasEnded(entry.state) && entry.hasParts) {
+        if (this.#isLeft(seen)) await this.#attempt(() => this.#deletePartsOf(key, known))
       } else if (hasEnded(entry.state)) {
         const ofTenant = ended.get(entry.tenant) ?? []
         ended.set(entry.tenant, [...ofTenant, known])
@@ -164,11 +167,20 @@ export class UploadKeeper implements Actor<LookForUploads> {
       jobs.sort((a, b) => (a.entry.id < b.entry.id ? 1 : -1))
       for (const [index, known] of jobs.entries()) {
         if (index < UPLOADS_KEPT_MAX && (known.entry.endedMs ?? nowMs) > nowMs - keptMs) continue
-        await deleteUpload(objects, known.entry.id)
-        await ledger.remove(known)
+        await this.#attempt(async () => {
+          await deleteUpload(objects, known.entry.id)
+          await ledger.remove(known)
+        })
       }
     }
     if (claim.worker === 0 && clock.monotonicMs() > this.#orphansAtMs) await this.#deleteOrphans()
+  }
+
+  async #deletePartsOf(key: string, known: KnownUpload): Promise<void> {
+    const { ledger, objects, clock } = this.#options
+    await deleteParts(objects, known.entry.id)
+    const without = await ledger.change(known, { hasParts: false, claim: null })
+    this.#seen.set(key, { known: without, changedAtMs: clock.monotonicMs() })
   }
 
   async #deleteOrphans(): Promise<void> {

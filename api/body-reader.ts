@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Clock, Timer } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'
+import { Interruption } from '../base/interruption.ts'
 import { HTTP_BODY_IDLE_MAX_MS, HTTP_REQUEST_TIMEOUT_MS } from '../base/limits.ts'
 import type { AdmittedBytes } from './admitted-bytes.ts'
 import type { BodyBuffer } from './body-pool.ts'
@@ -129,21 +130,20 @@ export async function* bodyChunks(
   watch: BodyWatch,
   stop: AbortSignal,
 ): AsyncGenerator<Buffer> {
-  const { promise: failure, reject } = Promise.withResolvers<never>()
-  failure.catch(() => undefined) // heard of where it is waited for
-  const reading: Reading = { idleChecks: 0, fail: reject }
-  const onStop = () => reject(stop.reason)
+  const interruption = new Interruption()
+  const reading: Reading = { idleChecks: 0, fail: (error) => interruption.fail(error) }
+  const onStop = () => interruption.fail(stop.reason)
   if (stop.aborted) onStop()
   stop.addEventListener('abort', onStop, { once: true })
   // It stays: a request that is cut off later reports it once more.
-  request.on('error', () => reject(gone()))
+  request.on('error', () => interruption.fail(gone()))
   const chunks = request.iterator({ destroyOnReturn: false })
   try {
     for (;;) {
       // While a chunk is being used, nobody waits for the sender.
       reading.idleChecks = 0
       watch.add(reading)
-      const next = await Promise.race([chunks.next(), failure])
+      const next = await interruption.during(chunks.next())
       watch.delete(reading)
       if (next.done === true) break
       yield next.value as Buffer

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { Busboy, type BusboyHeaders, type BusboyInstance } from '@fastify/busboy'
 import { WeirError } from '../base/errors.ts'
+import { Interruption } from '../base/interruption.ts'
 import { UPLOAD_FILES_MAX } from '../base/limits.ts'
 
 const FIELD_BYTES_MAX = 1024
@@ -31,8 +32,8 @@ export async function readMultipart(
   fieldNames: ReadonlySet<string>,
 ): Promise<ReadonlyMap<string, string>> {
   const parser = openParser(headers, fieldNames)
-  const { promise: failure, reject } = Promise.withResolvers<never>()
-  failure.catch(() => undefined) // heard of where it is waited for
+  const interruption = new Interruption()
+  const reject = (error: unknown) => interruption.fail(error)
   const finished = new Promise<void>((resolve) => parser.once('finish', resolve))
   const fields = new Map<string, string>()
   let taking: Promise<void> = Promise.resolve()
@@ -55,11 +56,11 @@ export async function readMultipart(
   })
   try {
     for await (const chunk of chunks) {
-      await Promise.race([new Promise<void>((resolve) => parser.write(chunk, () => resolve())), failure])
+      await interruption.during(new Promise<void>((resolve) => parser.write(chunk, () => resolve())))
     }
     parser.end()
-    await Promise.race([finished, failure])
-    await Promise.race([taking, failure])
+    await interruption.during(finished)
+    await interruption.during(taking)
   } catch (error) {
     throw error instanceof WeirError ? error : malformed(error)
   }
