@@ -180,13 +180,13 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
     const { gatherers, clock, onPipelined } = this.#options
     const piped = new PipelinedRequest(this.#scanner, request, steps, options, clock)
     const durable = new Set<Promise<void>>()
-    for (let chunk = 0; !piped.isDone; chunk++) {
+    while (!piped.isDone) {
       if (signal.aborted) throw new WeirError('cancelled', 'the client went away before its records were taken')
       await piped.next()
       await this.#brake.rest(signal)
       for (const gatherer of gatherers) await gatherer.room()
       const startedMs = clock.monotonicMs()
-      this.#storePipelined(piped, request, key, chunk)
+      this.#storePipelined(piped, request, key)
       this.#brake.worked(clock.monotonicMs() - startedMs)
       for (const gatherer of gatherers) durable.add(gatherer.chunkDone())
       await clock.yieldTurn()
@@ -196,7 +196,7 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
   }
 
   /** Scans a chunk that came out of the pipelines into the frames being gathered, in one go. */
-  #storePipelined(piped: PipelinedRequest, request: IngestRequest, key: RequestKey | undefined, chunk: number): void {
+  #storePipelined(piped: PipelinedRequest, request: IngestRequest, key: RequestKey | undefined): void {
     const { receivedMs, replayOf } = request
     const rowsBefore = key === undefined ? undefined : this.#rowCounts()
     for (const lines of piped.lines) {
@@ -212,7 +212,7 @@ export class IngestRouter implements Actor<IngestRouterMessage> {
     for (const letter of piped.letters)
       addLetterRow(this.#section(tenant, shard, receivedMs).writer, piped.hiddenRequest, letter)
     if (replayOf !== undefined) this.#markReplayed(request, replayOf)
-    if (key !== undefined && rowsBefore !== undefined) this.#markChunk(request, key, chunk, rowsBefore)
+    if (key !== undefined && rowsBefore !== undefined) this.#markChunk(request, key, piped.chunk, rowsBefore)
   }
 
   /** Scans one chunk into the frames being gathered, in one go: all its rows of a lane are in one frame. */

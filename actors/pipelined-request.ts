@@ -3,7 +3,13 @@ import type { Clock } from '../base/clock.ts'
 import { keysOfPath } from '../base/columns.ts'
 import { hashText } from '../base/hash.ts'
 import type { TenantId } from '../base/ids.ts'
-import { CHUNK_BYTES_MAX, DEAD_LETTERS_CHUNK_BYTES_MAX, PIPELINE_SLICE_MS, REJECTS_LISTED_MAX } from '../base/limits.ts'
+import {
+  CHUNK_BYTES_MAX,
+  CHUNK_ROWS_MAX,
+  DEAD_LETTERS_CHUNK_BYTES_MAX,
+  PIPELINE_SLICE_MS,
+  REJECTS_LISTED_MAX,
+} from '../base/limits.ts'
 import type { PipelineRecord, RecordDefaults } from '../ingest/pipeline/pipeline-record.ts'
 import { type ListedStep, PipelineRun, type StepList } from '../ingest/pipeline/pipeline-run.ts'
 import { type ByteRoom, JsonWriter } from '../ingest/protocols/json-writer.ts'
@@ -30,6 +36,8 @@ export interface PipelineCounts {
   kept: number
 }
 
+/** Of a chunk of the body; each holds a record at least. */
+const PARTS_MAX = 4 * CHUNK_ROWS_MAX
 /** Of a dead letter that is cut short, looked at beyond its end. */
 const SECRET_BYTES_BEYOND = 4096
 /** Buffers of lines are used again for the next chunk. */
@@ -39,7 +47,8 @@ const LINES_BYTES_FIRST = 256 * 1024
  * One request on its way through the pipelines of its tenant, a chunk at a time (X1: before a byte of it is anywhere but in memory). The scanner splits the body into
  * records, which are then valid; steps make lines of them, which are scanned as if they had come so. Numbers of records mean the request as it came.
  *
- * Where chunks are cut the body and the pipelines decide, so that a retry is cut alike as long as these stay (D3).
+ * Chunks are those of the body as it came, whatever the steps make of them, so that a retry is cut alike (D3); with a key, steps hold no record beyond its chunk.
+ * Only where steps make more of a chunk than a frame takes is it stored in parts.
  */
 export class PipelinedRequest {
   readonly counts: PipelineCounts = { dropped: 0, failed: 0, routed: 0, kept: 0 }
@@ -74,6 +83,12 @@ export class PipelinedRequest {
   /** Dead letters as they came. */
   #pending: DeadLetter[] = []
   #letterBytesLeft = DEAD_LETTERS_CHUNK_BYTES_MAX
+  /** Number of the chunk that `next` has filled last: equal where the same request comes again. */
+  chunk = 0
+  #bodyChunk = 0
+  #part = 0
+  /** The chunk of the body that was split last is not through. */
+  #isInChunk = false
   #isOver = false
 
   constructor(scanner: Scanner, request: IngestRequest, list: StepList, options: ScanOptions, clock: Clock) {
@@ -138,29 +153,34 @@ export class PipelinedRequest {
       await this.#clock.yieldTurn()
       startedMs = this.#clock.monotonicMs()
     }
-    while (!this.#isOver && !this.#isFull()) {
-      if (this.#next === this.#found.length) {
-        if (this.#split.isDone) {
-          while (!this.#run.end(isPauseDue)) await pause()
-          this.#isOver = true
-          break
+    const isFull = (): boolean => this.#isFull()
+    this.chunk = this.#bodyChunk * PARTS_MAX + this.#part++
+    if (!this.#isInChunk && !this.#split.isDone) {
+      this.#splitChunk()
+      this.#isInChunk = true
+      if (isPauseDue()) await pause()
+    }
+    while (!this.#isOver && !isFull()) {
+      if (this.#next < this.#found.length) {
+        if (!this.#begin(this.#found[this.#next++]!, isPauseDue)) {
+          do await pause()
+          while (!this.#run.advance(isPauseDue))
         }
-        this.#splitChunk()
         if (isPauseDue()) await pause()
         continue
       }
-      const found = this.#found[this.#next++]!
-      this.#met++
-      if ('code' in found) this.#reject(found)
-      else {
-        const [index, start, end] = found
-        const record = this.#run.take()
-        record.load(this.#source, start, end, index, this.#defaults)
-        this.#bounds.set(index, [start, end])
-        this.#run.pass(record)
-        while (!this.#run.advance(isPauseDue)) await pause()
+      // What steps hold may go on into the next chunk, but where a retry is to find in each chunk what it held the first time.
+      if (this.#split.isDone || this.#request.idempotencyKey !== undefined) {
+        if (!this.#run.end(isPauseDue, isFull)) {
+          if (isPauseDue()) await pause()
+          continue
+        }
       }
-      if (isPauseDue()) await pause()
+      this.#isInChunk = false
+      this.#bodyChunk++
+      this.#part = 0
+      this.#isOver = this.#split.isDone
+      break
     }
     this.letters = []
     for (const letter of this.#pending) {
@@ -169,6 +189,21 @@ export class PipelinedRequest {
     }
     this.#pending = []
     this.#letterBytesLeft = DEAD_LETTERS_CHUNK_BYTES_MAX
+  }
+
+  /** Sends one record of the body on its way through the steps; false when a pause is due before it is through. */
+  #begin(found: RecordRejection | readonly [index: number, start: number, end: number], isPauseDue: () => boolean) {
+    this.#met++
+    if ('code' in found) {
+      this.#reject(found)
+      return true
+    }
+    const [index, start, end] = found
+    const record = this.#run.take()
+    record.load(this.#source, start, end, index, this.#defaults)
+    this.#bounds.set(index, [start, end])
+    this.#run.pass(record)
+    return this.#run.advance(isPauseDue)
   }
 
   /** Scans the lines of one tenant, all of them, to their writers. Lines that are refused count as records refused; their letters come with the next chunk. */
@@ -215,10 +250,17 @@ export class PipelinedRequest {
     )
   }
 
+  /** What has come out is as much as a frame takes of one chunk. */
   #isFull(): boolean {
-    let bytes = 0
-    for (const { writer } of this.lines) bytes += writer.length
-    return bytes >= CHUNK_BYTES_MAX || this.#letterBytesLeft < DEAD_LETTERS_CHUNK_BYTES_MAX / 2
+    const letterBytes = DEAD_LETTERS_CHUNK_BYTES_MAX - this.#letterBytesLeft
+    if (letterBytes > DEAD_LETTERS_CHUNK_BYTES_MAX / 2) return true
+    let bytes = letterBytes
+    let rows = 0
+    for (const { writer, records } of this.lines) {
+      bytes += writer.length
+      rows += records.length / 3
+    }
+    return bytes >= 2 * CHUNK_BYTES_MAX || rows > CHUNK_ROWS_MAX
   }
 
   #keep(record: PipelineRecord): void {

@@ -3,6 +3,8 @@ import type { StepContext } from './step.ts'
 
 /** Sources with an open line at one time; the oldest is let go for another. */
 const GROUPS_MAX = 1000
+/** Of texts that are joined in one go. */
+const CLOSED_CHARS = 64 * 1024
 
 /** A record that waits for the rest of its text. */
 export interface LineGroup<T> {
@@ -41,8 +43,13 @@ export class LineGroups<T> {
     this.#emit(group, context)
   }
 
-  closeAll(context: StepContext): void {
-    for (const group of this.#groups.values()) this.#emit(group, context)
-    this.#groups.clear()
+  /** Lets some go, the oldest first: as many as a slice has time for (T2). */
+  closeSome(context: StepContext): void {
+    let chars = 0
+    for (const [source, group] of this.#groups) {
+      chars += group.chars
+      this.close(source, context)
+      if (chars >= CLOSED_CHARS) return
+    }
   }
 }

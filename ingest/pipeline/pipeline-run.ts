@@ -100,21 +100,28 @@ export class PipelineRun implements StepContext {
     this.#emitted.push(record)
   }
 
-  /** True when all that was passed is where it belongs; false when a pause is due before that. */
-  advance(isPauseDue: () => boolean): boolean {
-    for (let next = this.#waiting.pop(); next !== undefined; next = this.#waiting.pop()) {
-      if (!this.#goOn(next.record, next.at, isPauseDue)) return false
+  /** True when all that was passed is where it belongs; false when a pause is due before that, or the output takes no more. */
+  advance(isPauseDue: () => boolean, isFull?: () => boolean): boolean {
+    while (this.#waiting.length > 0) {
+      if (isFull?.() === true) return false
+      const { record, at } = this.#waiting.pop()!
+      if (!this.#goOn(record, at, isPauseDue)) return false
     }
     return true
   }
 
-  /** The request has ended. Call it until it returns true. */
-  end(isPauseDue: () => boolean): boolean {
+  /** The request has ended, or a part of it that stands for itself. Call it until it returns true. */
+  end(isPauseDue: () => boolean, isFull?: () => boolean): boolean {
     for (;;) {
-      if (!this.advance(isPauseDue)) return false
-      if (this.#ended === this.#running.length) return true
-      const at = this.#ended++
+      if (!this.advance(isPauseDue, isFull)) return false
+      if (this.#ended === this.#running.length) {
+        this.#ended = 0
+        return true
+      }
+      const at = this.#ended
       this.#running[at]!.end?.(this)
+      // Once more as long as it has something: records come a few at a time.
+      if (this.#emitted.length === 0) this.#ended++
       this.#queueEmitted(at + 1)
     }
   }

@@ -50,7 +50,7 @@ function containerKind(type: string, read: (line: string) => ContainerLine | und
             groups.open(source, record, line.text, undefined, context)
             return 'hold'
           },
-          end: (context) => groups.closeAll(context),
+          end: (context) => groups.closeSome(context),
         }
       }
       const setLine = (record: PipelineRecord, line: ContainerLine): 'next' => {

@@ -76,7 +76,7 @@ export const multilineStep: StepKind = {
           groups.open(source, record, line, { at: head.to }, context)
           return 'hold'
         },
-        end: (context) => groups.closeAll(context),
+        end: (context) => groups.closeSome(context),
       }
     }
     return { ...forRequest(), forRequest }

@@ -29,7 +29,7 @@ export interface Step {
   forRequest?(): Step
   /** X1: hides in what is kept of refused records what the step hides in records. */
   readonly hider?: SecretHider
-  /** The request has ended: what is held is emitted now. */
+  /** The request has ended, or a part of it: what is held is emitted now, some of it at each call (T2); a call that emits nothing is the last. */
   end?(context: StepContext): void
   /** All that the request brought is durable: what is remembered beyond it may be remembered now. Not called when it was refused. */
   stored?(): void
