@@ -23,6 +23,8 @@ export interface DeadLetter {
    * can be stored later without the request.
    */
   readonly line: Uint8Array | undefined
+  /** That record, also where it is too long to be kept; good while the request is. */
+  readonly made: Uint8Array | undefined
   /** The step that has failed on it. */
   readonly cause?: { readonly pipeline: string; readonly version: number; readonly step: number }
 }
@@ -38,10 +40,10 @@ export function letterOf(
   const isDecoded = decoded !== undefined && decoded.refusalOf(index) === undefined
   const whole = decoded === undefined ? body.subarray(start, end) : decoded.sourceOf(index)
   const raw = whole.subarray(0, Math.max(0, Math.min(DEAD_LETTER_RAW_BYTES_MAX, bytesMax)))
-  const line = isDecoded ? body.subarray(start, end) : undefined
+  const made = isDecoded ? body.subarray(start, end) : undefined
   // All of a line or nothing: a part of one is no record.
-  const isKept = line !== undefined && line.length <= Math.min(DEAD_LETTER_RAW_BYTES_MAX, bytesMax - raw.length)
-  return { code, reason, raw, whole, line: isKept && isUtf8(line) ? line : undefined }
+  const isKept = made !== undefined && made.length <= Math.min(DEAD_LETTER_RAW_BYTES_MAX, bytesMax - raw.length)
+  return { code, reason, raw, whole, line: isKept && isUtf8(made) ? made : undefined, made }
 }
 
 /** What is kept of refused records, as rows. */

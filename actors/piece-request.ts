@@ -78,7 +78,8 @@ export async function pieceRequest(
     decoded.json.release()
     throw error
   }
-  const request: IngestRequest = { ...about, format: 'ndjson', body: decoded.json.bytes(), decoded }
+  const body = decoded.json.bytes()
+  const request: IngestRequest = { ...about, format: 'ndjson', body, decoded, hasNamesApart: layout.kind === 'csv' }
   return { request, release: () => decoded.json.release() }
 }
 

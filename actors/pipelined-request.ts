@@ -40,6 +40,8 @@ export interface PipelineCounts {
 const PARTS_MAX = 4 * CHUNK_ROWS_MAX
 /** Of a dead letter that is cut short, looked at beyond its end. */
 const SECRET_BYTES_BEYOND = 4096
+/** In one record that is refused; where there are more, nothing of it is kept. */
+const SECRETS_MAX = 100
 /** Buffers of lines are used again for the next chunk. */
 const LINES_BYTES_FIRST = 256 * 1024
 
@@ -313,14 +315,50 @@ export class PipelinedRequest {
   #hidden(letter: DeadLetter): DeadLetter {
     const list = this.#list
     if (!list.hidesSecrets) return letter
-    const { raw, whole } = letter
-    return {
-      ...letter,
-      reason: list.hideInText(letter.reason),
-      // A secret may stand across the end of what is kept.
-      raw: list.hideInBytes(whole.subarray(0, raw.length + SECRET_BYTES_BEYOND)).subarray(0, raw.length),
-      line: letter.line === undefined ? undefined : list.hideInBytes(letter.line),
+    const { raw, whole, made } = letter
+    // A secret may stand across the end of what is kept.
+    let hidden = list.hideInBytes(whole.subarray(0, raw.length + SECRET_BYTES_BEYOND)).subarray(0, raw.length)
+    const hiddenMade = made === undefined ? undefined : list.hideInBytes(made)
+    if (this.#request.hasNamesApart === true)
+      hidden = hiddenMade === undefined ? Buffer.alloc(raw.length, '*') : withoutSecrets(hidden, made!, hiddenMade)
+    const line = letter.line === undefined ? undefined : hiddenMade
+    return { ...letter, reason: list.hideInText(letter.reason), raw: hidden, line }
+  }
+}
+
+/** `raw` without what is secret in the JSON that was made of it: the bytes in which `hidden` differs from `made`. */
+function withoutSecrets(raw: Uint8Array, made: Uint8Array, hidden: Uint8Array): Uint8Array {
+  const secrets = new Set<string>()
+  for (let p = 0; p < made.length; p++) {
+    const start = p
+    while (p < made.length && made[p] !== hidden[p]) p++
+    if (p === start) continue
+    const text = Buffer.from(made.subarray(start, p)).toString()
+    const decoded = unquoted(text)
+    for (const form of [text, decoded, decoded.replaceAll('"', '""')]) secrets.add(form)
+    if (secrets.size > SECRETS_MAX) return Buffer.alloc(raw.length, '*')
+  }
+  if (secrets.size === 0) return raw
+  const bytes = Buffer.from(raw)
+  for (const secret of secrets) {
+    const { length } = Buffer.from(secret)
+    for (let at = bytes.indexOf(secret); length > 0 && at >= 0; at = bytes.indexOf(secret, at + length))
+      bytes.fill('*', at, at + length)
+    // It may stand across the end of what is kept.
+    for (let kept = Math.min(length - 1, bytes.length, SECRET_BYTES_BEYOND); kept > 0; kept--) {
+      if (!bytes.subarray(bytes.length - kept).equals(Buffer.from(secret).subarray(0, kept))) continue
+      bytes.fill('*', bytes.length - kept)
+      break
     }
+  }
+  return bytes
+}
+
+function unquoted(json: string): string {
+  try {
+    return String(JSON.parse(`"${json}"`))
+  } catch {
+    return json
   }
 }
 

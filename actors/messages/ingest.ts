@@ -7,6 +7,8 @@ export interface IngestRequest {
   readonly tenant: TenantId
   /** Protocol that it came by; kept with dead letters. */
   readonly protocol: string
+  /** Names of members do not stand beside their values, but in the header of a table: what is refused does not say itself what is secret (X1). */
+  readonly hasNamesApart?: boolean
   /** `json`: one record, an array, or {"logs":[…]}; `ndjson`: a record a line. */
   readonly format: 'json' | 'ndjson'
   readonly body: Uint8Array

@@ -22,8 +22,8 @@ export const maskStep: StepKind = {
   onError: 'deadLetter',
   compile(parameters, environment) {
     const detectors = detectorsOf(parameters)
-    const scanner = scannerOf(parameters, detectors)
     const names = parameters.optionalTexts('names') ?? []
+    const scanner = scannerOf(parameters, detectors, names)
     const fields = parameters.optionalFields('fields')
     const replace = replacementOf(parameters, environment)
     const hiding: Hiding = {
@@ -58,9 +58,10 @@ class RecordMask {
 
   /** Returns whether something was changed. */
   all(members: Members): boolean {
+    const pair = this.#secretOfPair(members)
     for (let i = 0; i < members.count; i++) {
       const member = members.list[i]!
-      if (this.#member(members, member)) members.isChanged = true
+      if (this.#member(members, member, member === pair)) members.isChanged = true
       if (!this.#hiding.memberNames) continue
       const shown = this.#hiding.text(member.name)
       if (shown !== member.name) members.setName(member, shown)
@@ -85,11 +86,19 @@ class RecordMask {
     }
   }
 
-  #member(members: Members, member: Member): boolean {
+  /** Of `{"key":"password","value":…}`: the value. */
+  #secretOfPair(members: Members): Member | undefined {
+    const value = members.find('value')
+    const name = value === undefined ? undefined : (members.find('name') ?? members.find('key'))
+    if (value === undefined || name === undefined || members.kindOf(name) !== 'string') return undefined
+    return this.#hiding.isSecret(members.textOf(name), members.kindOf(value) === 'string') ? value : undefined
+  }
+
+  #member(members: Members, member: Member, isOfPair: boolean): boolean {
     const { source } = members
     const kind = members.kindOf(member)
     if (kind === 'null' || kind === 'boolean') return false
-    if (this.#hiding.isSecret(member.name, kind === 'string')) {
+    if (isOfPair || this.#hiding.isSecret(member.name, kind === 'string')) {
       const text = members.textOf(member)
       if (text === '') return false
       members.setJson(member, JSON.stringify(this.#hiding.whole(text)))
@@ -136,7 +145,11 @@ function detectorsOf(parameters: StepParameters): ReadonlySet<Detector> {
   )
 }
 
-function scannerOf(parameters: StepParameters, detectors: ReadonlySet<Detector>): SecretScanner {
+function scannerOf(
+  parameters: StepParameters,
+  detectors: ReadonlySet<Detector>,
+  names: readonly string[],
+): SecretScanner {
   const value = parameters.value('patterns')
   if (value !== undefined && (!Array.isArray(value) || value.length === 0 || value.length > PATTERNS_MAX))
     throw parameters.error('patterns', 'must be a list', `An array of 1 to ${PATTERNS_MAX} regular expressions.`)
@@ -153,7 +166,7 @@ function scannerOf(parameters: StepParameters, detectors: ReadonlySet<Detector>)
     }
     return pattern
   })
-  return new SecretScanner(detectors, patterns)
+  return new SecretScanner(detectors, patterns, names)
 }
 
 function patternOf(value: unknown): SecretPattern | undefined {

@@ -1,3 +1,4 @@
+import { BACKSLASH, COLON, QUOTE } from '../../json-text.ts'
 import { isSecretName } from './named-secrets.ts'
 
 /** How a mask changes what it finds. */
@@ -35,9 +36,30 @@ const NAMES_KNOWN_MAX = 4096
 /** The JSON of any value, secrets replaced; numbers keep their text. The same text when there is none. */
 export function hiddenJson(json: string, hiding: Hiding): string {
   const value: unknown = JSON.parse(json, keepNumber)
-  const state = { isChanged: false }
+  const state: HidingState = { isChanged: false, members: 0 }
   const hidden = hide(value, hiding, state)
-  return state.isChanged ? JSON.stringify(hidden) : json
+  // Of equal keys only the last has been looked at: the others go.
+  return state.isChanged || state.members < membersIn(json) ? JSON.stringify(hidden) : json
+}
+
+interface HidingState {
+  isChanged: boolean
+  /** That were looked at. */
+  members: number
+}
+
+/** Members of all objects in JSON text, equal keys and all: each has its colon. */
+function membersIn(json: string): number {
+  let count = 0
+  let isInString = false
+  for (let i = 0; i < json.length; i++) {
+    const c = json.charCodeAt(i)
+    if (c === QUOTE) isInString = !isInString
+    else if (isInString) {
+      if (c === BACKSLASH) i++
+    } else if (c === COLON) count++
+  }
+  return count
 }
 
 /** A number's own text, until it is written again. */
@@ -53,7 +75,7 @@ function keepNumber(this: unknown, _key: string, value: unknown, context?: { rea
   return typeof value === 'number' ? new RawNumber(context?.source ?? String(value)) : value
 }
 
-function hide(value: unknown, hiding: Hiding, state: { isChanged: boolean }): unknown {
+function hide(value: unknown, hiding: Hiding, state: HidingState): unknown {
   if (typeof value === 'string') return changed(value, hiding.text(value), state)
   if (value instanceof RawNumber) {
     const hidden = hiding.text(value.source)
@@ -64,7 +86,9 @@ function hide(value: unknown, hiding: Hiding, state: { isChanged: boolean }): un
   if (Array.isArray(value)) return value.map((one) => hide(one, hiding, state))
   if (typeof value !== 'object' || value === null) return value
   const named = nameOfPair(value)
-  const entries = Object.entries(value).map(([name, member]): [string, unknown] => {
+  const members = Object.entries(value)
+  state.members += members.length
+  const entries = members.map(([name, member]): [string, unknown] => {
     const shown = hiding.memberNames ? changed(name, hiding.text(name), state) : name
     const isPaired = named !== undefined && name === 'value' && isWholeSecret(named, member, hiding)
     if (!isPaired && !isWholeSecret(name, member, hiding)) return [shown, hide(member, hiding, state)]
@@ -85,7 +109,7 @@ function isWholeSecret(name: string, value: unknown, hiding: Hiding): boolean {
   return hiding.isSecret(name, typeof value === 'string')
 }
 
-function changed(before: string, after: string, state: { isChanged: boolean }): string {
+function changed(before: string, after: string, state: HidingState): string {
   if (before !== after) state.isChanged = true
   return after
 }

@@ -25,17 +25,29 @@ export function isSecretName(name: string, isText: boolean): boolean {
   return false
 }
 
-/** Finds values of names that say so. `isBinary`: control bytes may stand between a name and its value. */
-export function findNamedSecrets(text: string, spans: Spans, isBinary: boolean): void {
-  NAMES.lastIndex = 0
-  for (let match = NAMES.exec(text); match !== null; match = NAMES.exec(text)) {
+/** Finds just these names, in any case, for `findNamedSecrets`. */
+export function namesPattern(names: readonly string[]): RegExp {
+  const escaped = names
+    .toSorted((a, b) => b.length - a.length)
+    .map((name) => name.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&'))
+  return new RegExp(`(?<![A-Za-z0-9_])(?:${escaped.join('|')})(?![A-Za-z0-9_])`, 'gi')
+}
+
+/** Finds values of names that say so, or of `own` ones. `isBinary`: control bytes may stand between a name and its value. */
+export function findNamedSecrets(text: string, spans: Spans, isBinary: boolean, own?: RegExp): void {
+  const names = own ?? NAMES
+  names.lastIndex = 0
+  for (let match = names.exec(text); match !== null; match = names.exec(text)) {
     const wordEnd = match.index + match[0].length
     let nameEnd = wordEnd
-    while (nameEnd < wordEnd + NAME_REST_MAX && isOf(NAME_CHAR, text, nameEnd)) nameEnd++
-    if (!isMeant(text, match.index, wordEnd, nameEnd, match[0])) continue
-    const valueEnd = findValue(text, match.index, nameEnd, /^token$/i.test(match[0]), spans, isBinary)
+    if (own === undefined) {
+      while (nameEnd < wordEnd + NAME_REST_MAX && isOf(NAME_CHAR, text, nameEnd)) nameEnd++
+      if (!isMeant(text, match.index, wordEnd, nameEnd, match[0])) continue
+    }
+    const isToken = own === undefined && /^token$/i.test(match[0])
+    const valueEnd = findValue(text, match.index, nameEnd, isToken, spans, isBinary)
     // From there on, so that no text is looked at twice.
-    if (valueEnd > NAMES.lastIndex) NAMES.lastIndex = valueEnd
+    if (valueEnd > names.lastIndex) names.lastIndex = valueEnd
   }
 }
 
@@ -136,8 +148,12 @@ function wordEnd(text: string, at: number): number {
 /** Of what lies between, control bytes are tags and lengths; a length may also be a printable byte, which then counts as of the value. */
 function findBinaryValue(text: string, at: number, spans: Spans): number {
   let start = at
-  for (let p = at; p < Math.min(text.length, at + BINARY_GAP_MAX); p++)
-    if (isLowControl(text, p) || isControl(text, p)) start = p + 1
+  for (let p = at; p < Math.min(text.length, at + BINARY_GAP_MAX); p++) {
+    if (!isLowControl(text, p) && !isControl(text, p)) continue
+    // A short value, and what comes after it.
+    if (p - start > 1) spans.add(start, p)
+    start = p + 1
+  }
   let end = start
   while (end < text.length && !isLowControl(text, end)) end++
   spans.add(start, end)

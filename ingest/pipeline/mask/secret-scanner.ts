@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { CaptureRegex, TOO_MANY_STEPS } from '../../../base/regex-captures.ts'
 import { unescaped } from './escapes.ts'
-import { findNamedSecrets } from './named-secrets.ts'
+import { findNamedSecrets, namesPattern } from './named-secrets.ts'
 import { findCards, findEmails, findIpAddresses, findNationalIds } from './personal.ts'
 import {
   MAY_DIGITS,
@@ -39,12 +39,15 @@ const SECRET = 'weirSecret'
 export class SecretScanner {
   readonly #detectors: ReadonlySet<Detector>
   readonly #patterns: readonly CaptureRegex[]
+  /** Further names whose values are secret. Only bytes of any form are searched for them: of a record the members are known. */
+  readonly #names: RegExp | undefined
   /** MAY_* without which nothing is found. */
   readonly #interest: number
 
   /** Throws RegexError for a pattern that is malformed, not linear, or too large. */
-  constructor(detectors: ReadonlySet<Detector>, patterns: readonly SecretPattern[]) {
+  constructor(detectors: ReadonlySet<Detector>, patterns: readonly SecretPattern[], names: readonly string[] = []) {
     this.#detectors = detectors
+    this.#names = names.length === 0 ? undefined : namesPattern(names)
     this.#patterns = patterns.map(
       ({ source, flags }) => new CaptureRegex(`^(?P<${BEFORE}>[\\s\\S]*?)(?P<${SECRET}>${source})`, flags),
     )
@@ -117,7 +120,7 @@ export class SecretScanner {
     /** Places of the layer in the text; undefined: the same. */
     let at: Int32Array | undefined
     for (let depth = 0; depth <= LAYERS_MAX; depth++) {
-      if (this.isOfInterest(flags)) {
+      if (this.isOfInterest(flags) || (isRaw && this.#names !== undefined)) {
         if (at === undefined) this.#findIn(layer, flags, isRaw, spans)
         else {
           const inLayer = new Spans()
@@ -143,6 +146,7 @@ export class SecretScanner {
       if ((flags & MAY_NAME) !== 0) findNamedSecrets(text, spans, isRaw)
       if ((flags & MAY_URL) !== 0) findUrlSecrets(text, spans)
     }
+    if (isRaw && this.#names !== undefined) findNamedSecrets(text, spans, isRaw, this.#names)
     if ((flags & MAY_TOKEN) !== 0 && has.has('tokens')) findTokens(text, spans)
     if ((flags & MAY_EMAIL) !== 0 && has.has('emails')) findEmails(text, spans)
     if ((flags & MAY_DIGITS) !== 0) {

@@ -164,6 +164,36 @@ test('in bytes that are no record every secret becomes stars, and the length sta
   assert.equal(list.hideInText('said a@b.com'), 'said [masked]')
 })
 
+test('names of the definition are hidden in refused bytes too, and in pairs of name and value', () => {
+  const steps = [{ type: 'mask', names: ['pin', 'card.no'] }]
+  const list = new StepList([compilePipeline('p', 1, { steps }, environment)])
+  for (const [form, secret] of [
+    ['{"pin":"1234","x":', '1234'],
+    ['{"PIN" : 1234, x', '1234'],
+    ['{"a":{"card.no":["12","34"]},', '34'],
+    ['{"m":"{\\"pin\\":\\"12 34\\"}"', '34'],
+    ['{"p\\u0069n":"1234",', '1234'],
+    ['<13>1 - host app - - [x pin="1234"] bad', '1234'],
+    ['\x0a\x03pin\x12\x041234\x1a', '1234'],
+  ] as const) {
+    const hidden = Buffer.from(list.hideInBytes(Buffer.from(form))).toString()
+    assert.ok(!hidden.includes(secret), hidden)
+    assert.equal(hidden.length, form.length)
+  }
+  for (const form of ['{"shipping":1234', '{"pinned":1234'])
+    assert.equal(Buffer.from(list.hideInBytes(Buffer.from(form))).toString(), form)
+  assert.deepEqual(runSteps(steps, [{ attr: { key: 'pin', value: '1234' } }]), [
+    '{"attr":{"key":"pin","value":"[masked]"}}',
+  ])
+})
+
+test('of equal keys in lists of objects none keeps a secret', () => {
+  for (const json of ['{"a":[{"m":"password=hunter2","m":"ok"}]}', '{"a":[{"password":"hunter2","password":null}]}'])
+    assert.ok(!runSteps([{ type: 'mask' }], [json])[0]!.includes('hunter2'))
+  const clean = '{"a":[{"m":"say: \\"x\\" password","n":1.50}]}'
+  assert.deepEqual(runSteps([{ type: 'mask' }], [clean]), [clean])
+})
+
 test('hostile text costs no more than its length', () => {
   const startedMs = performance.now()
   const long = 256 * 1024
