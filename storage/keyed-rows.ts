@@ -1,6 +1,6 @@
 import type { Position } from '../base/ids.ts'
 import type { KeyedChunk, SectionMeta } from './section-codec.ts'
-import type { SeenSet } from './seen-set.ts'
+import type { ChunkVerdict, SeenSet } from './seen-set.ts'
 
 /** Rows of a section that are not stored. */
 export interface RepeatedRows {
@@ -12,24 +12,42 @@ export interface RepeatedRows {
   readonly conflicts: readonly KeyedChunk[]
 }
 
-/** D3: lets `seen` decide on the keyed chunks of a section of the frame at `position`; undefined when all rows are to be stored. */
-export function repeatsIn(
-  { keyed }: SectionMeta,
-  rowCount: number,
-  seen: SeenSet,
-  position: Position,
-  appendedMs: number,
-): RepeatedRows | undefined {
-  let rows: Uint8Array | undefined
-  let repeated = 0
-  const conflicts: KeyedChunk[] = []
-  for (const chunk of keyed) {
-    const verdict = seen.decide(chunk, position, appendedMs)
-    if (verdict === 'take') continue
-    if (verdict === 'conflict') conflicts.push(chunk)
-    else repeated += chunk.rowTo - chunk.rowFrom
-    rows ??= new Uint8Array(rowCount)
-    rows.fill(1, chunk.rowFrom, chunk.rowTo)
+/**
+ * D3: lets a seen-set decide on the keyed chunks of the frame at `position`. A chunk may have rows in several sections of a shard, of the tenant, of its dead letters, of
+ * another tenant that it is routed to: all are taken, or none.
+ */
+export class FrameRepeats {
+  readonly #seen: SeenSet
+  readonly #position: Position
+  readonly #appendedMs: number
+  readonly #decided = new Map<string, ChunkVerdict>()
+
+  constructor(seen: SeenSet, position: Position, appendedMs: number) {
+    this.#seen = seen
+    this.#position = position
+    this.#appendedMs = appendedMs
   }
-  return rows === undefined ? undefined : { rows, repeated, conflicts }
+
+  /** What of a section of the frame is not to be stored; undefined when all rows are. */
+  of({ keyed }: SectionMeta, rowCount: number): RepeatedRows | undefined {
+    let rows: Uint8Array | undefined
+    let repeated = 0
+    const conflicts: KeyedChunk[] = []
+    for (const chunk of keyed) {
+      const verdict = this.#decide(chunk)
+      if (verdict === 'take') continue
+      if (verdict === 'conflict') conflicts.push(chunk)
+      else repeated += chunk.rowTo - chunk.rowFrom
+      rows ??= new Uint8Array(rowCount)
+      rows.fill(1, chunk.rowFrom, chunk.rowTo)
+    }
+    return rows === undefined ? undefined : { rows, repeated, conflicts }
+  }
+
+  #decide(chunk: KeyedChunk): ChunkVerdict {
+    const id = `${chunk.keyHash}/${chunk.bodyHash}/${chunk.chunk}`
+    const verdict = this.#decided.get(id) ?? this.#seen.decide(chunk, this.#position, this.#appendedMs)
+    this.#decided.set(id, verdict)
+    return verdict
+  }
 }

@@ -17,7 +17,7 @@ import { DayPartition } from './day-partition.ts'
 import type { LetGo } from './head.ts'
 import { Head } from './head.ts'
 import type { HeadBudget } from './head-budget.ts'
-import { repeatsIn } from './keyed-rows.ts'
+import { FrameRepeats } from './keyed-rows.ts'
 import type { KeyValueEngine } from './kv.ts'
 import type { PublishedState } from './published-state.ts'
 import type { KeyedChunk } from './section-codec.ts'
@@ -167,11 +167,12 @@ export class ShardStore {
     }
     // From here on nothing waits or fails, so no query, cut or floor sees half a frame.
     if (this.#isClosed) throw closed(this.shard)
+    const repeats = new FrameRepeats(this.seen, position, appendedMs)
     const conflicts: KeyedChunk[] = []
     let rows = 0
     let repeatedRows = 0
     for (const { meta, source, rowBase, bytes } of sections) {
-      const dropped = repeatsIn(meta, source.rowCount, this.seen, position, appendedMs)
+      const dropped = repeats.of(meta, source.rowCount)
       conflicts.push(...(dropped?.conflicts ?? []))
       repeatedRows += dropped?.repeated ?? 0
       for (const [day, selected] of rowsByDay(source, dropped?.rows)) {

@@ -178,6 +178,12 @@ test('rejects are counted exactly and listed page by page, with their place in t
     listed.map(({ file, index }) => ({ file, index })),
     expected,
   )
+  const letters = async () => (await client.json('/v1/dead-letters', { limit: 1000 })).deadLetters
+  await waitUntil(
+    async () => (await letters()).length === 1000,
+    () => 'the dead letters are found',
+  )
+  assert.equal((await letters())[0].protocol, 'upload')
 })
 
 test('a record that is too long is refused alone, whatever its format', async () => {
