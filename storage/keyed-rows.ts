@@ -33,8 +33,9 @@ export class FrameRepeats {
     let rows: Uint8Array | undefined
     let repeated = 0
     const conflicts: KeyedChunk[] = []
+    const met = new Set<string>()
     for (const chunk of keyed) {
-      const verdict = this.#decide(chunk)
+      const verdict = this.#decide(chunk, met)
       if (verdict === 'take') continue
       if (verdict === 'conflict') conflicts.push(chunk)
       else repeated += chunk.rowTo - chunk.rowFrom
@@ -44,10 +45,13 @@ export class FrameRepeats {
     return rows === undefined ? undefined : { rows, repeated, conflicts }
   }
 
-  #decide(chunk: KeyedChunk): ChunkVerdict {
+  /** `met`: the chunks of this section so far. One that comes twice in a section was given up, and sent again before the frame was closed. */
+  #decide(chunk: KeyedChunk, met: Set<string>): ChunkVerdict {
     const id = `${chunk.keyHash}/${chunk.bodyHash}/${chunk.chunk}`
     const verdict = this.#decided.get(id) ?? this.#seen.decide(chunk, this.#position, this.#appendedMs)
     this.#decided.set(id, verdict)
+    if (met.has(id) && verdict === 'take') return 'repeat'
+    met.add(id)
     return verdict
   }
 }

@@ -32,3 +32,12 @@ test('another body under the same key is a conflict in every section', () => {
     assert.equal(frame.of(section(tenant, 0, 1, { bodyHash: 'c' }), 1)?.conflicts.length, 1)
   }
 })
+
+test('a chunk that comes twice in one frame is taken once in each section', () => {
+  const frame = new FrameRepeats(new SeenSet(), at(1), 1000)
+  for (const tenant of ['acme', 'acme!dead']) {
+    const keyed = [section(tenant, 0, 2), section(tenant, 2, 4)].flatMap((one) => one.keyed)
+    const repeats = frame.of({ ...section(tenant, 0, 2), keyed }, 4)
+    assert.deepEqual(repeats, { rows: Uint8Array.of(0, 0, 1, 1), repeated: 2, conflicts: [] })
+  }
+})
