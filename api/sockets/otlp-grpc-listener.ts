@@ -33,6 +33,7 @@ const CONTENT_TYPE = 'application/grpc'
 const PREFIX_BYTES = 5
 /** Of one thread. */
 const CONNECTIONS_MAX = 1000
+const HANDSHAKE_MAX_MS = 10_000
 /** Of one connection: exporters send one after the other. */
 const CALLS_MAX = 100
 /** What a sender may send before it is told that it was read; of all calls of a connection, and of one. */
@@ -77,6 +78,8 @@ export class OtlpGrpcListener {
   readonly #options: OtlpGrpcListenerOptions
   readonly #server: Http2Server
   readonly #sessions = new Map<ServerHttp2Session, SessionUse>()
+  /** All connections, also those whose handshake has not ended. */
+  readonly #sockets = new Set<Socket>()
   #sweeping: Timer | undefined
   readonly #bodyWatch: BodyWatch
   readonly #calls = new Set<Promise<void>>()
@@ -108,8 +111,14 @@ export class OtlpGrpcListener {
             ...settings,
             cert: tls.certificate,
             key: tls.key,
+            handshakeTimeout: HANDSHAKE_MAX_MS,
             ...(tls.clientCa === undefined ? {} : { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }),
           })
+    this.#server.maxConnections = CONNECTIONS_MAX
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+    })
     this.#server.on('session', (session: ServerHttp2Session) => this.#begin(session))
     this.#server.on('stream', (stream: ServerHttp2Stream, headers) =>
       this.#answer(stream, headers as IncomingHttpHeaders),
@@ -149,6 +158,7 @@ export class OtlpGrpcListener {
     })
     await Promise.race([Promise.all(this.#calls), isLate])
     for (const session of this.#sessions.keys()) session.destroy()
+    for (const socket of this.#sockets) socket.destroy()
     this.#bodyWatch.stop()
     await ended
   }

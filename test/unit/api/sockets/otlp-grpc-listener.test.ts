@@ -235,6 +235,18 @@ test('a call that has begun is answered while the listener closes, and a new one
   assert.equal((await call(client, exportOf(['later']))).code, status.UNAVAILABLE)
 })
 
+test('a connection that never begins its handshake does not hold up the end', async (t) => {
+  const { certificate, key } = testCertificate()
+  const { listener, port } = await listening(t, { tls: { certificate, key } })
+  const silent = connect(port, HOST)
+  t.after(() => silent.destroy())
+  await once(silent, 'connect')
+  silent.on('error', () => undefined)
+  const startedMs = systemClock.monotonicMs()
+  await listener.close(AbortSignal.abort())
+  assert.ok(systemClock.monotonicMs() - startedMs < 5000)
+})
+
 test('a client that goes away leaves nothing behind', async (t) => {
   const { backend, port, client } = await listening(t)
   const session = connectHttp2(`http://${HOST}:${port}`)
