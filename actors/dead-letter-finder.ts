@@ -44,14 +44,14 @@ export class DeadLetterFinder {
     this.#shardCount = shardCount
   }
 
-  /** A page may hold fewer letters than its limit where many were replayed; its cursor goes on behind them. Throws invalid_cursor, not_found. */
+  /** A page may hold fewer letters than its limit where many were replayed; its cursor goes on behind them. Throws invalid_cursor, not_found, shard_unavailable. */
   list(request: DeadLettersRequest, signal: AbortSignal): Promise<DeadLettersAnswer> {
     return this.#scatter.timed('deadLetters', async (startedMs) => {
       const all = new CollectedAnswers()
       const told = { timeoutMs: request.timeoutMs, signal }
       if (request.ids !== undefined) {
         const rows = await this.#named(request.tenant, request.ids, told, all)
-        const open = await this.#withoutReplayed(request.tenant, rows, told, all)
+        const open = await this.#withoutReplayed(request, rows, told, all)
         return {
           deadLetters: open.map((row) => letterOf(row, request.tenant)),
           nextCursor: null,
@@ -76,7 +76,7 @@ export class DeadLetterFinder {
         hasMore = rows.length > wanted
         const page = rows.slice(0, wanted)
         passed += page.length
-        const open = await this.#withoutReplayed(request.tenant, page, told, all)
+        const open = await this.#withoutReplayed(request, page, told, all)
         const room = request.limit - shown.length
         hasMore ||= open.length > room
         shown.push(...open.slice(0, room))
@@ -118,8 +118,9 @@ export class DeadLetterFinder {
     throw notFound
   }
 
+  /** Of letters that are to be stored it must be known that they have not been: else throws shard_unavailable. */
   async #withoutReplayed(
-    tenant: TenantId,
+    { tenant, whole }: DeadLettersRequest,
     rows: readonly LeafRow[],
     told: Told,
     all: CollectedAnswers,
@@ -139,6 +140,8 @@ export class DeadLetterFinder {
       findRows(own, 'desc', ids.length * 2, undefined, ['letter']),
     )
     all.add(answers)
+    const [gap] = answers.missing
+    if (whole === true && gap !== undefined) throw new WeirError('shard_unavailable', gap.reason, { shard: gap.shard })
     const replayed = new Set(
       answers.ok.flatMap((answer) => answer.rows.map(({ json }) => (JSON.parse(json) as { letter: string }).letter)),
     )
