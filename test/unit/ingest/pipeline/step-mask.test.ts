@@ -194,6 +194,17 @@ test('of equal keys in lists of objects none keeps a secret', () => {
   assert.deepEqual(runSteps([{ type: 'mask' }], [clean]), [clean])
 })
 
+test('a pattern that matches everywhere in a long text is given up, and nothing of the text is kept', () => {
+  const steps = [{ type: 'mask', patterns: ['a'] }]
+  const text = 'a'.repeat(200_000)
+  const startedMs = performance.now()
+  assert.match(runSteps(steps, [{ m: text }])[0]!, /^failed in 0/)
+  const list = new StepList([compilePipeline('p', 1, { steps }, environment)])
+  assert.equal(Buffer.from(list.hideInBytes(Buffer.from(text))).toString(), '*'.repeat(text.length))
+  assert.ok(performance.now() - startedMs < 2000, `${performance.now() - startedMs} ms`)
+  assert.match(runSteps(steps, [{ m: 'a b '.repeat(500) }])[0]!, /masked/)
+})
+
 test('hostile text costs no more than its length', () => {
   const startedMs = performance.now()
   const long = 256 * 1024
