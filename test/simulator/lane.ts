@@ -45,14 +45,22 @@ export class Lane {
       return { position, appendedMs: nowMs, rowBase, bytes }
     })
     this.frames.push({ position, sections: encoded })
+    // A chunk that this frame is the first to have is taken in each section that lists it, and once in each.
+    const takenNow = new Set<string>()
     for (const { meta, source, rowBase } of sections) {
       const dropped = new Set<number>()
+      const met = new Set<string>()
       for (const { keyHash, bodyHash, chunk, rowFrom, rowTo } of meta.keyed) {
         const first = this.#taken.get(keyHash) ?? { bodyHash, chunks: new Set() }
         this.#taken.set(keyHash, first)
-        const isTaken = first.bodyHash === bodyHash && !first.chunks.has(chunk)
-        if (isTaken) first.chunks.add(chunk)
-        else for (let row = rowFrom; row < rowTo; row++) dropped.add(row)
+        const id = `${keyHash}/${bodyHash}/${chunk}`
+        if (first.bodyHash === bodyHash && !first.chunks.has(chunk)) {
+          first.chunks.add(chunk)
+          takenNow.add(id)
+        }
+        const isTaken = takenNow.has(id) && !met.has(id)
+        met.add(id)
+        if (!isTaken) for (let row = rowFrom; row < rowTo; row++) dropped.add(row)
       }
       for (let row = 0; row < source.rowCount; row++) {
         if (dropped.has(row)) continue
