@@ -1,13 +1,20 @@
+import { Backoff } from '../base/backoff.ts'
 import type { Clock, Timer } from '../base/clock.ts'
 import { asWeirError, WeirError } from '../base/errors.ts'
 import { freeBytes } from '../base/free-bytes.ts'
-import { UPLOAD_BEAT_MS, UPLOAD_NAME_CHARS_MAX, UPLOAD_PART_BYTES, UPLOAD_PARTS_IN_FLIGHT } from '../base/limits.ts'
+import {
+  UPLOAD_BEAT_MS,
+  UPLOAD_FINISH_PATIENCE_MS,
+  UPLOAD_NAME_CHARS_MAX,
+  UPLOAD_PART_BYTES,
+  UPLOAD_PARTS_IN_FLIGHT,
+} from '../base/limits.ts'
 import { noteShortLived } from '../base/young-collection.ts'
 import { uploadPartKey } from '../storage/object-store/object-keys.ts'
 import type { ObjectStore } from '../storage/object-store/object-store.ts'
 import { PartSealer } from '../storage/upload-part.ts'
 import type { JobStatus, UploadedFile, UploadOptions } from './messages/upload.ts'
-import { NO_PROGRESS, statusOf } from './upload-entry.ts'
+import { NO_PROGRESS, statusOf, type UploadEntry } from './upload-entry.ts'
 import type { KnownUpload, UploadLedger } from './upload-ledger.ts'
 import { deleteUpload } from './upload-objects.ts'
 
@@ -91,13 +98,24 @@ export class UploadIntake {
     this.#timer.cancel()
     await this.#writing
     const waiting = { state: 'waiting', claim: null, options, files, progress: NO_PROGRESS } as const
-    try {
-      this.#known = await this.#options.ledger.changeHeld(this.#known, waiting)
-    } catch (error) {
-      this.#known = await this.#madeAfterAll(error)
-    }
+    this.#known = await this.#insist(waiting)
     this.#close()
     return statusOf(this.#known.entry)
+  }
+
+  /** Writes the last word, where the registry is away for some time as often as it takes. */
+  async #insist(changes: Partial<UploadEntry>): Promise<KnownUpload> {
+    const { ledger, clock } = this.#options
+    const backoff = new Backoff(clock, { firstMs: 100, maxMs: 2000, factor: 2 })
+    const untilMs = clock.monotonicMs() + UPLOAD_FINISH_PATIENCE_MS
+    for (;;) {
+      try {
+        return await ledger.changeHeld(this.#known, changes).catch((error: unknown) => this.#madeAfterAll(error))
+      } catch (error) {
+        if (asWeirError(error).code !== 'storage_unavailable' || clock.monotonicMs() > untilMs) throw error
+      }
+      await clock.sleep(backoff.nextMs())
+    }
   }
 
   /** Where only the answer to the last write was lost, the job is there, and may have gone on; else throws why it is not. */

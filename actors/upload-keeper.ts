@@ -1,6 +1,11 @@
 import type { Timer } from '../base/clock.ts'
 import { asWeirError, WeirError } from '../base/errors.ts'
-import { UPLOAD_BEAT_MS, UPLOAD_SILENCE_MAX_MS, UPLOADS_KEPT_MAX } from '../base/limits.ts'
+import {
+  UPLOAD_BEAT_MS,
+  UPLOAD_INTAKE_SILENCE_MAX_MS,
+  UPLOAD_SILENCE_MAX_MS,
+  UPLOADS_KEPT_MAX,
+} from '../base/limits.ts'
 import { jobOfUploadKey, UPLOADS } from '../storage/object-store/object-keys.ts'
 import type { Actor, Message } from './runtime/actor.ts'
 import type { ActorRef } from './runtime/actor-ref.ts'
@@ -140,7 +145,8 @@ export class UploadKeeper implements Actor<LookForUploads> {
     const { claim: own, clock } = this.#options
     if (claim === null) return true
     if (claim.node === own.node && claim.boot !== own.boot) return true
-    return clock.monotonicMs() - changedAtMs > UPLOAD_SILENCE_MAX_MS
+    const silenceMaxMs = known.entry.state === 'uploading' ? UPLOAD_INTAKE_SILENCE_MAX_MS : UPLOAD_SILENCE_MAX_MS
+    return clock.monotonicMs() - changedAtMs > silenceMaxMs
   }
 
   async #clearAway(): Promise<void> {

@@ -122,6 +122,10 @@ export const UPLOAD_REJECTS_SHOWN = 10
 export const UPLOAD_BEAT_MS = 1000
 /** Another worker takes over a job that has not said anything for so long: longer than an election of NATS and a tired disk take. */
 export const UPLOAD_SILENCE_MAX_MS = 15_000
+/** An upload that comes in is given up after so long: nothing waits for its room, and its sender would have to begin again. */
+export const UPLOAD_INTAKE_SILENCE_MAX_MS = 60_000
+/** For so long the last word of an upload is tried where the registry is away: longer than an election of NATS. */
+export const UPLOAD_FINISH_PATIENCE_MS = 30_000
 /** Ended jobs of one tenant that are kept, the newest. */
 export const UPLOADS_KEPT_MAX = 200
 
@@ -379,3 +383,4 @@ assert(PIPELINE_DEFINITION_BYTES_MAX * 2 <= REGISTRY_VALUE_BYTES_MAX, 'a pipelin
 assert(CHUNK_ROWS_MAX <= 0xffff, 'a row number of a chunk fits 16 bits')
 assert(UPLOAD_PIECE_BYTES <= CHUNK_BYTES_MAX, 'a piece of an upload is one chunk, unless its records are tiny')
 assert(UPLOAD_BEAT_MS * 10 <= UPLOAD_SILENCE_MAX_MS, 'a job that is slow is not taken for dead')
+assert(UPLOAD_FINISH_PATIENCE_MS * 2 <= UPLOAD_INTAKE_SILENCE_MAX_MS, 'an upload is not cleared away while it ends')

@@ -9,7 +9,7 @@ import { UploadLedger } from '../../../actors/upload-ledger.ts'
 import { WeirError } from '../../../base/errors.ts'
 import type { NodeId, TenantId } from '../../../base/ids.ts'
 import { DAY_MS } from '../../../base/ids.ts'
-import { UPLOAD_SILENCE_MAX_MS } from '../../../base/limits.ts'
+import { UPLOAD_INTAKE_SILENCE_MAX_MS, UPLOAD_SILENCE_MAX_MS } from '../../../base/limits.ts'
 import { silentLogger } from '../../../base/logger.ts'
 import { MemoryObjectStore } from '../../harness/memory-object-store.ts'
 import { SimulatedClock } from '../../harness/simulated-clock.ts'
@@ -100,12 +100,36 @@ test('an upload that stands still loses its entry before its parts, so that it c
     if (operation === 'list') entriesThen.push(world.registry.entries.size)
     return undefined
   }
-  await world.clock.advance(UPLOAD_SILENCE_MAX_MS + 3000)
+  await world.clock.advance(UPLOAD_INTAKE_SILENCE_MAX_MS + 3000)
   world.registry.fault = () => undefined
   assert.deepEqual(entriesThen, [0])
   await assert.rejects(world.clock.run(intake.finish({})), { code: 'conflict' })
   await world.clock.run(intake.abort())
   assert.equal(world.parts, 0)
+  await world.clock.run(keeper.stopping())
+})
+
+test('an upload outlives an election of the registry, while it comes in and when it ends', async () => {
+  const world = new World()
+  const intake = await sent(world, world.desk('a'))
+  const keeper = await world.keeper('b')
+  const away = () => {
+    world.registry.fault = () => ({ when: 'before', error: unavailable() })
+    world.clock.after(20_000, () => {
+      world.registry.fault = () => undefined
+    })
+  }
+  away()
+  await world.clock.advance(25_000)
+  await world.clock.run(intake.write(RECORDS))
+  away()
+  const job = await world.clock.run(intake.finish({}))
+  assert.equal(job.state, 'waiting')
+  await world.clock.advance(10_000)
+  assert.deepEqual(
+    world.entries().map(({ state, progress }) => [state, progress.records]),
+    [['done', 4]],
+  )
   await world.clock.run(keeper.stopping())
 })
 
