@@ -78,6 +78,9 @@ beforeEach(async () => {
   cluster.loseDisk('b')
 })
 
+/** Requests to a bucket that hangs end one after the other. */
+const OPENING_MAX_MS = 90_000
+
 const AWAY = [
   ['refuses connections', () => cluster.s3.kill(), () => cluster.s3.restart()],
   ['hangs', async () => cluster.s3.pause(), async () => cluster.s3.resume()],
@@ -109,6 +112,7 @@ describe('nodes that start while the bucket is away', { timeout: 280_000 }, () =
             return missing.size > 0 && missing.size < SHARDS
           },
           () => `some shards are open and some are not; ${[...missing]} are missing`,
+          OPENING_MAX_MS,
         )
       }
       // C10: whether there is another cluster's in the bucket nobody knows.
