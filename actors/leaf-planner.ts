@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.ts'
-import type { Clock, Timer } from '../base/clock.ts'
+import type { Clock } from '../base/clock.ts'
 import { asWeirError, type ErrorCode, WeirError } from '../base/errors.ts'
 import type { ShardId } from '../base/ids.ts'
 import { INDEX_LAG_MAX_MS, REGISTRY_SILENCE_MAX_MS } from '../base/limits.ts'
@@ -99,11 +99,7 @@ export class LeafPlanner {
       { tenant, range, expr: pruneOf(filter), cache, ...(recall === undefined ? {} : { recall }) },
       remainingMs * PLANNING_SHARE,
     )
-    try {
-      await Promise.all(scope.shares.flatMap((share) => planning.planShare(share, scope.deal)))
-    } finally {
-      planning.end()
-    }
+    await Promise.all(scope.shares.flatMap((share) => planning.planShare(share, scope.deal)))
     return planning
   }
 }
@@ -115,18 +111,11 @@ class Planning implements LeafPlan {
   readonly #options: LeafPlannerOptions
   readonly #scope: PlanScope
   readonly #budgetMs: number
-  /** Rejects when the time for planning is up; begun by the first who waits. */
-  #late: Promise<never> | undefined
-  #timer: Timer | undefined
 
   constructor(options: LeafPlannerOptions, scope: PlanScope, budgetMs: number) {
     this.#options = options
     this.#scope = scope
     this.#budgetMs = budgetMs
-  }
-
-  end(): void {
-    this.#timer?.cancel()
   }
 
   planShare(share: ShardShare, deal: LeafScope['deal']): Promise<void>[] {
@@ -199,16 +188,17 @@ class Planning implements LeafPlan {
     return own !== undefined && own.key === page ? own : this.#inTime(this.#options.pages.read(page, floor))
   }
 
-  #inTime<R>(work: Promise<R>): Promise<R> {
-    if (this.#late === undefined) {
-      const late = Promise.withResolvers<never>()
-      late.promise.catch(() => undefined)
-      this.#timer = this.#options.clock.after(this.#budgetMs, () =>
-        late.reject(new WeirError('deadline_exceeded', TIME_IS_UP)),
-      )
-      this.#late = late.promise
+  /** Each wait has its own end: the one within ends first, so that rows of this node's own are given where segments are late. */
+  async #inTime<R>(work: Promise<R>): Promise<R> {
+    const late = Promise.withResolvers<never>()
+    const timer = this.#options.clock.after(this.#budgetMs, () =>
+      late.reject(new WeirError('deadline_exceeded', TIME_IS_UP)),
+    )
+    try {
+      return await Promise.race([work, late.promise])
+    } finally {
+      timer.cancel()
     }
-    return Promise.race([work, this.#late])
   }
 }
 
