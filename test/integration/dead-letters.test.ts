@@ -181,7 +181,9 @@ test('a record of each protocol that was refused is stored once by its replay, w
   client = new WeirClient(node.url)
   await letters(client, count)
   const twice = await Promise.all([replay(client, {}), replay(client, {})])
-  for (const answer of twice) assert.deepEqual([answer.status, answer.replayed, answer.failed], [200, count, 0])
+  // What the one has replayed may have left the list before the other looks.
+  for (const answer of twice) assert.deepEqual([answer.status, answer.failed], [200, 0])
+  assert.ok(twice.reduce((sum, { replayed }) => sum + replayed, 0) >= count)
   assert.deepEqual((await replay(client, { ids: before.slice(0, 3).map(({ id }) => id) })).failed, 0)
   const found = await client.found(count)
   for (const { record } of SENT) {
