@@ -33,14 +33,14 @@ async function lacks({ client }: ClusterNode): Promise<string> {
   return (answer.json().lacks ?? []).join('; ')
 }
 
-/** Waits until a search through the node has every record of the shards that it does not call missing; gives those. */
-async function foundButMissing({ id, client }: ClusterNode): Promise<ReadonlySet<number>> {
-  let missing = new Set<number>()
+/** Waits until a search through the node has every record of the shards that it does not call missing; gives those, each with the reason. */
+async function foundButMissing({ id, client }: ClusterNode): Promise<ReadonlyMap<number, string>> {
+  let missing = new Map<number, string>()
   let absent: readonly string[] = []
   await waitUntil(
     async () => {
       const { logs, coverage } = await client.search(SEARCH)
-      missing = new Set(coverage.missing.map(({ shard }: { shard: number }) => shard))
+      missing = new Map(coverage.missing.map(({ shard, reason }: { shard: number; reason: string }) => [shard, reason]))
       assert.equal(coverage.complete, missing.size === 0)
       const found = new Set(logs.map(({ uid }: { uid: string }) => uid))
       assert.equal(found.size, logs.length, 'nothing is found twice')
@@ -105,13 +105,13 @@ describe('nodes that start while the bucket is away', { timeout: 280_000 }, () =
       assert.match(await lacks(b), /\d shards of this node are not open/)
       await send()
       for (const node of [a, b]) {
-        let missing: ReadonlySet<number> = new Set()
+        let missing: ReadonlyMap<number, string> = new Map()
         await waitUntil(
           async () => {
             missing = await foundButMissing(node)
             return missing.size > 0 && missing.size < SHARDS
           },
-          () => `some shards are open and some are not; ${[...missing]} are missing`,
+          () => `${node.id} has some shards and lacks some; ${[...missing].map((why) => why.join(': ')).join('; ')}`,
           OPENING_MAX_MS,
         )
       }
