@@ -13,11 +13,12 @@ function parseEpoch(c: usize, start: usize, end: usize): bool {
   while (p < end) {
     const d = digit(p)
     if (<u32>d > 9) break
-    if (p - start >= 18) return false
+    if (p - start >= 19) return false
     value = value * 10 + d
     p++
   }
-  if (p == start) return false
+  // Nineteen digits may be more than 63 bits hold.
+  if (p == start || value < 0) return false
   const magnitude = <f64>value
   if (p < end) {
     if (load<u8>(p) != 0x2e || magnitude >= 1e11 || end - p > 10 || end - p < 2) return false
