@@ -19,7 +19,7 @@ export interface Access {
   readonly keyId: string | null
 }
 
-const ALL_ROLES: readonly Role[] = ['ingest', 'read', 'admin', 'enrol', 'agent']
+const ALL_ROLES: readonly Role[] = ['ingest', 'read', 'alert', 'admin', 'enrol', 'agent']
 const ACCESS_WITHOUT_AUTH: Access = {
   tenant: TENANT_DEFAULT,
   scope: '*',

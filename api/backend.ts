@@ -1,3 +1,10 @@
+import type {
+  AlertEvent,
+  AlertEventQuery,
+  AlertEvents,
+  AlertRuleStatus,
+  AlertSilence,
+} from '../actors/messages/alert.ts'
 import type { ClusterStatus } from '../actors/messages/cluster.ts'
 import type { IngestReceipt, IngestRequest } from '../actors/messages/ingest.ts'
 import type {
@@ -38,6 +45,7 @@ export interface Backend {
   readonly keys: KeyBackend
   readonly agents: AgentBackend
   readonly pipelines: PipelineBackend
+  readonly alerts: AlertBackend
   readonly status: StatusBackend
   readonly cluster: ClusterBackend
 }
@@ -96,7 +104,7 @@ export interface SearchBackend {
 }
 
 /** `enrol` registers agents; `agent` is what an agent's token has beside `ingest`. */
-export type Role = 'ingest' | 'read' | 'admin' | 'enrol' | 'agent'
+export type Role = 'ingest' | 'read' | 'alert' | 'admin' | 'enrol' | 'agent'
 
 export interface KeyRecord {
   readonly id: string
@@ -203,6 +211,42 @@ export interface PipelineBackend {
     author: PipelineAuthor,
     signal: AbortSignal,
   ): Promise<readonly DryRecord[]>
+}
+
+/** A definition of a tenant as it is stored. */
+export interface AlertStored<T> {
+  readonly id: string
+  /** From 1; each change has the next. */
+  readonly revision: number
+  readonly createdMs: number
+  readonly updatedMs: number
+  readonly value: T
+}
+
+/** Definitions of one kind. One of another tenant is as none at all: not_found. */
+export interface AlertStore<T> {
+  /** By id. */
+  list(tenant: TenantId): Promise<readonly AlertStored<T>[]>
+  /** Throws not_found. */
+  get(tenant: TenantId, id: string): Promise<AlertStored<T>>
+  /** `expected`: the revision that is to be changed, 0: none; absent: whatever it is. Throws invalid_parameter with the path of what is wrong, conflict. */
+  put(tenant: TenantId, id: string, value: T, expected?: number): Promise<AlertStored<T>>
+  /** Throws not_found, conflict. */
+  remove(tenant: TenantId, id: string, expected?: number): Promise<void>
+}
+
+/** Rules of tenants, what has fired, and what nobody is to be notified of. */
+export interface AlertBackend {
+  readonly rules: AlertStore<Readonly<Record<string, unknown>>>
+  readonly silences: AlertStore<AlertSilence>
+  isInForce(silence: AlertSilence): boolean
+  /** Throws not_found, and shard_unavailable when the node that decides the rule does not answer. */
+  status(tenant: TenantId, rule: string, signal: AbortSignal): Promise<AlertRuleStatus>
+  events(tenant: TenantId, query: AlertEventQuery): Promise<AlertEvents>
+  /** Throws not_found. */
+  event(tenant: TenantId, id: string): Promise<AlertEvent>
+  /** Throws not_found. */
+  acknowledge(tenant: TenantId, id: string, by: string, comment?: string): Promise<AlertEvent>
 }
 
 export interface StatusBackend {

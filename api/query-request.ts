@@ -88,7 +88,7 @@ export function durationText(ms: number): string {
   return `${ms}ms`
 }
 
-function timeMsOf(parameter: string, text: string | number, nowMs: number): number {
+export function timeMsOf(parameter: string, text: string | number, nowMs: number): number {
   return named(parameter, () => {
     const time = parseTime(String(text), nowMs)
     return time.ms + time.ns / 1e6

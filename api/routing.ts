@@ -9,6 +9,7 @@ import { DecodedIngest } from './decoded-ingest.ts'
 import { IngestDoor } from './ingest-door.ts'
 import type { Route } from './route.ts'
 import { agentRoutes } from './routes/agents.ts'
+import { alertRoutes } from './routes/alerts.ts'
 import { clusterRoutes } from './routes/cluster.ts'
 import { datadogRoutes } from './routes/datadog.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
@@ -55,6 +56,7 @@ export function addRoutes(app: FastifyInstance, context: ServerContext): void {
     ...deadLetterRoutes(ingestContext),
     ...tailRoutes(context),
     ...pipelineRoutes(context),
+    ...alertRoutes(context),
     ...agentRoutes(context),
     ...keyRoutes(context),
     ...clusterRoutes(context),

@@ -339,6 +339,21 @@ export const PATTERNS_PER_LEAF_MAX = 500
 /** T2: no synchronous slice longer than this on any thread. */
 export const SLICE_MAX_MS = 10
 
+// --- alerts ---------------------------------------------------------------------------------------------------
+
+/** All threads keep every rule in memory, compiled on those that count for it. */
+export const ALERT_RULES_PER_TENANT_MAX = 2000
+export const ALERT_RULE_BYTES_MAX = 32 * KIB
+export const ALERT_SILENCES_PER_TENANT_MAX = 500
+export const ALERT_SILENCE_BYTES_MAX = 64 * KIB
+/** A maintenance window comes again at most so often. */
+export const ALERT_SILENCE_EVERY_MIN_MS = 60_000
+/** Rules and silences of a tenant that were deleted last: their numbers are known, and go on. */
+export const ALERT_DELETED_KEPT = 200
+/** The history of a tenant; about 2 KB each. */
+export const ALERT_EVENTS_PER_TENANT_MAX = 2000
+export const ALERT_EVENTS_KEPT_MS = 30 * 24 * 3600 * 1000
+
 // --- agents ---------------------------------------------------------------------------------------------------
 
 /** X2: for so long a token is good; it is renewed when half of it has passed. */

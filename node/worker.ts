@@ -56,6 +56,7 @@ import { SegmentCache } from '../storage/segment-reader.ts'
 import type { ShardStore } from '../storage/shard-store.ts'
 import { Admission } from './admission.ts'
 import { AgentStore } from './agent-store.ts'
+import { AlertDesk, openAlertRules, openAlertSilences } from './alert-desk.ts'
 import type { BackboneShare } from './backbone.ts'
 import { joinBackbone } from './backbone.ts'
 import type { Settings } from './config.ts'
@@ -151,6 +152,9 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     node: { id: nodeId, region: settings['node.region'] ?? undefined },
     geo: settings['geoip.file'] === null ? undefined : await GeoipDatabase.open(settings['geoip.file'], clock, logger),
   })
+
+  const alertRules = await openAlertRules({ registry, clock, logger: logger.child('alerts') })
+  const alertSilences = await openAlertSilences({ registry, clock, logger: logger.child('alerts') })
 
   // Storage: the shards of this worker.
   const budget = new HeadBudget(settings['limits.headsBytes'])
@@ -404,6 +408,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     keys,
     agents,
     pipelines,
+    alerts: new AlertDesk({ rules: alertRules, silences: alertSilences, registry, clock, keeperOf: () => undefined }),
     status: {
       notReadyReasons: () => status.notReadyReasons(),
       lacks: () => status.lacks(),
@@ -464,6 +469,8 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
       await server.close()
       await system.stop(drainMs)
       spread.close()
+      alertRules.close()
+      alertSilences.close()
       served.close()
       await backbone.close()
       await objects.close()

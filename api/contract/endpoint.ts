@@ -1,7 +1,7 @@
 import type { TObject, TSchema } from 'typebox'
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
-type EndpointRole = 'ingest' | 'read' | 'admin' | 'enrol' | 'agent'
+type EndpointRole = 'ingest' | 'read' | 'alert' | 'admin' | 'enrol' | 'agent'
 
 /** What an endpoint takes and gives: the one description that requests are checked against and documents are made from. */
 export interface Endpoint {

@@ -1,4 +1,5 @@
 import { agentHeartbeat, getAgentConfig, listAgents, putAgentConfig, registerAgent, revokeAgent } from './agents.ts'
+import { ALERT_ENDPOINTS } from './alerts.ts'
 import { aggregateLogs, histogramLogs, listFields, listFieldValues, patternsOfLogs } from './analytics.ts'
 import { drainNode, getCluster } from './cluster.ts'
 import { datadogInput, datadogLogs, datadogValidate } from './datadog.ts'
@@ -69,6 +70,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   deletePipeline,
   listPipelineVersions,
   dryRunPipeline,
+  ...ALERT_ENDPOINTS,
   registerAgent,
   listAgents,
   getAgentConfig,

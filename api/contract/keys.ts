@@ -3,11 +3,11 @@ import { JSON_TYPE, NameText } from './common.ts'
 import type { Endpoint } from './endpoint.ts'
 import { NoParameters } from './records.ts'
 
-const roles = Type.Array(Type.Enum(['ingest', 'read', 'admin', 'enrol']), {
+const roles = Type.Array(Type.Enum(['ingest', 'read', 'alert', 'admin', 'enrol']), {
   minItems: 1,
-  maxItems: 4,
+  maxItems: 5,
   uniqueItems: true,
-  description: '`admin` includes the others; `enrol` registers agents.',
+  description: '`admin` includes the others; `alert` sees to rules, events and silences; `enrol` registers agents.',
 })
 
 export const CreateKeyBody = Type.Object(

@@ -1,3 +1,4 @@
+import { isInForce } from '../../actors/alert-keeper-silences.ts'
 import type { ClusterStatus } from '../../actors/messages/cluster.ts'
 import type { IngestReceipt, IngestRequest, RecordReject } from '../../actors/messages/ingest.ts'
 import type {
@@ -12,6 +13,8 @@ import { UploadDesk } from '../../actors/upload-desk.ts'
 import { UploadLedger } from '../../actors/upload-ledger.ts'
 import type {
   AgentBackend,
+  AlertBackend,
+  AlertStore,
   Backend,
   ClusterBackend,
   IngestBackend,
@@ -25,7 +28,9 @@ import type {
 import { systemClock } from '../../base/clock.ts'
 import { WeirError } from '../../base/errors.ts'
 import type { NodeId, ShardId, TenantId } from '../../base/ids.ts'
+import type { Registry } from '../../cluster/registry.ts'
 import { AgentStore } from '../../node/agent-store.ts'
+import { AlertDesk, openAlertRules, openAlertSilences } from '../../node/alert-desk.ts'
 import { PipelineStore } from '../../node/pipeline-store.ts'
 import { MemoryObjectStore } from './memory-object-store.ts'
 import { SimulatedClock } from './simulated-clock.ts'
@@ -129,6 +134,7 @@ export class MemoryBackend implements Backend {
   readonly keys: KeyBackend & { readonly byHash: Map<string, KeyRecord> }
   readonly agents: AgentBackend
   readonly pipelines: PipelineBackend
+  readonly alerts: AlertBackend
   readonly status: StatusBackend
   readonly cluster: ClusterBackend
 
@@ -178,6 +184,7 @@ export class MemoryBackend implements Backend {
     this.keys = memoryKeys(nowMs)
     this.agents = memoryAgents(AgentStore.open(this.registry.connect(), { ...systemClock, nowMs }))
     this.pipelines = memoryPipelines(nowMs)
+    this.alerts = memoryAlerts(this.registry.connect(), nowMs)
     this.status = {
       notReadyReasons: () => this.notReady,
       lacks: () => [],
@@ -401,6 +408,29 @@ function memoryPipelines(nowMs: () => number): PipelineBackend {
     put: async (...of) => (await opening).put(...of),
     remove: async (...of) => (await opening).remove(...of),
     dryRun: async (...of) => (await opening).dryRun(...of),
+  }
+}
+
+function memoryAlerts(registry: Registry, nowMs: () => number): AlertBackend {
+  const clock = { ...systemClock, nowMs }
+  const options = { registry, clock, logger: loggerTo(() => undefined) }
+  const opening = Promise.all([openAlertRules(options), openAlertSilences(options)]).then(
+    ([rules, silences]) => new AlertDesk({ rules, silences, registry, clock, keeperOf: () => undefined }),
+  )
+  const store = <T>(of: (desk: AlertDesk) => AlertStore<T>): AlertStore<T> => ({
+    list: async (...args) => of(await opening).list(...args),
+    get: async (...args) => of(await opening).get(...args),
+    put: async (...args) => of(await opening).put(...args),
+    remove: async (...args) => of(await opening).remove(...args),
+  })
+  return {
+    rules: store((desk) => desk.rules),
+    silences: store((desk) => desk.silences),
+    isInForce: (silence) => isInForce(silence, nowMs()),
+    status: async (...args) => (await opening).status(...args),
+    events: async (...args) => (await opening).events(...args),
+    event: async (...args) => (await opening).event(...args),
+    acknowledge: async (...args) => (await opening).acknowledge(...args),
   }
 }
 
