@@ -5,6 +5,7 @@ import { comparePositions, POSITION_ZERO } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Registry } from '../cluster/registry.ts'
 import type { ActivePlans } from '../storage/active-plans.ts'
+import type { OnRows } from '../storage/applied-rows.ts'
 import type { CutReport } from '../storage/cut-head.ts'
 import type { HeadBudget } from '../storage/head-budget.ts'
 import type { KeyValueEngine } from '../storage/kv.ts'
@@ -60,6 +61,8 @@ export interface ShardParts {
 
 export interface ShardHooks extends SegmentPublisherHooks, ShardWriterHooks {
   readonly onCut?: (cut: CutReport) => void
+  /** Of owners and followers alike. */
+  readonly onRows?: OnRows
 }
 
 /** What an owner has that a follower has not. */
@@ -125,6 +128,7 @@ export class HostedShard {
       zstdLevel: parts.cutZstdLevel,
       whenUnread: (action) => plans.whenOver(action),
       ...(hooks?.onCut === undefined ? {} : { onCut: hooks.onCut }),
+      ...(hooks?.onRows === undefined ? {} : { onRows: hooks.onRows }),
     })
     // Else its floor would stay in a journal that is no more, and the shard on its owner, until somebody sends something.
     if (lane.lastSequence === 0 && isOfLostJournal(published.floor, lane.generation)) store.beginAnew(lane.generation)

@@ -7,6 +7,7 @@ import type { DayNumber, Position, ShardId, TenantId } from '../base/ids.ts'
 import { comparePositions, dayOf } from '../base/ids.ts'
 import { adopt, adoptAtOpening, isPrepared, prepareAdoption } from './adoption.ts'
 import { AppliedFrames } from './applied-frames.ts'
+import type { ApplyResult, OnRows } from './applied-rows.ts'
 import type { BlockSummary } from './block.ts'
 import type { BlockPart } from './block-codec.ts'
 import { selectRows } from './block-codec.ts'
@@ -40,19 +41,12 @@ export interface ShardStoreOptions {
   /** zstd level of the blocks of a cut. */
   readonly zstdLevel: number
   readonly onCut?: (cut: CutReport) => void
+  readonly onRows?: OnRows
   /** Runs an action when no query can be reading any more what has just left the heads. Undefined: the garbage collector finds out. */
   readonly whenUnread?: (action: () => void) => void
 }
 
 const NO_BLOCKS: ReadonlySet<BlockSummary> = new Set()
-
-/** What became of the sections of a frame. */
-export interface ApplyResult {
-  readonly rows: number
-  readonly repeatedRows: number
-  /** Keyed chunks whose key came first with another body; their rows are not stored. */
-  readonly conflicts: readonly KeyedChunk[]
-}
 
 /**
  * All that one node holds of one shard: heads in memory, blocks of the unpublished tail on disk, and the list of published
@@ -167,19 +161,23 @@ export class ShardStore {
     }
     // From here on nothing waits or fails, so no query, cut or floor sees half a frame.
     if (this.#isClosed) throw closed(this.shard)
+    const { onRows } = this.#options
     const repeats = new FrameRepeats(this.seen, position, appendedMs)
     const conflicts: KeyedChunk[] = []
     let rows = 0
     let repeatedRows = 0
     for (const { meta, source, rowBase, bytes } of sections) {
+      const { tenant, receivedMs } = meta
+      const brought = { shard: this.shard, tenant, position, appendedMs, receivedMs, source, rowBase }
       const dropped = repeats.of(meta, source.rowCount)
       conflicts.push(...(dropped?.conflicts ?? []))
       repeatedRows += dropped?.repeated ?? 0
       for (const [day, selected] of rowsByDay(source, dropped?.rows)) {
         const partition = present(this.#days.get(day), 'an open day')
-        const state = partition.tenant(meta.tenant, this.#published.publishedThrough(meta.tenant, day))
-        if (comparePositions(position, state.appliedThrough) <= 0) continue
-        rows += this.#append(state, source, selected, position, rowBase, meta.receivedMs, bytes)
+        const state = partition.tenant(tenant, this.#published.publishedThrough(tenant, day))
+        const isNew = comparePositions(position, state.appliedThrough) > 0
+        onRows?.({ ...brought, rows: selected, isNew })
+        if (isNew) rows += this.#append(state, source, selected, position, rowBase, receivedMs, bytes)
       }
     }
     this.#reach(position)

@@ -2,6 +2,7 @@ import { valueText } from '../../base/columns.ts'
 import type { Position, ShardId, TenantId } from '../../base/ids.ts'
 import { DAY_MS } from '../../base/ids.ts'
 import { ActivePlans } from '../../storage/active-plans.ts'
+import type { OnRows } from '../../storage/applied-rows.ts'
 import { openBlock } from '../../storage/block-reader.ts'
 import { HeadBudget } from '../../storage/head-budget.ts'
 import { PublishedState } from '../../storage/published-state.ts'
@@ -56,6 +57,7 @@ export class ShardFixture {
   readonly engine = new SimulatedKeyValueEngine('shard-fixture')
   readonly plans = new ActivePlans()
   budget = new HeadBudget(64 * 1024 * 1024)
+  onRows: OnRows = () => undefined
 
   open(published = PublishedState.empty(), seen: readonly SeenEntry[] = []): Promise<ShardStore> {
     this.budget = new HeadBudget(64 * 1024 * 1024)
@@ -69,6 +71,7 @@ export class ShardFixture {
       published,
       seen,
       zstdLevel: 1,
+      onRows: (applied) => this.onRows(applied),
       whenUnread: (action) => plans.whenOver(action),
     })
   }

@@ -98,6 +98,40 @@ describe('applying frames', () => {
     assert.deepEqual(localUids(store), ['a', 'b'])
   })
 
+  it('tells of the rows of a frame before they are appended, of repeats never, of what a block holds as of nothing new', async () => {
+    const fixture = new ShardFixture()
+    const heard: unknown[] = []
+    fixture.onRows = ({ shard, tenant, position, receivedMs, source, rows, rowBase, isNew }) => {
+      const uids = source.column('uid')!
+      const texts = Array.from(rows ?? source.timeMs.keys(), (row) => valueText(uids, row))
+      heard.push([tenant, position.sequence, texts, rows === null ? null : [...rows], rowBase, isNew])
+      assert.deepEqual([shard, receivedMs], [3, NOON_MS])
+    }
+    const first = [
+      sectionOf(['a', 'b', 'c'], { timesMs: [NOON_MS, YESTERDAY_MS, NOON_MS], keyed: [chunkOf('k', 0, 1)] }),
+      sectionOf(['x'], { tenant: GLOBEX, rowBase: 3 }),
+    ]
+    const store = await fixture.open()
+    await store.applyFrame(at(1), NOON_MS, first)
+    await store.applyFrame(at(1), NOON_MS, first)
+    const told = [
+      [ACME, 1, ['a', 'c'], [0, 2], 0, true],
+      [ACME, 1, ['b'], [1], 0, true],
+      [GLOBEX, 1, ['x'], null, 3, true],
+    ]
+    assert.deepEqual(heard.splice(0), told)
+    await store.applyFrame(at(2), NOON_MS, [sectionOf(['a', 'd'], { keyed: [chunkOf('k', 0, 1)] })])
+    assert.deepEqual(heard.splice(0), [[ACME, 2, ['d'], [1], 0, true]])
+    await store.cut('all')
+    await store.close()
+    const again = await fixture.open()
+    await again.applyFrame(at(1), NOON_MS, first)
+    assert.deepEqual(
+      heard.splice(0),
+      told.map((rows) => rows.with(5, false)),
+    )
+  })
+
   it('leaves memory alone that rows of several days lie in', async () => {
     const store = await new ShardFixture().open()
     const section = decodedSection(sectionOf(['a', 'b'], { timesMs: [NOON_MS, YESTERDAY_MS] }))
