@@ -4,15 +4,16 @@ import type { SourceModule } from './source-tree.ts'
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   base: [],
   query: ['base'],
+  alerts: ['base', 'query'],
   ingest: ['base'],
   storage: ['base', 'query'],
   cluster: ['base'],
-  actors: ['base', 'query', 'ingest', 'cluster', 'storage'],
-  api: ['base', 'query', 'ingest', 'actors'],
+  actors: ['base', 'query', 'alerts', 'ingest', 'cluster', 'storage'],
+  api: ['base', 'query', 'alerts', 'ingest', 'actors'],
   agent: ['base', 'ingest'],
-  node: ['base', 'query', 'ingest', 'storage', 'cluster', 'actors', 'api', 'agent'],
-  bench: ['base', 'query', 'ingest', 'storage', 'cluster', 'actors', 'api', 'agent', 'node', 'test'],
-  test: ['base', 'query', 'ingest', 'storage', 'cluster', 'actors', 'api', 'agent', 'node'],
+  node: ['base', 'query', 'alerts', 'ingest', 'storage', 'cluster', 'actors', 'api', 'agent'],
+  bench: ['base', 'query', 'alerts', 'ingest', 'storage', 'cluster', 'actors', 'api', 'agent', 'node', 'test'],
+  test: ['base', 'query', 'alerts', 'ingest', 'storage', 'cluster', 'actors', 'api', 'agent', 'node'],
 }
 
 /** Where a folder may import a part of another only. The HTTP layer speaks to actors by messages and refs; it knows none of them. */
