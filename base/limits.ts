@@ -353,6 +353,14 @@ export const ALERT_DELETED_KEPT = 200
 /** The history of a tenant; about 2 KB each. */
 export const ALERT_EVENTS_PER_TENANT_MAX = 2000
 export const ALERT_EVENTS_KEPT_MS = 30 * 24 * 3600 * 1000
+/** Groups of one rule that are told apart; the records of all others are counted as one. */
+export const ALERT_GROUPS_PER_RULE_MAX = 1000
+/** Groups of one rule in its keeper, from all shards; what more there are is not looked at, and said. */
+export const ALERT_GROUPS_PER_KEEPER_MAX = 4000
+/** Of a value that is grouped by, in characters. */
+export const ALERT_GROUP_VALUE_CHARS_MAX = 256
+/** Such groups as `absence` and `<` know of are forgotten when nothing was heard of them for so long. */
+export const ALERT_GROUP_KEPT_MS = 24 * 3600 * 1000
 
 // --- agents ---------------------------------------------------------------------------------------------------
 

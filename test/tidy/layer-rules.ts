@@ -4,8 +4,8 @@ import type { SourceModule } from './source-tree.ts'
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   base: [],
   query: ['base'],
-  alerts: ['base', 'query'],
   ingest: ['base'],
+  alerts: ['base', 'query'],
   storage: ['base', 'query'],
   cluster: ['base'],
   actors: ['base', 'query', 'alerts', 'ingest', 'cluster', 'storage'],
