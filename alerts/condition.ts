@@ -40,8 +40,8 @@ export interface AlertCondition {
   readonly allowedLatenessMs: number
 }
 
-export const WINDOW_MIN_MS = 10_000
-export const WINDOW_MAX_MS = 24 * 3600_000
+const WINDOW_MIN_MS = 10_000
+const WINDOW_MAX_MS = 24 * 3600_000
 const LATENESS_DEFAULT_MS = 5000
 const LATENESS_MAX_MS = 3600_000
 const GROUP_FIELDS_MAX = 5

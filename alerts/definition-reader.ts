@@ -3,7 +3,7 @@ import { durationMs } from '../query/duration.ts'
 import { didYouMean } from '../query/errors.ts'
 
 /** An error in the definition of a rule: where it is (`condition/window`), what is wrong, what to write instead. */
-export function ruleError(path: string, problem: string, hint = ''): WeirError {
+function ruleError(path: string, problem: string, hint = ''): WeirError {
   const shown = path.slice(0, 200)
   const message = `\`${shown}\` ${problem}${hint === '' ? '' : `. ${hint}`}`
   return new WeirError('invalid_parameter', message, { parameter: shown, ...(hint === '' ? {} : { hint }) })
