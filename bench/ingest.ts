@@ -13,7 +13,7 @@ export interface IngestTarget {
   accepted(answer: Buffer, body: Buffer): number
 }
 
-const OWN_DOOR: IngestTarget = {
+export const OWN_DOOR: IngestTarget = {
   path: '/v1/logs/ingest',
   headers: NDJSON,
   accepted: (answer) => (JSON.parse(answer.toString()) as { accepted: number }).accepted,

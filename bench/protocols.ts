@@ -1,59 +1,73 @@
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { compressSync } from 'snappy'
 import { NodeProcess } from '../test/harness/node-process.ts'
 import { bytesField, fixed64Field, varintField } from '../test/harness/protobuf-writer.ts'
 import { Client } from './client.ts'
-import { type IngestTarget, postAll, waitUntilSearchable } from './ingest.ts'
+import { type IngestTarget, OWN_DOOR, postAll, waitUntilSearchable } from './ingest.ts'
 import type { Row } from './measure.ts'
 
 /** A protocol whose CPU a record is held to a budget: how the records of a body of NDJSON are sent by it. */
-interface BenchProtocol extends IngestTarget {
+export interface BenchProtocol {
   readonly name: string
-  /** In yardsticks of the same records as NDJSON. */
-  readonly budgetRatio: number
+  /** In yardsticks of the same records as NDJSON; none where it is only told. */
+  readonly budgetRatio?: number
   encode(ndjson: Buffer): Buffer
+  /** Where it is posted; undefined for syslog, which is sent over TCP. */
+  readonly target?: IngestTarget
 }
 
+const CONNECTIONS = 6
 const PROTOBUF = { 'content-type': 'application/x-protobuf' }
 
-const PROTOCOLS: readonly BenchProtocol[] = [
+export const PROTOCOLS: readonly BenchProtocol[] = [
+  // The same bodies, in the same way: what the others cost beside it is the cost of the protocol.
+  { name: 'NDJSON beside other protocols', encode: (ndjson) => ndjson, target: OWN_DOOR },
   {
     name: 'Elasticsearch bulk',
     budgetRatio: 1.4,
-    path: '/elastic/_bulk',
-    headers: { 'content-type': 'application/x-ndjson' },
     encode: (ndjson) =>
       Buffer.from(
         linesOf(ndjson)
           .map((line) => `{"create":{"_index":"logs-shop-default"}}\n${line}\n`)
           .join(''),
       ),
-    accepted(answer) {
-      const { errors, items } = JSON.parse(answer.toString()) as { errors: boolean; items: readonly unknown[] }
-      if (errors) throw new Error('a document was refused')
-      return items.length
+    target: {
+      path: '/elastic/_bulk',
+      headers: { 'content-type': 'application/x-ndjson' },
+      accepted(answer) {
+        const { errors, items } = JSON.parse(answer.toString()) as { errors: boolean; items: readonly unknown[] }
+        if (errors) throw new Error('a document was refused')
+        return items.length
+      },
     },
   },
   {
     name: 'Loki push, protobuf',
     budgetRatio: 1.4,
-    path: '/loki/api/v1/push',
-    headers: PROTOBUF,
     encode: (ndjson) => counted(compressSync(lokiPush(recordsOf(ndjson))), ndjson),
-    accepted: (_answer, body) => COUNTS.get(body)!,
+    target: { path: '/loki/api/v1/push', headers: PROTOBUF, accepted: (_answer, body) => COUNTS.get(body)! },
   },
   {
     name: 'OTLP, protobuf',
     budgetRatio: 2,
-    path: '/v1/logs',
-    headers: PROTOBUF,
     encode: (ndjson) => counted(otlpExport(recordsOf(ndjson)), ndjson),
-    accepted(answer, body) {
-      if (answer.length > 0) throw new Error('a record was refused')
-      return COUNTS.get(body)!
+    target: {
+      path: '/v1/logs',
+      headers: PROTOBUF,
+      accepted(answer, body) {
+        if (answer.length > 0) throw new Error('a record was refused')
+        return COUNTS.get(body)!
+      },
     },
+  },
+  {
+    name: 'syslog over TCP',
+    budgetRatio: 1.2,
+    encode: (ndjson) => counted(syslogMessages(recordsOf(ndjson)), ndjson),
   },
 ]
 
@@ -127,6 +141,35 @@ function otlpExport(records: readonly DatasetRecord[]): Buffer {
   return Buffer.concat(resources)
 }
 
+const SYSLOG_SEVERITY: Readonly<Record<string, number>> = { DEBUG: 7, INFO: 6, WARN: 4, ERROR: 3 }
+
+/** RFC 5424, a line each; what is no part of the header is structured data. */
+function syslogMessages(records: readonly DatasetRecord[]): Buffer {
+  const messages = records.map(({ timestamp, level, service, message, traceId, spanId, others }) => {
+    const host = others.find(([name]) => name === 'host')?.[1]
+    const pairs = [['traceId', traceId], ['spanId', spanId], ...others.filter(([name]) => name !== 'host')]
+    const parameters = pairs.map(([name, value]) => ` ${name}="${value}"`).join('')
+    return `<${16 * 8 + SYSLOG_SEVERITY[level]!}>1 ${timestamp} ${host} ${service} 4711 - [app@32473${parameters}] ${message}\n`
+  })
+  return Buffer.from(messages.join(''))
+}
+
+/** Sends bodies over a few connections, as fast as they are read. */
+async function sendSyslog(port: number, bodies: readonly Buffer[]): Promise<number> {
+  let next = 0
+  const send = async () => {
+    const socket = connect(port, '127.0.0.1')
+    await once(socket, 'connect')
+    for (let body = bodies[next++]; body !== undefined; body = bodies[next++]) {
+      if (!socket.write(body)) await once(socket, 'drain')
+    }
+    socket.end()
+    await once(socket, 'close')
+  }
+  await Promise.all(Array.from({ length: CONNECTIONS }, send))
+  return bodies.reduce((sum, body) => sum + COUNTS.get(body)!, 0)
+}
+
 function linesOf(ndjson: Buffer): string[] {
   return ndjson
     .toString()
@@ -143,14 +186,18 @@ export async function protocolRows(
   const rows: Row[] = []
   for (const protocol of PROTOCOLS) {
     const directory = mkdtempSync(join(tmpdir(), 'weir-bench-'))
-    const node = await NodeProcess.start({ 'data.dir': directory }, { showErrors: true })
+    const node = await NodeProcess.start({ 'data.dir': directory, 'syslog.port': 0 }, { showErrors: true })
     const client = new Client(node.url, 16)
+    const send = async (encoded: readonly Buffer[]) =>
+      protocol.target === undefined
+        ? await sendSyslog(node.ports.syslog, encoded)
+        : (await postAll(client, encoded, protocol.target)).records
     try {
-      const { records: before } = await postAll(client, warmUp.map(protocol.encode), protocol)
+      const before = await send(warmUp.map(protocol.encode))
       await waitUntilSearchable(client, before)
       const encoded = bodies.map(protocol.encode)
       const cpuBefore = node.cpuMicroseconds()
-      const { records } = await postAll(client, encoded, protocol)
+      const records = await send(encoded)
       await waitUntilSearchable(client, before + records)
       const cpu = (node.cpuMicroseconds() - cpuBefore) / records
       rows.push({
@@ -158,8 +205,9 @@ export async function protocolRows(
         value: cpu,
         unit: 'µs/record',
         ratio: cpu / yardstick,
-        budget: protocol.budgetRatio * yardstick,
-        budgetText: `${protocol.budgetRatio} Y`,
+        ...(protocol.budgetRatio === undefined
+          ? {}
+          : { budget: protocol.budgetRatio * yardstick, budgetText: `${protocol.budgetRatio} Y` }),
       })
     } finally {
       client.close()

@@ -4,6 +4,7 @@ const SECONDS_MIN = 1e9
 /** The nanoseconds of more are no int64. */
 const SECONDS_MAX = 9_223_372_035
 const NANOSECONDS = 1e9
+const TWO_32 = 2 ** 32
 
 /**
  * The text of a time in nanoseconds, as digits that are read as such: shorter ones would be taken for another unit. Times without 19
@@ -17,35 +18,38 @@ export class EpochText {
   set(seconds: number, nanoseconds: number): boolean {
     if (!(seconds >= SECONDS_MIN && seconds <= SECONDS_MAX && nanoseconds >= 0 && nanoseconds < NANOSECONDS))
       return false
-    this.#put(9, seconds)
-    this.#put(DIGITS - 1, nanoseconds)
+    const { bytes } = this
+    // Halves that are integers of 32 bits.
+    const most = Math.floor(seconds / 100_000)
+    put(bytes, 0, 5, most)
+    put(bytes, 5, 5, seconds - most * 100_000)
+    put(bytes, 10, 9, nanoseconds)
     return true
   }
 
   /** The same of an unsigned 64-bit number of nanoseconds, in halves. */
   setNanoseconds(low: number, high: number): boolean {
-    // Long division by 16 bits: each step is exact.
-    let seconds = 0
-    let rest = 0
-    for (let i = 0; i < 4; i++) {
-      const part = i === 0 ? high >>> 16 : i === 1 ? high & 0xffff : i === 2 ? low >>> 16 : low & 0xffff
-      const value = rest * 65_536 + part
-      const quotient = Math.floor(value / NANOSECONDS)
-      rest = value - quotient * NANOSECONDS
-      seconds = seconds * 65_536 + quotient
+    // The quotient of what a float holds of the number may be one off; the rest is exact, as it fits 32 bits.
+    let seconds = Math.floor((high * TWO_32 + low) / NANOSECONDS)
+    let rest = (low - Math.imul(seconds, NANOSECONDS)) | 0
+    if (rest < 0) {
+      rest += NANOSECONDS
+      seconds--
+    } else if (rest >= NANOSECONDS) {
+      rest -= NANOSECONDS
+      seconds++
     }
     return this.set(seconds, rest)
   }
+}
 
-  /** The digits of `value` so that the last is at `last`: ten of seconds, nine of nanoseconds. */
-  #put(last: number, value: number): void {
-    const first = last === 9 ? 0 : 10
-    let rest = value
-    for (let i = last; i >= first; i--) {
-      const next = Math.floor(rest / 10)
-      this.bytes[i] = 0x30 + (rest - next * 10)
-      rest = next
-    }
+/** So many digits of an integer of 32 bits, from `first` on. */
+function put(bytes: Uint8Array, first: number, digits: number, value: number): void {
+  let rest = value | 0
+  for (let i = first + digits - 1; i >= first; i--) {
+    const next = (rest / 10) | 0
+    bytes[i] = 0x30 + rest - next * 10
+    rest = next
   }
 }
 

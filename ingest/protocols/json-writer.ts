@@ -23,6 +23,8 @@ const COPIED_BYTES_MIN = 48
 const ESCAPE_BYTES = 6
 
 const HEX = Buffer.from('0123456789abcdef')
+/** Byte → its two digits, the first in the high half. */
+const HEX_PAIRS = Uint16Array.from({ length: 256 }, (_, byte) => (HEX[byte >> 4]! << 8) | HEX[byte & 15]!)
 /** Byte → the letter after a backslash; 0: none, the byte stands for itself or needs \u00XX. */
 const LETTER = new Uint8Array(256)
 for (const [byte, letter] of ['""', '\\\\', '\bb', '\ff', '\nn', '\rr', '\tt']) {
@@ -188,8 +190,26 @@ export class JsonWriter {
     this.#write(JSON.stringify(text))
   }
 
+  /** A string of two hexadecimal digits for each of bytes[start, end). */
+  hex(bytes: Uint8Array, start: number, end: number): void {
+    this.#reserve((end - start) * 2 + 3)
+    const buffer = this.#buffer
+    let at = this.#at
+    if (this.#needsComma) buffer[at++] = COMMA
+    buffer[at++] = QUOTE
+    const view = this.#view
+    for (let p = start; p < end; p++, at += 2) view.setUint16(at, HEX_PAIRS[bytes[p]!]!)
+    buffer[at++] = QUOTE
+    this.#at = at
+    this.#needsComma = true
+  }
+
   /** A number that is safe or a fraction; what JSON has no number for is null. */
   number(value: number | bigint): void {
+    if (typeof value === 'number' && value === (value | 0) && value >= 0) {
+      this.#integer(value)
+      return
+    }
     this.#write(typeof value === 'bigint' || Number.isFinite(value) ? String(value) : 'null')
   }
 
@@ -240,6 +260,24 @@ export class JsonWriter {
     this.#at += padding
     this.#buffer[this.#at++] = NEWLINE
     this.#needsComma = false
+  }
+
+  /** A number of at most ten digits. */
+  #integer(value: number): void {
+    this.#reserve(11)
+    const buffer = this.#buffer
+    let at = this.#at
+    if (this.#needsComma) buffer[at++] = COMMA
+    let digits = 1
+    for (let power = 10; digits < 10 && value >= power; power *= 10) digits++
+    let rest = value
+    for (let i = at + digits - 1; i >= at; i--) {
+      const next = (rest / 10) | 0
+      buffer[i] = 0x30 + rest - next * 10
+      rest = next
+    }
+    this.#at = at + digits
+    this.#needsComma = true
   }
 
   #open(byte: number): void {

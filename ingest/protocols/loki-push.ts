@@ -24,8 +24,6 @@ const ENTRY_LINE = tagOf(2, WIRE_BYTES)
 const ENTRY_METADATA = tagOf(3, WIRE_BYTES)
 const TIME_SECONDS = tagOf(1, WIRE_VARINT)
 const TIME_NANOSECONDS = tagOf(2, WIRE_VARINT)
-const PAIR_NAME = tagOf(1, WIRE_BYTES)
-const PAIR_VALUE = tagOf(2, WIRE_BYTES)
 
 /**
  * Decodes a PushRequest of Loki, already inflated. An entry becomes a record of its stream's labels, its metadata, `timestamp` and
@@ -88,24 +86,10 @@ function protobufEntry(
         lineStart = reader.start
         lineEnd = reader.end
         break
-      case ENTRY_METADATA: {
-        let nameStart = 0
-        let nameEnd = 0
-        let textStart = 0
-        let textEnd = 0
-        reader.at = reader.start
-        while (reader.next(valueEnd)) {
-          if (reader.tag === PAIR_NAME) {
-            nameStart = reader.start
-            nameEnd = reader.end
-          } else if (reader.tag === PAIR_VALUE) {
-            textStart = reader.start
-            textEnd = reader.end
-          }
-        }
-        json.keyText(source, nameStart, nameEnd)
-        json.text(source, textStart, textEnd)
-      }
+      case ENTRY_METADATA:
+        reader.pair(reader.start, valueEnd)
+        json.keyText(source, reader.nameStart, Math.max(reader.nameEnd, reader.nameStart))
+        json.text(source, reader.valueStart, Math.max(reader.valueEnd, reader.valueStart))
     }
   }
   if (!time.set(seconds, nanoseconds)) {

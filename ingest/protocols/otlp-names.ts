@@ -5,7 +5,6 @@ import { JsonWriter, jsonKey } from './json-writer.ts'
 /** How a record of OpenTelemetry is named here, whatever it was encoded in. */
 
 export const TIMESTAMP = jsonKey('timestamp')
-const LEVEL = jsonKey('level')
 export const SERVICE = jsonKey('service')
 export const HOST = jsonKey('host')
 export const MESSAGE = jsonKey('message')
@@ -15,7 +14,6 @@ export const SPAN_ID = jsonKey('spanId')
 export const TRACE_FLAGS = jsonKey('trace_flags')
 export const EVENT_NAME = jsonKey('event_name')
 export const SEVERITY_TEXT = jsonKey('severity_text')
-const SEVERITY_NUMBER = jsonKey('severity_number')
 export const RESOURCE = jsonKey('resource')
 export const SCOPE = jsonKey('scope')
 export const ATTRIBUTES = jsonKey('attributes')
@@ -51,24 +49,32 @@ const RESERVED: readonly string[] = [
   'attributes',
 ]
 const RESERVED_BYTES: readonly Buffer[] = RESERVED.map((name) => Buffer.from(name))
+/** First byte of a name → a bit for each length that reserved names with it have; so most names are told apart by one look. */
+const RESERVED_LENGTHS = new Uint32Array(256)
+for (const name of RESERVED_BYTES) RESERVED_LENGTHS[name[0]!]! |= 1 << name.length
 
 export function isReserved(bytes: Uint8Array, start: number, end: number): boolean {
+  const length = end - start
+  if (length <= 0 || length > 31 || ((RESERVED_LENGTHS[bytes[start]!]! >>> length) & 1) === 0) return false
   next: for (let r = 0; r < RESERVED_BYTES.length; r++) {
     const name = RESERVED_BYTES[r]!
-    if (name.length !== end - start) continue
-    for (let i = 0; i < name.length; i++) if (bytes[start + i] !== name[i]) continue next
+    if (name.length !== length) continue
+    for (let i = 0; i < length; i++) if (bytes[start + i] !== name[i]) continue next
     return true
   }
   return false
 }
 
+/** By severity number, 1 to 24. */
+const SEVERITIES: readonly Buffer[] = Array.from({ length: 25 }, (_, severity) =>
+  Buffer.from(severity === 0 ? '' : `"level":"${LEVEL_NAMES[(severity - 1) >> 2]}","severity_number":${severity}`),
+)
+
 /** The number is what counts; the text is what the sender's own library says. */
 export function writeSeverity(json: JsonWriter, severity: number): void {
   if (severity < 1 || severity > 24) return
-  json.key(LEVEL)
-  json.string(LEVEL_NAMES[(severity - 1) >> 2]!)
-  json.key(SEVERITY_NUMBER)
-  json.number(severity)
+  const members = SEVERITIES[severity]!
+  json.jsonLine(members, 0, members.length)
 }
 
 /** A writer of what many records share; no more than a few times `expectedBytes`, which are admitted. */

@@ -25,8 +25,6 @@ const RECORD_TRACE_ID = tagOf(9, WIRE_BYTES)
 const RECORD_SPAN_ID = tagOf(10, WIRE_BYTES)
 const RECORD_OBSERVED_TIME = tagOf(11, WIRE_FIXED64)
 const RECORD_EVENT_NAME = tagOf(12, WIRE_BYTES)
-const PAIR_KEY = tagOf(1, WIRE_BYTES)
-const PAIR_VALUE = tagOf(2, WIRE_BYTES)
 const VALUE_STRING = tagOf(1, WIRE_BYTES)
 const VALUE_BOOLEAN = tagOf(2, WIRE_VARINT)
 const VALUE_INTEGER = tagOf(3, WIRE_VARINT)
@@ -36,7 +34,6 @@ const VALUE_OBJECT = tagOf(6, WIRE_BYTES)
 const VALUE_BYTES = tagOf(7, WIRE_BYTES)
 const ELEMENT = tagOf(1, WIRE_BYTES)
 
-const HEX = Buffer.from('0123456789abcdef')
 const ID_BYTES_MAX = 16
 const EMPTY = Buffer.alloc(0)
 
@@ -85,7 +82,8 @@ class RecordDecoder {
   readonly #into: DecodedBody
   readonly #json: JsonWriter
   readonly #time = new EpochText()
-  readonly #hex = Buffer.alloc(ID_BYTES_MAX * 2)
+  /** Starts and ends of the record's attributes that stand in `attributes`. */
+  readonly #reserved: number[] = []
   readonly #double = new DataView(new ArrayBuffer(8))
   /** Members of the resource, and of the scope; each is written once, however many there are of the other. */
   #resource: Buffer = EMPTY
@@ -118,21 +116,19 @@ class RecordDecoder {
       reader.at = resourceStart
       while (reader.next(resourceEnd)) {
         if (reader.tag !== RESOURCE_ATTRIBUTE) continue
-        const { start, end } = reader
-        if (this.#pair(json, start, end, 3) && find(reader, PAIR_KEY, start, end)) {
-          const isService = isText(source, reader.start, reader.end, names.SERVICE_NAME)
-          const isHost = isText(source, reader.start, reader.end, names.HOST_NAME)
-          if ((isService || isHost) && find(reader, PAIR_VALUE, start, end)) {
-            const valueEnd = reader.end
-            if (find(reader, VALUE_STRING, reader.start, valueEnd)) {
-              if (isService) {
-                serviceStart = reader.start
-                serviceEnd = reader.end
-              } else {
-                hostStart = reader.start
-                hostEnd = reader.end
-              }
-            }
+        const { end } = reader
+        reader.pair(reader.start, end)
+        const { nameStart, nameEnd, valueStart, valueEnd } = reader
+        const isService = isText(source, nameStart, nameEnd, names.SERVICE_NAME)
+        const isHost = isText(source, nameStart, nameEnd, names.HOST_NAME)
+        this.#writePair(json, 3)
+        if ((isService || isHost) && valueEnd >= 0 && find(reader, VALUE_STRING, valueStart, valueEnd)) {
+          if (isService) {
+            serviceStart = reader.start
+            serviceEnd = reader.end
+          } else {
+            hostStart = reader.start
+            hostEnd = reader.end
           }
         }
         reader.at = end
@@ -174,7 +170,8 @@ class RecordDecoder {
     let observedHigh = 0
     let bodyStart = 0
     let bodyEnd = 0
-    let reserved = 0
+    const reserved = this.#reserved
+    reserved.length = 0
     this.#isTooDeep = this.#isResourceTooDeep || this.#isScopeTooDeep
     this.#into.begin()
     if (this.#resource.length > 0) json.jsonLine(this.#resource, 0, this.#resource.length)
@@ -206,8 +203,9 @@ class RecordDecoder {
           bodyEnd = valueEnd
           break
         case RECORD_ATTRIBUTE:
-          if (this.#isReserved(valueStart, valueEnd)) reserved++
-          else this.#pair(json, valueStart, valueEnd, 2)
+          reader.pair(valueStart, valueEnd)
+          if (names.isReserved(this.#source, reader.nameStart, reader.nameEnd)) reserved.push(valueStart, valueEnd)
+          else this.#writePair(json, 2)
           reader.at = valueEnd
           break
         case RECORD_FLAGS:
@@ -223,7 +221,7 @@ class RecordDecoder {
           this.#id(names.SPAN_ID, valueStart, valueEnd)
       }
     }
-    if (reserved > 0) this.#reservedAttributes(start, end)
+    if (reserved.length > 0) this.#reservedAttributes()
     names.writeSeverity(json, severity)
     if (bodyEnd > bodyStart) this.#body(bodyStart, bodyEnd)
     reader.at = end
@@ -267,7 +265,8 @@ class RecordDecoder {
       while (reader.next(end)) {
         if (reader.tag !== SCOPE_ATTRIBUTE) continue
         const pairEnd = reader.end
-        this.#pair(json, reader.start, pairEnd, 4)
+        reader.pair(reader.start, pairEnd)
+        this.#writePair(json, 4)
         reader.at = pairEnd
       }
       json.closeObject()
@@ -284,32 +283,25 @@ class RecordDecoder {
   /** An id in hexadecimal digits; none where it is empty or all zeros. */
   #id(key: Buffer, start: number, end: number): void {
     const source = this.#source
-    const hex = this.#hex
     const last = Math.min(end, start + ID_BYTES_MAX)
-    let any = 0
-    let length = 0
-    for (let p = start; p < last; p++) {
-      const byte = source[p]!
-      any |= byte
-      hex[length++] = HEX[byte >> 4]!
-      hex[length++] = HEX[byte & 15]!
-    }
-    if (any === 0) return
+    let p = start
+    while (p < last && source[p] === 0) p++
+    if (p === last) return
     this.#json.key(key)
-    this.#json.text(hex, 0, length)
+    this.#json.hex(source, start, last)
   }
 
   /** Text is the message, and so is the text of a number; what has parts stays as it is. */
   #body(start: number, end: number): void {
     const { reader } = this
     const json = this.#json
-    if (find(reader, VALUE_OBJECT, start, end) || find(reader, VALUE_ARRAY, start, end)) {
+    reader.at = start
+    if (!reader.next(end)) return
+    if (reader.tag === VALUE_OBJECT || reader.tag === VALUE_ARRAY) {
       json.key(names.BODY)
       this.#value(json, start, end, 2)
       return
     }
-    reader.at = start
-    if (!reader.next(end)) return
     json.key(names.MESSAGE)
     if (reader.tag === VALUE_STRING) json.text(this.#source, reader.start, reader.end)
     else if (reader.tag === VALUE_BOOLEAN) json.string(String(reader.low !== 0))
@@ -320,35 +312,26 @@ class RecordDecoder {
   }
 
   /** Attributes by the name of something else of the record. */
-  #reservedAttributes(start: number, end: number): void {
+  #reservedAttributes(): void {
     const { reader } = this
     const json = this.#json
+    const reserved = this.#reserved
     json.key(names.ATTRIBUTES)
     json.openObject()
-    reader.at = start
-    while (reader.next(end)) {
-      if (reader.tag !== RECORD_ATTRIBUTE) continue
-      const pairEnd = reader.end
-      const pairStart = reader.start
-      if (this.#isReserved(pairStart, pairEnd)) this.#pair(json, pairStart, pairEnd, 3)
-      reader.at = pairEnd
+    for (let i = 0; i < reserved.length; i += 2) {
+      reader.pair(reserved[i]!, reserved[i + 1]!)
+      this.#writePair(json, 3)
     }
     json.closeObject()
   }
 
-  #isReserved(start: number, end: number): boolean {
+  /** The KeyValue that the reader has read, as a member; nothing where it has no key. */
+  #writePair(json: JsonWriter, depth: number): void {
     const { reader } = this
-    return find(reader, PAIR_KEY, start, end) && names.isReserved(this.#source, reader.start, reader.end)
-  }
-
-  /** A KeyValue as a member; false where it has no key. */
-  #pair(json: JsonWriter, start: number, end: number, depth: number): boolean {
-    const { reader } = this
-    if (!find(reader, PAIR_KEY, start, end)) return false
-    json.keyText(this.#source, reader.start, reader.end)
-    if (find(reader, PAIR_VALUE, start, end)) this.#value(json, reader.start, reader.end, depth)
+    if (reader.nameEnd < 0) return
+    json.keyText(this.#source, reader.nameStart, reader.nameEnd)
+    if (reader.valueEnd >= 0) this.#value(json, reader.valueStart, reader.valueEnd, depth)
     else json.null()
-    return true
   }
 
   #value(json: JsonWriter, start: number, end: number, depth: number): void {
@@ -401,8 +384,10 @@ class RecordDecoder {
     while (reader.next(end)) {
       if (reader.tag !== ELEMENT) continue
       const elementEnd = reader.end
-      if (isObject) this.#pair(json, reader.start, elementEnd, depth)
-      else this.#value(json, reader.start, elementEnd, depth)
+      if (isObject) {
+        reader.pair(reader.start, elementEnd)
+        this.#writePair(json, depth)
+      } else this.#value(json, reader.start, elementEnd, depth)
       reader.at = elementEnd
     }
     if (isObject) json.closeObject()

@@ -13,6 +13,9 @@ export function tagOf(field: number, wire: number): number {
   return field * 8 + wire
 }
 
+const PAIR_NAME = tagOf(1, WIRE_BYTES)
+const PAIR_VALUE = tagOf(2, WIRE_BYTES)
+
 /**
  * Reads the fields of messages off the wire one after the other, without an object a field: what was read stands in the members. The bytes of a
  * nested message are a value like any other; to read it, `at` is set to its `start` and `next` is asked up to its `end`, and afterwards
@@ -30,6 +33,11 @@ export class ProtobufReader {
   /** The halves of any other value, unsigned; `high` is 0 for WIRE_FIXED32. */
   low = 0
   high = 0
+  /** After `pair`: the bytes of its name and of its value; an end of -1 where it has none. */
+  nameStart = 0
+  nameEnd = -1
+  valueStart = 0
+  valueEnd = -1
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes
@@ -63,10 +71,17 @@ export class ProtobufReader {
         this.at += 8
         return true
       case WIRE_BYTES: {
-        this.#varint(limit)
-        if (this.high !== 0 || this.low > limit - this.at) throw cutOff()
-        this.start = this.at
-        this.end = this.at += this.low
+        let p = this.at
+        let length = p < limit ? bytes[p++]! : 0x80
+        if (length >= 0x80) {
+          this.#varint(limit)
+          if (this.high !== 0) throw cutOff()
+          length = this.low
+          p = this.at
+        }
+        if (length > limit - p) throw cutOff()
+        this.start = p
+        this.end = this.at = p + length
         return true
       }
       case WIRE_FIXED32:
@@ -78,6 +93,46 @@ export class ProtobufReader {
       default:
         throw malformed('a field has a wire type that is not in use')
     }
+  }
+
+  /**
+   * Reads the message [start, end) as a pair: field 1 its name, field 2 its value, both of WIRE_BYTES; of several the last. `at` stands at `end`
+   * afterwards.
+   */
+  pair(start: number, end: number): void {
+    if (this.#isPlainPair(start, end)) return
+    this.nameEnd = this.valueEnd = -1
+    this.at = start
+    while (this.next(end)) {
+      if (this.tag === PAIR_NAME) {
+        this.nameStart = this.start
+        this.nameEnd = this.end
+      } else if (this.tag === PAIR_VALUE) {
+        this.valueStart = this.start
+        this.valueEnd = this.end
+      }
+    }
+  }
+
+  /** As all libraries write it: a short name, then a value of at most 16,383 bytes, and no more. */
+  #isPlainPair(start: number, end: number): boolean {
+    const bytes = this.#bytes
+    if (end - start < 4 || bytes[start] !== PAIR_NAME) return false
+    const nameLength = bytes[start + 1]!
+    const nameEnd = start + 2 + nameLength
+    if (nameLength >= 0x80 || nameEnd + 2 > end || bytes[nameEnd] !== PAIR_VALUE) return false
+    let p = nameEnd + 1
+    let valueLength = bytes[p++]!
+    if (valueLength >= 0x80) {
+      if (p === end || bytes[p]! >= 0x80) return false
+      valueLength = (valueLength & 0x7f) | (bytes[p++]! << 7)
+    }
+    if (p + valueLength !== end) return false
+    this.nameStart = start + 2
+    this.nameEnd = nameEnd
+    this.valueStart = p
+    this.valueEnd = this.at = end
+    return true
   }
 
   /** The value as int64: exact while it is a safe integer. */
@@ -93,6 +148,12 @@ export class ProtobufReader {
   #varint(limit: number): void {
     const bytes = this.#bytes
     let p = this.at
+    if (p < limit && bytes[p]! < 0x80) {
+      this.low = bytes[p]!
+      this.high = 0
+      this.at = p + 1
+      return
+    }
     let low = 0
     let high = 0
     for (let shift = 0; ; shift += 7) {

@@ -28,6 +28,8 @@ export function snappyLength(source: Uint8Array): number {
 export function* inflateSnappy(source: Buffer, target: Buffer): Generator<void, void> {
   const sourceEnd = source.length
   const targetEnd = target.length
+  const sourceView = new DataView(source.buffer, source.byteOffset, source.length)
+  const view = new DataView(target.buffer, target.byteOffset, target.length)
   let p = 0
   while (source[p]! >= 0x80) p++
   p++
@@ -51,7 +53,9 @@ export function* inflateSnappy(source: Buffer, target: Buffer): Generator<void, 
       length++
       if (length > sourceEnd - p || length > targetEnd - out) throw corrupt()
       if (length > SHORT_COPY_BYTES) source.copy(target, out, p, p + length)
-      else for (let i = 0; i < length; i++) target[out + i] = source[p + i]!
+      else if (out + length + 3 <= targetEnd && p + length + 3 <= sourceEnd) {
+        for (let i = 0; i < length; i += 4) view.setInt32(out + i, sourceView.getInt32(p + i, true), true)
+      } else for (let i = 0; i < length; i++) target[out + i] = source[p + i]!
       p += length
       out += length
       continue
@@ -64,13 +68,19 @@ export function* inflateSnappy(source: Buffer, target: Buffer): Generator<void, 
     } else {
       const bytes = kind === 2 ? 2 : 4
       if (sourceEnd - p < bytes) throw corrupt()
-      offset = source.readUIntLE(p, bytes)
+      offset = source[p]! | (source[p + 1]! << 8)
+      if (kind === 3) offset += source[p + 2]! * 0x1_0000 + source[p + 3]! * 0x100_0000
       p += bytes
       length++
     }
     if (offset === 0 || offset > out || length > targetEnd - out) throw corrupt()
-    // Byte by byte: what is copied may reach into what the copy writes. At most 64 bytes.
-    for (let from = out - offset; length > 0; length--) target[out++] = target[from++]!
+    let from = out - offset
+    const end = out + length
+    if (offset >= 4 && end + 3 <= targetEnd) {
+      // Four bytes a step, up to three too many, which what follows writes again. What is copied may reach into what the copy writes.
+      for (; out < end; out += 4, from += 4) view.setInt32(out, view.getInt32(from, true), true)
+      out = end
+    } else while (out < end) target[out++] = target[from++]!
   }
   if (out !== targetEnd) throw corrupt()
 }
