@@ -82,8 +82,14 @@ function writeElement(json: JsonWriter, bytes: Buffer, start: number, end: numbe
 
 /** The first parameter of [from, to) that is called as the one at `i`; -1 for none. */
 function sameName(bytes: Buffer, places: readonly number[], i: number, from: number, to: number): number {
+  const start = places[i]!
+  const length = places[i + 1]! - start
   for (let other = from; other < to; other += 4) {
-    if (bytes.compare(bytes, places[i]!, places[i + 1]!, places[other]!, places[other + 1]!) === 0) return other
+    const otherStart = places[other]!
+    if (places[other + 1]! - otherStart !== length) continue
+    let at = 0
+    while (at < length && bytes[start + at] === bytes[otherStart + at]) at++
+    if (at === length) return other
   }
   return -1
 }

@@ -109,13 +109,12 @@ function writeModern(
   end: number,
   sender: string,
 ): boolean {
-  const timeEnd = bytes.indexOf(SPACE, start)
-  const hostEnd = timeEnd < 0 ? -1 : bytes.indexOf(SPACE, timeEnd + 1)
-  const appEnd = hostEnd < 0 ? -1 : bytes.indexOf(SPACE, hostEnd + 1)
-  const processEnd = appEnd < 0 ? -1 : bytes.indexOf(SPACE, appEnd + 1)
-  if (processEnd < 0 || processEnd >= end) return false
-  const space = bytes.indexOf(SPACE, processEnd + 1)
-  const idEnd = space < 0 || space > end ? end : space
+  const timeEnd = wordEnd(bytes, start, end)
+  const hostEnd = wordEnd(bytes, timeEnd + 1, end)
+  const appEnd = wordEnd(bytes, hostEnd + 1, end)
+  const processEnd = wordEnd(bytes, appEnd + 1, end)
+  if (processEnd >= end) return false
+  const idEnd = wordEnd(bytes, processEnd + 1, end)
   const hasTime = !isNil(bytes, start, timeEnd)
   if (hasTime && !head.isTime(bytes, start, timeEnd)) return false
   if (hasTime) member(json, TIMESTAMP, bytes, start, timeEnd)
@@ -169,6 +168,13 @@ function writeSender(json: JsonWriter, sender: string): void {
   if (sender === '') return
   json.key(HOST)
   json.string(sender)
+}
+
+/** Where the next space is, or `end`. The words of a head are short: a call that searches costs more than this loop. */
+function wordEnd(bytes: Buffer, start: number, end: number): number {
+  let p = start
+  while (p < end && bytes[p] !== SPACE) p++
+  return Math.min(p, end)
 }
 
 /** `-`, or nothing at all. */
