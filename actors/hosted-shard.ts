@@ -236,7 +236,7 @@ export class HostedShard {
           logger,
           onFenced: () => void this.#inTurn(() => this.#ceded(ledger)),
         }),
-      // What is asked of it on time is asked again; the last publish of a drain must get in.
+      // The host has one of each kind of work wait in it (shard-host.ts); the last publish of a drain must get in.
       { mailboxMax: 4, overflow: 'dropOldest', restart: FAIL_FAST },
     )
     this.#holding = { ledger, publisher }

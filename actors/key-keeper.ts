@@ -7,6 +7,10 @@ import type { Actor, MessageContext } from './runtime/actor.ts'
 
 /** Longer than a request may take from its key's check until its rows are applied: from then on the shard's seen-set knows the key. */
 const CLAIM_KEEP_MS = 120_000
+/** A shard that is being opened, or reads the journal after a start, is waited for; who asks then looks anew who owns it. */
+const OPEN_WAIT_MS = 1000
+const OPEN_LOOK_EVERY_MS = 20
+const WAITING_MAX = 1024
 
 /** What it must know of a shard (actors/shard-host.ts). */
 export interface KeyedShard {
@@ -31,25 +35,48 @@ export class KeyKeeper implements Actor<KeyKeeperMessage> {
   /** Oldest first. */
   readonly #claims = new Map<string, { readonly bodyHash: string; readonly shard: ShardId; readonly atMs: number }>()
 
+  /** Questions about shards that are not open yet. */
+  #waiting = 0
+
   constructor(options: KeyKeeperOptions) {
     this.#options = options
   }
 
   handle(message: KeyKeeperMessage, context: MessageContext): void {
     this.#forgetOld()
-    this.#checkCaughtUp(message.shard)
-    context.answer(message, this.#verdict(message))
+    if (this.#isCaughtUp(message.shard)) context.answer(message, this.#verdict(message))
+    else context.defer(message).settleWith((signal) => this.#verdictLater(message, signal))
   }
 
   observe(): Readonly<Record<string, unknown>> {
-    return { claims: this.#claims.size }
+    return { claims: this.#claims.size, waiting: this.#waiting }
   }
 
   /** Until the journal has been replayed, a key that came before the start may not be known. */
-  #checkCaughtUp(shard: ShardId): void {
+  #isCaughtUp(shard: ShardId): boolean {
     const keyed = this.#options.shards.get(shard)
-    if (keyed !== undefined && keyed.store.applied.sequence >= keyed.caughtUpAt) return
-    throw new WeirError('shard_unavailable', 'the shard is still reading the journal', { shard })
+    return keyed !== undefined && keyed.store.applied.sequence >= keyed.caughtUpAt
+  }
+
+  async #verdictLater(question: CheckKey, signal: AbortSignal): Promise<KeyVerdict> {
+    const { clock } = this.#options
+    const { shard } = question
+    const untilMs = clock.monotonicMs() + OPEN_WAIT_MS
+    if (this.#waiting >= WAITING_MAX) {
+      throw new WeirError('shard_unavailable', 'the shard is not open, and many wait for it', { shard })
+    }
+    this.#waiting++
+    try {
+      while (!this.#isCaughtUp(shard)) {
+        if (clock.monotonicMs() >= untilMs) {
+          throw new WeirError('shard_unavailable', 'the shard is still reading the journal', { shard })
+        }
+        await clock.sleep(OPEN_LOOK_EVERY_MS, signal)
+      }
+    } finally {
+      this.#waiting--
+    }
+    return this.#verdict(question)
   }
 
   #verdict({ shard, keyHash, bodyHash }: CheckKey): KeyVerdict {

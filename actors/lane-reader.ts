@@ -76,7 +76,10 @@ export class LaneReader implements Actor<LaneReaderMessage> {
     return this.#main === undefined ? [...this.#behind] : [this.#main, ...this.#behind]
   }
 
-  #add({ shards }: AddShards): void {
+  /** Shards that the lane is read for already are passed over: who adds them may not have heard so. */
+  #add({ shards: offered }: AddShards): void {
+    const loops = this.#loops()
+    const shards = offered.filter(({ shard }) => !loops.some(({ members }) => members.has(shard)))
     if (shards.length === 0) return
     const added = shards.map(({ shard }) => shard)
     const after = shards.map((shard) => shard.after).reduce((a, b) => (comparePositions(a, b) <= 0 ? a : b))

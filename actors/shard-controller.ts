@@ -9,7 +9,6 @@ import type { MembersView } from '../cluster/membership.ts'
 import type { Placement, ShardRing } from '../cluster/ring.ts'
 import type { LaneTrimmer } from './lane-trimmer.ts'
 import type {
-  FailedShard,
   HeldShard,
   LaneReaderMessage,
   ShardControllerMessage,
@@ -22,12 +21,9 @@ import type { Actor, MessageContext } from './runtime/actor.ts'
 import type { ActorRef } from './runtime/actor-ref.ts'
 import { LaneEnds } from './shard-lag.ts'
 import type { ShardMap } from './shard-map.ts'
-import { laneOf, workerOf } from './shard-places.ts'
+import { ShardMoves } from './shard-moves.ts'
+import { laneOf } from './shard-places.ts'
 
-const OPEN_DEADLINE_MS = 300_000
-const DESCRIBE_DEADLINE_MS = 10_000
-/** Shards that take longer to open are opened beside what else there is to do: their object store may be away. */
-const OPEN_PATIENCE_MS = 2000
 /** Kept of a drain for closing the shards. */
 const CLOSE_RESERVE_MS = 2000
 /** How often it is seen to that each shard is where it belongs: soon while something is being moved. */
@@ -58,12 +54,6 @@ export interface ShardControllerOptions {
   readonly onUnopened?: (shards: number) => void
 }
 
-interface OpenedShard {
-  readonly shard: ShardId
-  readonly lane: LaneId
-  readonly applied: Position
-}
-
 /**
  * Sees to it that this node holds the shards that it should: opens, claims and closes them on its workers as nodes come and go, one small step after
  * another, each decided anew from what the registry, the membership and the workers say. Has the journal trimmed behind the floors.
@@ -83,18 +73,17 @@ export class ShardController implements Actor<ShardControllerMessage> {
   #states: readonly ShardState[] = []
   /** Who should have each shard, as of the last step; empty before the first. */
   #wanted: readonly Placement[] = []
-  /** Shards that are being opened; no step touches them. */
-  readonly #opening = new Set<ShardId>()
-  /** The end of the last opening that took long; never rejects. */
-  #lateOpening: Promise<void> = Promise.resolve()
-  /** Shards that this node should hold and could not open so far. */
-  readonly #unopened = new Set<ShardId>()
+  readonly #moves: ShardMoves
   /** By lane. */
   readonly #ends: readonly LaneEnds[]
   readonly #waiting = new Set<() => void>()
 
   constructor(options: ShardControllerOptions) {
     this.#options = options
+    const onFailed = () => {
+      this.#hasFailed = true
+    }
+    this.#moves = new ShardMoves({ ...options, onFailed, onLate: () => this.#again(0) })
     this.#ends = Array.from({ length: options.laneCount }, () => new LaneEnds())
   }
 
@@ -106,6 +95,7 @@ export class ShardController implements Actor<ShardControllerMessage> {
 
   stopping(): void {
     this.#isStopped = true
+    this.#moves.stop()
     this.#timer?.cancel()
     this.#looking?.cancel()
     this.#wake()
@@ -120,7 +110,7 @@ export class ShardController implements Actor<ShardControllerMessage> {
         this.#adopt(message)
         return
       case 'describeNode':
-        context.answer(message, { shards: (await this.#describe()).map((state) => this.#withLag(state)) })
+        context.answer(message, { shards: (await this.#moves.describe()).map((state) => this.#withLag(state)) })
     }
   }
 
@@ -147,12 +137,12 @@ export class ShardController implements Actor<ShardControllerMessage> {
     const leftMs = () => Math.max(1, endsMs - clock.monotonicMs())
     this.#isDraining = true
     this.#again(0)
-    while (this.#hasHeirs() && leftMs() > CLOSE_RESERVE_MS * 2 && (await this.#describe()).some(isOwned)) {
+    while (this.#hasHeirs() && leftMs() > CLOSE_RESERVE_MS * 2 && (await this.#moves.describe()).some(isOwned)) {
       await clock.sleep(STEP_EVERY_MS)
     }
     this.stopping()
     await this.#stepping
-    await Promise.race([this.#lateOpening, clock.sleep(leftMs() / 2)])
+    await Promise.race([this.#moves.ended(), clock.sleep(leftMs() / 2)])
     this.#looking?.cancel()
     await Promise.allSettled(laneReaders.map((reader) => reader.ask({ kind: 'stopReading' }, { deadlineMs: leftMs() })))
     const publishMs = Math.max(0, leftMs() - CLOSE_RESERVE_MS / 2)
@@ -210,7 +200,7 @@ export class ShardController implements Actor<ShardControllerMessage> {
     const wanted = this.#wanted[shard]
     if (this.#options.mayStayClosed?.() !== true || wanted === undefined) return false
     const isOthers = !this.#isOurs(shard) && wanted.owner !== this.#options.nodeId
-    return isOthers || this.#unopened.has(shard)
+    return isOthers || this.#moves.unopened.has(shard)
   }
 
   #again(afterMs: number): void {
@@ -221,7 +211,7 @@ export class ShardController implements Actor<ShardControllerMessage> {
       this.#stepping = this.#step()
       void this.#stepping.then((hasMore) => {
         this.#stepping = undefined
-        this.#options.onUnopened?.(this.#unopened.size)
+        this.#options.onUnopened?.(this.#moves.unopened.size)
         this.#wake()
         this.#again(hasMore && !this.#hasFailed ? STEP_EVERY_MS : IDLE_EVERY_MS)
       })
@@ -246,8 +236,10 @@ export class ShardController implements Actor<ShardControllerMessage> {
     const view = this.#view
     if (view?.settled !== true) return true
     const { nodeId, ring, shardMap, laneCount, clock, journal } = this.#options
+    const moves = this.#moves
     const lanes = await Promise.all(Array.from({ length: laneCount }, (_, lane) => journal.state(lane as LaneId)))
-    this.#states = await this.#describe()
+    this.#states = await moves.describe()
+    await moves.readFor(this.#states.filter(({ shard }) => !moves.isMoving(shard)))
     for (const [lane, end] of lanes.entries()) this.#seeEnd(lane as LaneId, end)
     const takers = view.members
       .filter((node) => takesShards(node) && (node.nodeId !== nodeId || !this.#isDraining))
@@ -256,7 +248,7 @@ export class ShardController implements Actor<ShardControllerMessage> {
     const wanted = ring.place(takers)
     this.#wanted = wanted
     const epochOf = (shard: ShardId) => shardMap.get(shard)?.epoch ?? 0
-    const steps = this.#besideOpening(
+    const steps = this.#besideMoves(
       planOwnership({
         self: nodeId,
         nodes: view.members.map((node) => ({ nodeId: node.nodeId, takesShards: takesShards(node) })),
@@ -269,28 +261,29 @@ export class ShardController implements Actor<ShardControllerMessage> {
         laneOf: (shard) => laneOf(shard, laneCount),
       }),
     )
-    for (const shard of this.#unopened) {
-      if (!steps.open.includes(shard) && !this.#opening.has(shard)) this.#unopened.delete(shard)
-    }
+    moves.forgetUnopened([
+      ...steps.open,
+      ...this.#states.map(({ shard }) => shard).filter((shard) => !moves.isRead(shard)),
+    ])
     if (steps.open.length + steps.claim.length + steps.close.length === 0) {
       return (
         !this.#isReady() ||
-        this.#opening.size > 0 ||
+        moves.areUnderWay ||
         this.#states.some(({ role, shard }) => role === 'follower' && wanted[shard]?.owner === nodeId)
       )
     }
     // What is decided here must not relieve an owner who is there by then.
     const claiming = steps.claim.map((shard) => ({ shard, epoch: epochOf(shard) }))
-    await this.#close(steps.close)
-    await this.#claim(claiming, lanes)
-    const opened = await this.#open(steps.open, lanes)
+    await moves.close(steps.close)
+    await moves.claim(claiming, lanes)
+    const opened = await moves.open(steps.open, lanes)
     // Whoever owns nothing by right must not wait for another step.
     const free = opened.filter(
       (shard) => this.#isOurs(shard) || (wanted[shard]?.owner === nodeId && !this.#isOwnerAlive(shard)),
     )
     const claimingOpened = free.map((shard) => ({ shard, epoch: epochOf(shard) }))
-    await this.#claim(claimingOpened, lanes)
-    this.#states = await this.#describe()
+    await moves.claim(claimingOpened, lanes)
+    this.#states = await moves.describe()
     return true
   }
 
@@ -309,12 +302,6 @@ export class ShardController implements Actor<ShardControllerMessage> {
     return this.#view?.absentAreDead !== true || this.#view.members.some(({ nodeId }) => nodeId === owner)
   }
 
-  async #describe(): Promise<readonly ShardState[]> {
-    const { hosts } = this.#options
-    const asks = hosts.map((host) => host.ask({ kind: 'describeShards' }, { deadlineMs: DESCRIBE_DEADLINE_MS }))
-    return (await Promise.all(asks)).flat()
-  }
-
   #seeEnd(lane: LaneId, end: LaneEnd): void {
     const ends = this.#ends[lane]!
     const applied = this.#states.filter((state) => state.lane === lane).map((state) => state.applied)
@@ -327,151 +314,11 @@ export class ShardController implements Actor<ShardControllerMessage> {
     return { ...state, lag: this.#ends[state.lane]!.lagOf(state, clock.monotonicMs(), clock.nowMs()) }
   }
 
-  #besideOpening({ open, claim, close }: OwnershipSteps): OwnershipSteps {
-    const isFree = (shard: ShardId) => !this.#opening.has(shard)
-    return { open: open.filter(isFree), claim: claim.filter(isFree), close: close.filter(isFree) }
-  }
-
-  /** Opens shards on their workers and has their lanes read for them. Returns those that are open; slow ones follow by themselves. */
-  async #open(shards: readonly ShardId[], lanes: readonly LaneEnd[]): Promise<ShardId[]> {
-    const { clock, logger } = this.#options
-    let opened: OpenedShard[] = []
-    let failed: FailedShard[] = []
-    const opening = shards.map(async (shard) => {
-      this.#opening.add(shard)
-      const answer = await this.#openOne(shard, lanes)
-      opened.push(...answer.opened)
-      failed.push(...answer.failed)
-    })
-    const end = async (): Promise<ShardId[]> => {
-      const ended = { opened, failed }
-      opened = []
-      failed = []
-      if (!this.#isStopped) await this.#readLanes(ended.opened)
-      for (const { shard } of [...ended.opened, ...ended.failed]) this.#opening.delete(shard)
-      for (const { shard } of ended.opened) this.#unopened.delete(shard)
-      for (const { shard } of ended.failed) this.#unopened.add(shard)
-      this.#complain('opened', ended.failed)
-      return ended.opened.map(({ shard }) => shard)
-    }
-    const all = Promise.all(opening)
-    const patience = new AbortController()
-    await Promise.race([all, clock.sleep(OPEN_PATIENCE_MS, patience.signal).catch(() => undefined)])
-    patience.abort()
-    const inTime = await end()
-    const late = shards.filter((shard) => this.#opening.has(shard))
-    if (late.length === 0) return inTime
-    for (const shard of late) this.#unopened.add(shard)
-    logger.warn('shards are slow to open; the node goes on meanwhile', { shards: late })
-    this.#lateOpening = all
-      .then(end)
-      .then(() => this.#again(0))
-      .catch((error) => logger.error('shards that were slow to open are not read', { shards: late, error }))
-    return inTime
-  }
-
-  async #openOne(shard: ShardId, lanes: readonly LaneEnd[]) {
-    const { laneCount, hosts, clock } = this.#options
-    const lane = laneOf(shard, laneCount)
-    const host = hosts[workerOf(shard, hosts.length)]!
-    const ask = ({ generation, lastSequence }: LaneEnd) =>
-      host.ask(
-        { kind: 'openShards', shards: [{ shard, lane, generation, lastSequence }] },
-        { deadlineMs: OPEN_DEADLINE_MS },
-      )
-    const startedMs = clock.monotonicMs()
-    try {
-      const answer = await ask(lanes[lane]!)
-      if (answer.opened.length === 0 || clock.monotonicMs() - startedMs < OPEN_PATIENCE_MS) return answer
-      // Q2, D3: what was acknowledged meanwhile belongs to what it must have applied before it is caught up.
-      return await ask(await this.#endNow(lane))
-    } catch (error) {
-      return { opened: [], failed: [{ shard, error: asWeirError(error) }] }
-    }
-  }
-
-  /** Asks until the journal answers, or this node stops. */
-  async #endNow(lane: LaneId): Promise<LaneEnd> {
-    const { journal, clock } = this.#options
-    for (;;) {
-      try {
-        return await journal.state(lane)
-      } catch (error) {
-        if (this.#isStopped) throw error
-        await clock.sleep(STEP_EVERY_MS)
-      }
-    }
-  }
-
-  async #readLanes(opened: readonly OpenedShard[]): Promise<void> {
-    await Promise.all(
-      this.#options.laneReaders.map(async (reader, lane) => {
-        const own = opened
-          .filter((shard) => shard.lane === lane)
-          .map(({ shard, applied }) => ({ shard, after: applied }))
-        if (own.length > 0) await reader.ask({ kind: 'addShards', shards: own }, { deadlineMs: OPEN_DEADLINE_MS })
-      }),
-    )
-  }
-
-  /** With each shard the epoch under which it was found to be free, or due. */
-  async #claim(shards: readonly { shard: ShardId; epoch: number }[], lanes: readonly LaneEnd[]): Promise<void> {
-    const { laneCount, logger } = this.#options
-    const epochs = new Map(shards.map(({ shard, epoch }) => [shard, epoch]))
-    const answers = await this.#perHost([...epochs.keys()], (own, host) => {
-      const claiming = own.map((shard) => {
-        const { generation } = lanes[laneOf(shard, laneCount)]!
-        return { shard, generation, epoch: epochs.get(shard)! }
-      })
-      return host.ask({ kind: 'claimShards', shards: claiming }, { deadlineMs: OPEN_DEADLINE_MS })
-    })
-    this.#complain(
-      'claimed',
-      answers.flatMap(({ failed }) => failed),
-    )
-    const claimed = answers.flatMap((answer) => answer.claimed)
-    if (claimed.length > 0)
-      logger.info('shards are owned by this node now', { shards: claimed.map(({ shard }) => shard) })
-  }
-
-  async #close(shards: readonly ShardId[]): Promise<void> {
-    if (shards.length === 0) return
-    const { laneReaders, laneCount } = this.#options
-    await Promise.all(
-      laneReaders.map(async (reader, lane) => {
-        const own = shards.filter((shard) => laneOf(shard, laneCount) === lane)
-        if (own.length > 0) await reader.ask({ kind: 'removeShards', shards: own }, { deadlineMs: OPEN_DEADLINE_MS })
-      }),
-    )
-    await this.#perHost(shards, (own, host) =>
-      host.ask({ kind: 'closeShards', shards: own }, { deadlineMs: OPEN_DEADLINE_MS }),
-    )
-  }
-
-  async #perHost<R>(
-    shards: readonly ShardId[],
-    ask: (own: readonly ShardId[], host: ActorRef<ShardHostMessage>) => Promise<R>,
-  ): Promise<R[]> {
-    const { hosts } = this.#options
-    const asks = hosts.map((host, worker) => {
-      const own = shards.filter((shard) => workerOf(shard, hosts.length) === worker)
-      return own.length === 0 ? undefined : ask(own, host)
-    })
-    return (await Promise.all(asks)).filter((answer) => answer !== undefined)
-  }
-
-  #complain(what: string, failed: readonly FailedShard[]): void {
-    const [first] = failed
-    if (first === undefined) return
-    const shards = failed.map(({ shard }) => shard)
-    const { logger } = this.#options
-    // Of nodes that start together, or take over together, one is first; the next step sees what it has done.
-    if (failed.every(({ error }) => error.code === 'revision_conflict')) {
-      logger.info(`shards were not ${what}: another node was first`, { shards })
-      return
-    }
-    this.#hasFailed = true
-    logger.warn(`shards could not be ${what}; it will be tried again`, { shards, error: first.error })
+  /** What is being moved is left alone, and what no lane is read for is not claimed: it would never be caught up. */
+  #besideMoves({ open, claim, close }: OwnershipSteps): OwnershipSteps {
+    const isFree = (shard: ShardId) => !this.#moves.isMoving(shard)
+    const isClaimable = (shard: ShardId) => isFree(shard) && this.#moves.isRead(shard)
+    return { open: open.filter(isFree), claim: claim.filter(isClaimable), close: close.filter(isFree) }
   }
 }
 

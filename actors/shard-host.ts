@@ -57,6 +57,8 @@ export class ShardHost implements Actor<ShardHostMessage> {
   #ticking: Timer | undefined
   #stopFollowing: (() => void) | undefined
   readonly #opening = new Map<ShardId, Promise<HostedShard>>()
+  /** What each publisher has been asked and has not done yet. */
+  readonly #waiting = new WeakMap<ActorRef<SegmentPublisherMessage>, Set<string>>()
   /** The end of the last run; never rejects. */
   #runs: Promise<unknown> = Promise.resolve()
 
@@ -121,7 +123,7 @@ export class ShardHost implements Actor<ShardHostMessage> {
   #publishLane({ lane, emptyBehind }: PublishLane): void {
     const publish = emptyBehind === undefined ? PUBLISH_ALL : { ...PUBLISH_ALL, emptyBehind }
     for (const { lane: own, publisher } of this.#options.shards.values()) {
-      if (own === lane && publisher !== undefined) tellIfThere(publisher, publish)
+      if (own === lane && publisher !== undefined) this.#remind(publisher, publish)
     }
   }
 
@@ -135,10 +137,10 @@ export class ShardHost implements Actor<ShardHostMessage> {
         this.#options.logger.error('rows cannot be stored; they stay in memory and in the journal', { shard, error })
       }
       if (publisher === undefined) continue
-      if (turn === 0) tellIfThere(publisher, { kind: 'publish', everything: false })
-      else if (turn === PUBLISH_EVERY_TICKS / 2) tellIfThere(publisher, { kind: 'tidyUp' })
+      if (turn === 0) this.#remind(publisher, { kind: 'publish', everything: false })
+      else if (turn === PUBLISH_EVERY_TICKS / 2) this.#remind(publisher, { kind: 'tidyUp' })
       else if (turn % CHECK_BYTES_EVERY_TICKS === 0 && store.unpublishedBytes() > UNPUBLISHED_BYTES_MAX) {
-        tellIfThere(publisher, { kind: 'publish', everything: false })
+        this.#remind(publisher, { kind: 'publish', everything: false })
       }
     }
   }
@@ -265,6 +267,22 @@ export class ShardHost implements Actor<ShardHostMessage> {
     shards.clear()
   }
 
+  /**
+   * Asks a publisher for what is due, unless it has been asked for the same and has not come to it: a publisher that is held up would find its mailbox full
+   * of one kind of work, and the other pushed out of it. What fails happens again in time, and one that has stopped needs it no more.
+   */
+  #remind(publisher: ActorRef<SegmentPublisherMessage>, message: SegmentPublisherMessage): void {
+    const waiting = this.#waiting.get(publisher) ?? new Set()
+    this.#waiting.set(publisher, waiting)
+    const work = message.kind === 'publish' && message.everything ? 'publish everything' : message.kind
+    if (waiting.has(work)) return
+    waiting.add(work)
+    publisher
+      .ask(message, { deadlineMs: Number.POSITIVE_INFINITY })
+      .catch(() => undefined)
+      .finally(() => waiting.delete(work))
+  }
+
   async #publishLast(shard: ShardId, { publisher }: HostedShard, remainingMs: number): Promise<void> {
     if (remainingMs <= 0 || publisher === undefined) return
     try {
@@ -282,13 +300,4 @@ function stateOf(hosted: HostedShard, entry: ShardEntry | undefined): ShardState
   const isOutdated = role === 'follower' && entry !== undefined && !hosted.isGoodFor(entry)
   const floor = store.published.floor
   return { shard, lane, role, epoch, isOutdated, applied: store.applied, isCaughtUp, floor, rowsPerFrame, appliedMs }
-}
-
-/** What happens on time happens again; a publisher that has stopped needs it no more. */
-function tellIfThere(publisher: ActorRef<SegmentPublisherMessage>, message: SegmentPublisherMessage): void {
-  try {
-    publisher.tell(message)
-  } catch (error) {
-    if (asWeirError(error).code !== 'actor_stopped') throw error
-  }
 }

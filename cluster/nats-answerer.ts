@@ -5,7 +5,7 @@ import { WeirError } from '../base/errors.ts'
 import { TRANSPORT_HELD_BYTES_MAX, TRANSPORT_PIECE_BYTES, TRANSPORT_SILENT_CHECKS_MAX } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { NatsConnection } from './nats-connection.ts'
-import type { MuxReceiver, NatsMux } from './nats-mux.ts'
+import type { MuxReceiver, NatsMux, Sending } from './nats-mux.ts'
 import { type IncomingTransfers, OutgoingTransfer } from './nats-transfers.ts'
 import { unlessAborted, untilConnected } from './nats-wait.ts'
 import type { Handle } from './transport.ts'
@@ -23,6 +23,9 @@ import {
   type TransportMessage,
   WORKING,
 } from './transport-wire.ts'
+
+/** More than a node is asked in the seconds within which a question is asked again. */
+const OVER_KEPT_MAX = 8192
 
 export interface AnswererParts {
   readonly connection: NatsConnection
@@ -50,6 +53,8 @@ export class Answerer {
   readonly #subscription: Subscription
   /** By the address of the question. */
   readonly #answering = new Map<string, Answering>()
+  /** Addresses of questions that are over, oldest first: of one that is asked again the answer was lost. */
+  readonly #over = new Set<string>()
 
   constructor(parts: AnswererParts, subject: string, handle: Handle) {
     this.#parts = parts
@@ -74,7 +79,17 @@ export class Answerer {
     const from = message.reply ?? ''
     if (decoded.kind === TOLD) void this.#hear(copyOf(decoded))
     else if (decoded.kind === CANCELLED) this.#answering.get(from)?.cancel('the question is over')
-    else if (decoded.kind === ASKED && from !== '' && !this.#answering.has(from)) void this.#answer(from, decoded)
+    else if (decoded.kind === ASKED && from !== '') this.#hearQuestion(from, decoded)
+  }
+
+  #hearQuestion(asker: string, asked: TransportMessage): void {
+    const answering = this.#answering.get(asker)
+    if (answering !== undefined) answering.askedAgain()
+    else if (!this.#over.has(asker)) void this.#answer(asker, asked)
+    else {
+      const error = new WeirError('shard_unavailable', `the answer to ${this.#subject} was lost`)
+      this.#parts.mux.send(asker, { kind: FAILED, payload: encodeFailure(error) })
+    }
   }
 
   /** Nobody waits for the outcome: a handler answers for its own errors. */
@@ -96,6 +111,9 @@ export class Answerer {
     } finally {
       answering.delete(one)
       this.#answering.delete(asker)
+      this.#over.add(asker)
+      const [oldest] = this.#over
+      if (this.#over.size > OVER_KEPT_MAX) this.#over.delete(oldest!)
     }
   }
 }
@@ -112,6 +130,8 @@ class Answering implements MuxReceiver {
   /** Once it has one. */
   #address: string | undefined
   #outgoing: OutgoingTransfer | undefined
+  /** A large answer that is there to be taken. */
+  #announced: Sending | undefined
   #onTaken = (): void => {}
   #isYoung = true
   /** Times in a row that the asker was not there. */
@@ -161,6 +181,13 @@ class Answering implements MuxReceiver {
     this.#isYoung = false
   }
 
+  /** Who asked does not know whether the question, or what was said of it, has been lost. */
+  askedAgain(): void {
+    const announced = this.#announced
+    if (announced !== undefined) this.#parts.mux.send(this.#asker, announced)
+    else this.#parts.mux.send(this.#asker, { kind: WORKING, from: this.#ownAddress() })
+  }
+
   receive({ kind, position }: TransportMessage, from: string): void {
     if (kind === CANCELLED) this.cancel('who asked says so')
     else if (kind === GRANTED && this.#outgoing?.grant(position, from)) this.#onTaken()
@@ -197,7 +224,8 @@ class Answering implements MuxReceiver {
       const taken = new Promise<void>((resolve) => {
         this.#onTaken = resolve
       })
-      mux.send(this.#asker, { kind: ANSWERED, position: answer.length, from: this.#ownAddress() })
+      this.#announced = { kind: ANSWERED, position: answer.length, from: this.#ownAddress() }
+      mux.send(this.#asker, this.#announced)
       await unlessAborted(taken, signal)
     } finally {
       held.bytes -= answer.length

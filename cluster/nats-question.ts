@@ -19,6 +19,10 @@ import {
   type TransportMessage,
 } from './transport-wire.ts'
 
+/** Who works on it says so before that. */
+const AGAIN_AFTER_CHECKS = 2
+const AGAIN_MS = 100
+
 export interface QuestionParts {
   readonly connection: NatsConnection
   readonly mux: NatsMux
@@ -50,6 +54,7 @@ export class Question implements MuxReceiver {
   #over: AbortController | undefined
   #ended = false
   #isSent = false
+  #isRepeated = false
   /** Subscribers that have answered or failed, and those of which it is still being received. */
   #heard = 0
   #receiving = 0
@@ -123,13 +128,35 @@ export class Question implements MuxReceiver {
   }
 
   nobody(): void {
+    if (this.#isRepeated) {
+      // Who was there may be changing its server too, and still work on it.
+      this.#parts.clock.after(AGAIN_MS, () => this.again())
+      return
+    }
     this.#isSent = false
     this.end(new WeirError('shard_unavailable', `nobody answers to ${this.#subject}`, { subject: this.#subject }))
   }
 
-  /** Call now and then: it fails when nobody has said for TRANSPORT_SILENT_CHECKS_MAX calls that it is worked on. */
+  /**
+   * Call when something may have been lost: asks anew, under the same address, by which whoever works on it knows it, and whoever has answered it says that
+   * the answer is lost. What only one is to answer; of many, some may have.
+   */
+  again(): void {
+    if (this.#ended || !this.#isSent || this.#options.expected !== 1 || this.#receiving > 0) return
+    if (this.#outgoing?.isUnderWay === true) {
+      this.end(new WeirError('shard_unavailable', 'the connection to NATS was lost', { subject: this.#subject }))
+      return
+    }
+    this.#isRepeated = true
+    this.#send()
+  }
+
+  /** Call now and then: it asks anew when nothing is heard of it, and fails when nobody has said for TRANSPORT_SILENT_CHECKS_MAX calls that it is worked on. */
   check(): void {
-    if (!this.#isSent || ++this.#silentChecks <= TRANSPORT_SILENT_CHECKS_MAX) return
+    if (!this.#isSent) return
+    // A node that changes its server hears nothing for that time.
+    if (++this.#silentChecks === AGAIN_AFTER_CHECKS) this.again()
+    if (this.#silentChecks <= TRANSPORT_SILENT_CHECKS_MAX) return
     const subject = this.#subject
     this.end(new WeirError('shard_unavailable', `nobody works on the request to ${subject} any more`, { subject }))
   }

@@ -29,6 +29,11 @@ export class OutgoingTransfer {
     return this.#receiver
   }
 
+  /** Somebody takes it, and has not got all of it. */
+  get isUnderWay(): boolean {
+    return this.#receiver !== undefined && this.#sent < this.#payload.length
+  }
+
   /** The first to grant is the receiver; any other is told that it gets nothing. True when all is sent. */
   grant(upTo: number, receiver: string): boolean {
     this.#receiver ??= receiver

@@ -50,7 +50,8 @@ export async function openNatsTransport(options: NatsTransportOptions): Promise<
  * (nats-transfers.ts). Publications are dropped while there is no connection; questions wait for it for a moment.
  *
  * Nothing tells a node that what it sent was lost with a connection or with its receiver. So who works on a question for long says so every second.
- * When nobody does, the question fails with shard_unavailable, within seconds and not at its deadline; when no asker hears it, the work ends.
+ * When nobody does, or the connection was lost, the question is asked once more; it is handled once all the same. When nobody works on it then, it
+ * fails with shard_unavailable, within seconds and not at its deadline; when no asker hears it, the work ends.
  */
 export class NatsTransport implements Transport {
   readonly #options: NatsTransportOptions
@@ -78,6 +79,7 @@ export class NatsTransport implements Transport {
     const timer = clock.every(TRANSPORT_CHECK_MS, () => this.#check())
     const endEvents = connection.onEvent(({ kind }) => {
       if (kind === 'disconnected') this.#incoming.interrupt()
+      else if (kind === 'reconnected') for (const question of [...this.#questions]) question.again()
       else if (kind === 'closed') this.#endAll(new WeirError('shard_unavailable', 'the connection to NATS is closed'))
     })
     this.#ends = [() => timer.cancel(), endEvents]

@@ -47,7 +47,8 @@ export function watchLane(lane: LaneId, { journal, clock, status, tell }: LaneWa
       reach()
     }
     status.laneBehind(lane, behindMs())
-    status.laneKeeps(lane, state.bytes)
+    // Others publish what it keeps: slowing this node down would not shorten it.
+    status.laneKeeps(lane, isRead ? state.bytes : 0)
     tell(lane, state, status.appliedThrough(lane), behindMs())
   }
   clock.every(PERIOD_MS, () => {
@@ -72,6 +73,7 @@ export function watchLane(lane: LaneId, { journal, clock, status, tell }: LaneWa
     onEnd() {
       isRead = false
       status.laneBehind(lane, 0)
+      status.laneKeeps(lane, 0)
     },
   }
 }

@@ -7,7 +7,7 @@ const SLOT_DRAINING = 1
 const SLOT_BUCKET_AWAY = 2
 const SLOT_UNOPENED = 3
 const SLOT_LANES = 4
-/** Of a lane: the last sequence that is applied, for how long the reader has been behind, ms, and what the journal keeps of it, bytes. */
+/** Of a lane: the last sequence that is applied, for how long the reader has been behind, ms, and what the journal keeps of it, bytes; both 0 while no shard of it is here. */
 const LANE_APPLIED = 0
 const LANE_BEHIND = 1
 const LANE_BYTES = 2

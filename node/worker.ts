@@ -293,6 +293,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
         laneOf: (shard) => laneOf(shard, laneCount),
         checkKey: (question) =>
           checkKey(question, {
+            clock,
             self: nodeId,
             ownerOf: (shard) => shardMap.get(shard)?.owner,
             keeperOf: (owner, shard) => topology.ref(owner, workerOf(shard, topology.workersOf(owner)), 'key-keeper'),

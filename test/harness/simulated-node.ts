@@ -4,6 +4,7 @@ import { HostedShard } from '../../actors/hosted-shard.ts'
 import { HotServices } from '../../actors/hot-services.ts'
 import type { IngestRouterMessage } from '../../actors/ingest-router.ts'
 import { IngestRouter } from '../../actors/ingest-router.ts'
+import { checkKey } from '../../actors/key-check.ts'
 import { KeyKeeper } from '../../actors/key-keeper.ts'
 import { LaneReader } from '../../actors/lane-reader.ts'
 import { LaneTrimmer } from '../../actors/lane-trimmer.ts'
@@ -16,6 +17,7 @@ import type {
 } from '../../actors/messages/shard.ts'
 import { PublishTurns } from '../../actors/publish-turns.ts'
 import { shardsOf } from '../../actors/query-scope.ts'
+import type { Message } from '../../actors/runtime/actor.ts'
 import type { ActorRef } from '../../actors/runtime/actor-ref.ts'
 import { ActorSystem } from '../../actors/runtime/actor-system.ts'
 import { RESTART_DEFAULT } from '../../actors/runtime/supervisor.ts'
@@ -177,6 +179,9 @@ export class SimulatedNode {
   readonly system: ActorSystem
   readonly objects: ObjectStore
   shardMap!: ShardMap
+  /** What becomes of a question to a reader of a lane: refused before it comes there, or done and the answer lost. */
+  readerFault: (kind: string) => { readonly when: 'before' | 'after'; readonly error: WeirError } | undefined = () =>
+    undefined
   /** How long what the registry tells of its own accord is on its way here, ms; 0 for as long as an answer. */
   newsMs = 0
   readonly #boot: number
@@ -291,10 +296,14 @@ export class SimulatedNode {
     })
     const address = { ref: this.host, isLocal: machine.prng.chance(0.5) }
     const laneReaders = Array.from({ length: laneCount }, (_, lane) =>
-      system.spawn<LaneReaderMessage>(
-        `lane-reader-${lane}`,
-        () => new LaneReader({ lane: lane as LaneId, journal, clock, logger, hosts: [address], hostOf: () => address }),
-        { mailboxMax: 64, restart: failFast },
+      faulty(
+        system.spawn<LaneReaderMessage>(
+          `lane-reader-${lane}`,
+          () =>
+            new LaneReader({ lane: lane as LaneId, journal, clock, logger, hosts: [address], hostOf: () => address }),
+          { mailboxMax: 64, restart: failFast },
+        ),
+        (kind) => this.readerFault(kind),
       ),
     )
     this.#spawnRouter = () => this.#routerOf(keyKeeper, spread)
@@ -369,7 +378,8 @@ export class SimulatedNode {
           gatherers,
           shardCount,
           laneOf: (shard) => laneOf(shard, laneCount),
-          checkKey: (question) => keyKeeper.ask(question, { deadlineMs: 10_000 }),
+          checkKey: (question) =>
+            checkKey(question, { clock, self: this.nodeId, ownerOf: () => this.nodeId, keeperOf: () => keyKeeper }),
           spread,
           turn: () => frames,
           retentionDays,
@@ -458,6 +468,22 @@ export class SimulatedNode {
       ...detail,
     }))
     return `lanes ${lanes.join(', ')}; ${states.map((state) => JSON.stringify(state)).join('\n')}`
+  }
+}
+
+/** The ref, questions to which fail as `fault` says. */
+function faulty<M extends Message>(ref: ActorRef<M>, fault: SimulatedNode['readerFault']): ActorRef<M> {
+  return {
+    address: ref.address,
+    tell: (message) => ref.tell(message),
+    offer: (message, options) => ref.offer(message, options),
+    async ask(question, options) {
+      const found = fault(question.kind)
+      if (found?.when === 'before') throw found.error
+      const answer = await ref.ask(question, options)
+      if (found !== undefined) throw found.error
+      return answer
+    },
   }
 }
 

@@ -1,11 +1,18 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { HostedShard } from '../../../actors/hosted-shard.ts'
 import { WeirError } from '../../../base/errors.ts'
-import type { LaneId, ShardId } from '../../../base/ids.ts'
+import type { LaneId, NodeId, ShardId } from '../../../base/ids.ts'
 import { DurableNode } from '../../harness/durable-node.ts'
-import { SimulatedMachine, SimulatedNode } from '../../harness/simulated-node.ts'
+import { memberOf, SimulatedMachine, SimulatedNode } from '../../harness/simulated-node.ts'
 
 const LANE = 0 as LaneId
+const OTHER = 'node-2' as NodeId
+const ALONE = { revision: 1, members: [memberOf('node-1' as NodeId)], settled: true, absentAreDead: true }
+
+function rolesAndReading({ role, isCaughtUp }: HostedShard): [string, boolean] {
+  return [role, isCaughtUp]
+}
 
 describe('the journal', () => {
   it('J5: is trimmed up to the lowest floor of its shards and no further', async () => {
@@ -153,6 +160,71 @@ describe('a key that came before a restart', () => {
   })
 })
 
+describe('a request with a key', () => {
+  it('D3: waits for the home of its key while that is being opened, and is told of the key', async () => {
+    const durable = await DurableNode.start({ shardCount: 1 })
+    const { machine } = durable
+    await durable.send(['a'], 'api', 'key')
+    await durable.publish()
+    durable.node.kill()
+    const isBack = Promise.withResolvers<void>()
+    machine.objects.pauseGet = () => isBack.promise
+    durable.node = new SimulatedNode(machine, { isBucketAway: true })
+    await machine.clock.run(durable.node.start())
+    assert.equal(durable.node.shards.size, 0)
+    let outcome = 'none'
+    const sent = durable.send(['b'], 'api', 'key').then(
+      () => 'taken',
+      (error: WeirError) => error.code,
+    )
+    void sent.then((code) => {
+      outcome = code
+    })
+    await durable.pass(4000)
+    assert.equal(outcome, 'none')
+    isBack.resolve()
+    await durable.pass(3000)
+    assert.equal(outcome, 'idempotency_conflict')
+  })
+
+  it('is refused where the home of its key does not open in time', async () => {
+    const durable = await DurableNode.start({ shardCount: 1 })
+    const { machine } = durable
+    await durable.publish()
+    await durable.send(['a'], 'api')
+    await durable.publish()
+    durable.node.kill()
+    machine.objects.pauseGet = () => new Promise(() => undefined)
+    durable.node = new SimulatedNode(machine, { isBucketAway: true })
+    await machine.clock.run(durable.node.start())
+    const refused = assert.rejects(durable.send(['b'], 'api', 'key'), { code: 'shard_unavailable' })
+    await durable.pass(15_000)
+    await refused
+  })
+})
+
+describe('a publisher that is held up', () => {
+  it('comes to tidy up all the same: each kind of work waits for it once', async () => {
+    const durable = await DurableNode.start({ shardCount: 1, journalBytesMax: 10_000 })
+    const { machine } = durable
+    for (let i = 0; i < 3; i++) {
+      await durable.send([`r${i}`])
+      await durable.publish()
+    }
+    const isBack = Promise.withResolvers<void>()
+    machine.objects.pausePut = () => isBack.promise
+    for (let i = 0; machine.journal.lane(LANE).bytes < 6000; i++) await durable.send([`s${i}`])
+    await durable.pass(150_000)
+    const mailbox = () => durable.node.system.observe().actors.find(({ name }) => name === 'segment-publisher-0')!
+    assert.equal(mailbox().dropped, 0)
+    assert.ok(mailbox().mailboxDepth > 1)
+    isBack.resolve()
+    await durable.pass(5000)
+    assert.equal(mailbox().mailboxDepth, 0)
+    assert.equal(mailbox().dropped, 0)
+  })
+})
+
 describe('a node that starts without its bucket', () => {
   it('is not ready before it has tried to open what it is to own', async () => {
     const machine = new SimulatedMachine({ seed: 1, shardCount: 4 })
@@ -188,5 +260,64 @@ describe('a node that starts without its bucket', () => {
     await durable.pass(3000)
     assert.equal(durable.node.shards.get(0 as ShardId)?.caughtUpAt, machine.journal.lane(LANE).lastSequence)
     assert.deepEqual(await durable.found(), ['a', 'b', 'c'])
+  })
+})
+
+describe('a shard that is opened', () => {
+  for (const when of ['before', 'after'] as const) {
+    it(`is read and owned in the end where the reader of its lane failed ${when} it took the shard in`, async () => {
+      const machine = new SimulatedMachine({ seed: 1, shardCount: 4 })
+      const node = new SimulatedNode(machine)
+      let failures = 3
+      const error = new WeirError('mailbox_full', 'the reader has as many messages waiting as it may')
+      node.readerFault = (kind) => (kind === 'addShards' && failures-- > 0 ? { when, error } : undefined)
+      void node.start()
+      await machine.clock.advance(10_000)
+      assert.ok(failures < 0)
+      assert.deepEqual([...node.shards.values()].map(rolesAndReading), Array(4).fill(['owner', true]))
+      assert.match(node.describe(), /"shards":4,"behind":0/)
+    })
+  }
+
+  it('is closed again although its lane was never read for it', async () => {
+    const machine = new SimulatedMachine({ seed: 1, shardCount: 4 })
+    const node = new SimulatedNode(machine)
+    const error = new WeirError('mailbox_full', 'the reader has as many messages waiting as it may')
+    node.readerFault = (kind) => (kind === 'addShards' ? { when: 'before', error } : undefined)
+    void node.start()
+    await machine.clock.advance(5000)
+    assert.equal(node.shards.size, 4)
+    assert.ok([...node.shards.values()].every(({ role }) => role === 'follower'))
+    node.seeMembers({ ...ALONE, revision: 2, members: [memberOf(node.nodeId), memberOf(OTHER)] })
+    await machine.clock.advance(5000)
+    assert.ok(node.shards.size < 4)
+  })
+})
+
+describe('a shard whose claim hangs', () => {
+  it('does not keep this node from taking others over', async () => {
+    const machine = new SimulatedMachine({ seed: 1, shardCount: 8 })
+    const node = new SimulatedNode(machine)
+    const isBack = Promise.withResolvers<void>()
+    let hanging: string | undefined
+    let isNext = false
+    machine.registry.fault = (operation, key) => {
+      if (operation === 'put' && key.startsWith('shard/')) hanging ??= key
+      isNext = operation === 'put' && key === hanging
+      return undefined
+    }
+    machine.registry.pause = () => (isNext ? isBack.promise : Promise.resolve())
+    node.seeMembers({ ...ALONE, members: [memberOf(node.nodeId), memberOf(OTHER)] })
+    void node.start()
+    await machine.clock.advance(1000)
+    const before = node.shards.size
+    assert.ok(hanging !== undefined && before < 8)
+    node.seeMembers({ ...ALONE, revision: 2 })
+    await machine.clock.advance(8000)
+    const owned = [...node.shards.values()].filter(({ role }) => role === 'owner')
+    assert.equal(owned.length, 7)
+    isBack.resolve()
+    await machine.clock.advance(2000)
+    assert.ok([...node.shards.values()].every(({ role }) => role === 'owner'))
   })
 })

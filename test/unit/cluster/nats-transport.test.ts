@@ -323,6 +323,84 @@ describe('one server', () => {
     await assertIdle(a, b)
   })
 
+  describe('a connection that is lost with', () => {
+    const SOON_MS = 1500
+
+    async function behindProxy(t: TestContext): Promise<{ a: Peer; b: Peer; proxy: TcpProxy; asked: () => number }> {
+      const proxy = await TcpProxy.start(Number(new URL(`nats://${servers.urls[0]!.replace(/^.*\/\//, '')}`).port))
+      t.after(() => proxy.close())
+      const [a, b] = [await open(t, `127.0.0.1:${proxy.port}`), await open(t, servers.urls[0]!)]
+      let asked = 0
+      b.transport.subscribe('count', async (payload) => {
+        asked++
+        return payload
+      })
+      await reachable(a, 'count')
+      asked = 0
+      return { a, b, proxy, asked: () => asked }
+    }
+
+    test('a question: it is asked again at once, and answered', async (t) => {
+      const { a, b, proxy, asked } = await behindProxy(t)
+      proxy.weather = { kind: 'blackhole' }
+      const sent = proxy.bytesSent
+      const startMs = systemClock.monotonicMs()
+      const answer = a.transport.request('count', sized(7), LONG)
+      await until('it is on its way', () => proxy.bytesSent > sent)
+      proxy.weather = { kind: 'pass' }
+      proxy.resetAll()
+      equal(sizeOf(await answer), 7)
+      ok(systemClock.monotonicMs() - startMs < SOON_MS)
+      equal(asked(), 1)
+      await assertIdle(a, b)
+    })
+
+    test('an answer: it is not handled twice, and the loss is told at once', async (t) => {
+      const { a, b, proxy } = await behindProxy(t)
+      let handled = 0
+      b.transport.subscribe('once', async () => {
+        handled++
+        proxy.weather = { kind: 'blackhole' }
+        return NONE
+      })
+      await b.connection.client.flush()
+      const failed = rejects(a.transport.request('once', NONE, LONG), {
+        code: 'shard_unavailable',
+        message: /was lost/,
+      })
+      await until('it is handled', () => handled === 1 && b.transport.observe().answering === 0)
+      const startMs = systemClock.monotonicMs()
+      proxy.weather = { kind: 'pass' }
+      proxy.resetAll()
+      await failed
+      ok(systemClock.monotonicMs() - startMs < SOON_MS)
+      equal(handled, 1)
+      await assertIdle(a, b)
+    })
+
+    test('work under way: it goes on, once, and its answer arrives', async (t) => {
+      const { a, b, proxy } = await behindProxy(t)
+      const done = Promise.withResolvers<void>()
+      let handled = 0
+      b.transport.subscribe('long', async () => {
+        handled++
+        await done.promise
+        return sized(5)
+      })
+      await b.connection.client.flush()
+      const answer = a.transport.request('long', NONE, LONG)
+      await until('it is asked', () => handled === 1)
+      const back = next(a, 'reconnected')
+      proxy.resetAll()
+      await back
+      await a.connection.client.flush()
+      done.resolve()
+      equal(sizeOf(await answer), 5)
+      equal(handled, 1)
+      await assertIdle(a, b)
+    })
+  })
+
   test('a peer that reads nothing gets no more than its window', async (t) => {
     const proxy = await TcpProxy.start(Number(new URL(servers.urls[0]!).port))
     t.after(() => proxy.close())

@@ -80,3 +80,17 @@ test('a journal that begins anew has an end that can be reached', async () => {
   await clock.advance(3000)
   assert.equal(behindMs(), 0)
 })
+
+test('what a lane keeps counts for a node that holds a shard of it, and for no other', async () => {
+  const { clock, status, lane, append } = watched()
+  await append('a')
+  await clock.advance(2000)
+  assert.equal(status.backlog().journalBytes, 0)
+  lane.onBegin(at(0))
+  await clock.advance(2000)
+  assert.equal(status.backlog().journalBytes, 8)
+  lane.onEnd()
+  assert.equal(status.backlog().journalBytes, 0)
+  await clock.advance(2000)
+  assert.equal(status.backlog().journalBytes, 0)
+})
