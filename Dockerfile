@@ -12,10 +12,19 @@ RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund --no-update-notifier
  && rm -rf node_modules/node-linux-* node_modules/.bin \
  && find node_modules -type f \( -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' -o -name '*.map' -o -name '*.md' \) -delete
 
+# What builds the web UI is a part of no image.
+FROM node:24-bookworm-slim AS ui
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier
+COPY web web
+RUN node web/build.ts
+
 FROM node:24-bookworm-slim
 WORKDIR /app
 COPY --from=packages /app/node_modules node_modules
 COPY . .
+COPY --from=ui /app/web/dist web/dist
 RUN mkdir /data && chown node:node /data
 USER node
 # Reached from outside the container, so only by those who have a key; `off` must be asked for (WEIR_AUTH_ALLOW_INSECURE_NETWORK).

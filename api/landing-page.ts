@@ -25,13 +25,13 @@ export function landingFacts(version: string, nodeId: string): LandingFacts {
   }
 }
 
-/** Tells a visitor what runs here and what to type next. `origin` is the address they reached it by. */
+/** Where the web UI was not built: tells a visitor what runs here and what to type next. `origin` is the address they reached it by. */
 export function landingPage({ version, nodeId }: LandingFacts, origin: string, authenticated: boolean): string {
   const key = authenticated ? " -H 'Authorization: Bearer <key>'" : ''
   return page(
     'Weir',
     html`<h1>Weir <span class="dim">${version}</span></h1>
-<p>This node (<code>${nodeId}</code>) takes logs, keeps them and finds them.</p>
+<p>This node (<code>${nodeId}</code>) takes logs, keeps them and finds them. Its web UI was not built: <code>npm run build</code>, then load this page again.</p>
 <h2>Send a record</h2>
 <pre><code>curl ${origin}/v1/logs/ingest${key} -d '{"level":"ERROR","service":"checkout","message":"payment gateway timeout"}'</code></pre>
 <h2>Find it</h2>

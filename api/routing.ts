@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { assert } from '../base/assert.ts'
 import { WeirError } from '../base/errors.ts'
@@ -29,8 +30,12 @@ import { searchAnalyticsRoutes } from './routes/search-analytics.ts'
 import { tailRoutes } from './routes/tail.ts'
 import { uploadRoutes } from './routes/uploads.ts'
 import type { ServerContext, ServerOptions } from './server-options.ts'
+import { StaticFiles } from './static-files.ts'
+import { addUi } from './static-ui.ts'
 
-/** Puts every endpoint of the contract on its path. */
+const UI_FOLDER = fileURLToPath(new URL('../web/dist/', import.meta.url))
+
+/** Puts every endpoint of the contract on its path, and the web UI on its own. */
 export function addRoutes(app: FastifyInstance, context: ServerContext): void {
   const door = new IngestDoor(context)
   const { backend, options } = context
@@ -41,6 +46,7 @@ export function addRoutes(app: FastifyInstance, context: ServerContext): void {
     linesBytesMax: options.inflatedBytesMax,
   })
   const ingestContext = { ...context, door, decodedIngest }
+  const ui = new StaticFiles(options.uiFolder ?? UI_FOLDER)
   const routes: Route[] = [
     ...ingestRoutes(ingestContext),
     ...uploadRoutes(context),
@@ -60,7 +66,7 @@ export function addRoutes(app: FastifyInstance, context: ServerContext): void {
     ...agentRoutes(context),
     ...keyRoutes(context),
     ...clusterRoutes(context),
-    ...operationRoutes(context),
+    ...operationRoutes(context, ui),
   ]
   assert(
     routes.every((route) => ENDPOINTS.includes(route.endpoint)) &&
@@ -74,6 +80,7 @@ export function addRoutes(app: FastifyInstance, context: ServerContext): void {
     for (const route of routes.filter((candidate) => candidate.readsBody)) addRoute(scope, context, route)
   })
   refuseOtherMethods(app, routes)
+  addUi(app, ui)
 }
 
 /** Elasticsearch's routes, at the root as well where that is wished; `/` itself is the landing page's. */

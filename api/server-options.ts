@@ -20,6 +20,8 @@ export interface ServerOptions {
   readonly uploadBytesMax: number
   /** What is below /elastic stands at the root too. */
   readonly elasticAtRoot?: boolean
+  /** Where the web UI was built; `web/dist` of the project unless a test says otherwise. */
+  readonly uiFolder?: string
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics?: Metrics

@@ -18,10 +18,12 @@ import { openApiOf } from '../openapi.ts'
 import { PAGE_POLICY } from '../page.ts'
 import type { Route } from '../route.ts'
 import type { ServerContext } from '../server-options.ts'
+import type { StaticFiles } from '../static-files.ts'
+import { sendIndex } from '../static-ui.ts'
 import { elasticInfoOf } from './elastic-handshake.ts'
 
 /** /healthz, /readyz, /metrics, /openapi.json, /docs, /docs/errors, / */
-export function operationRoutes(context: ServerContext): Route[] {
+export function operationRoutes(context: ServerContext, ui: StaticFiles): Route[] {
   const { backend, options, drainSignal } = context
   const { authMode, version, nodeId } = options
   const document = openApiOf(ENDPOINTS, version)
@@ -53,7 +55,7 @@ export function operationRoutes(context: ServerContext): Route[] {
     return reply.header('content-type', 'text/plain; version=0.0.4; charset=utf-8').send(text)
   }
 
-  function landing(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  async function landing(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     if (!(request.headers.accept ?? '').includes('text/html')) {
       if (options.elasticAtRoot)
         reply.headers(ELASTIC_HEADERS).header('content-type', elasticContentType(request.headers))
@@ -61,7 +63,7 @@ export function operationRoutes(context: ServerContext): Route[] {
       return reply.send(JSON.stringify(plainFacts))
     }
     const origin = `http://${request.headers.host ?? 'localhost'}`
-    return sendPage(reply, landingPage(facts, origin, authMode !== 'off'))
+    return sendIndex(request, reply, ui, () => landingPage(facts, origin, authMode !== 'off'))
   }
 
   return [

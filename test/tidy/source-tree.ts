@@ -17,7 +17,8 @@ export interface SourceModule extends SourceText {
 }
 
 export function sourceModule(path: string, text: string): SourceModule {
-  const split = splitSource(text)
+  // The slashes of tags begin no regular expression.
+  const split = splitSource(path.endsWith('.tsx') ? text.replace(/<\/|\/>/g, '  ') : text)
   const imports = importsOf(split).map((one) => ({
     ...one,
     target: one.specifier.startsWith('.') ? posix.join(posix.dirname(path), one.specifier) : undefined,
@@ -35,7 +36,7 @@ let files: Map<string, string> | undefined
 /** Every TypeScript module of the project. Throws when it finds fewer than there can be: a scan that sees nothing must not pass. */
 export function sourceModules(): readonly SourceModule[] {
   modules ??= [...shippedFiles()]
-    .filter(([path]) => path.endsWith('.ts') && !path.includes('/fixtures/'))
+    .filter(([path]) => /\.tsx?$/.test(path) && !path.includes('/fixtures/'))
     .map(([path, text]) => sourceModule(path, text))
   const imports = modules.reduce((sum, { imports }) => sum + imports.length, 0)
   if (modules.length < MODULES_MIN || imports < modules.length) {
@@ -49,7 +50,7 @@ const MODULES_MIN = 150
 function pathsBelow(folder: string): string[] {
   return readdirSync(new URL(folder, ROOT), { withFileTypes: true }).flatMap((entry) => {
     const path = `${folder}${entry.name}`
-    if (NOT_SHIPPED.has(entry.name) || path === 'bench/results') return []
+    if (NOT_SHIPPED.has(entry.name) || path === 'bench/results' || path.startsWith('web/dist')) return []
     if (entry.isDirectory()) return pathsBelow(`${path}/`)
     return entry.isFile() && !NOT_TEXT.test(path) ? [path] : []
   })

@@ -2,6 +2,7 @@ import { deepEqual, ok } from 'node:assert/strict'
 import { test } from 'node:test'
 import { ERROR_CATALOGUE } from '../../base/errors.ts'
 import { METRIC_CATALOGUE } from '../../base/metric-catalogue.ts'
+import { generatedFiles } from '../../node/cli/reference-docs.ts'
 import { SETTING_KEYS, settingSpec } from '../../node/config.ts'
 import { deadFiles, importCycles, missingTargets, packageOf, strayVendors, wrongDirections } from './layer-rules.ts'
 import { shippedFiles, sourceModules } from './source-tree.ts'
@@ -84,6 +85,11 @@ test('every setting that this version offers is read, and every metric is counte
   )
 })
 
+test('the types of the UI are those of the interface (npm run docs)', () => {
+  const generated = generatedFiles().find(({ path }) => path === 'web/src/api-types.ts')!
+  ok(textOf(generated.path) === generated.text, 'web/src/api-types.ts is stale: npm run docs')
+})
+
 test('the lock file is whole and names the public registry only', () =>
   deepEqual(lockProblems(textOf('package-lock.json')), []))
 
@@ -92,7 +98,7 @@ test('versions are exact', () => deepEqual(looseVersions(textOf('package.json'))
 test('what the program imports is what it depends on', () => {
   const { dependencies } = JSON.parse(textOf('package.json')) as { dependencies: Record<string, string> }
   const imported = modules
-    .filter(({ path }) => !/^(?:test|bench)\//.test(path))
+    .filter(({ path }) => !/^(?:test|bench|web)\//.test(path))
     .flatMap(({ imports }) => imports.map(({ specifier }) => specifier))
     .filter((specifier) => !specifier.startsWith('.') && !specifier.startsWith('node:'))
   deepEqual([...new Set(imported.map(packageOf))].sort(), Object.keys(dependencies).sort())

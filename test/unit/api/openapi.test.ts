@@ -63,7 +63,7 @@ test('answers have the shape that the document promises', async (t) => {
 })
 
 test('the pages need nothing but their own style, and their policy lets nothing else in', async (t) => {
-  const { client } = await startTestServer(t)
+  const { client } = await startTestServer(t, { uiFolder: 'not-built' })
   for (const path of ['/docs', '/docs/errors', '/']) {
     const answer = await client.get(path, { accept: 'text/html' })
     assert.match(String(answer.headers['content-type']), /^text\/html/)
