@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os'
 import { agentProgram } from '../agent/program.ts'
 import { systemClock } from '../base/clock.ts'
 import { useCompileCache } from '../base/compile-cache.ts'
+import { exitStatusOfSignal } from './exit-status.ts'
 
 /** The shipper is a program of its own, which loads nothing of a node. */
 process.exitCode = process.argv[2] === 'agent' ? await agentProgram(process.argv.slice(3)) : await nodeProgram()
@@ -25,8 +26,10 @@ async function nodeProgram(): Promise<number> {
     cwd: process.cwd(),
     version,
     clock: systemClock,
-    writeOut: (text) => process.stdout.write(text),
-    writeError: (text) => process.stderr.write(text),
+    stdin: () => process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    interruption,
     start: async (config) => {
       const { runNode } = await import('./node.ts')
       return runNode(config, version)
@@ -36,4 +39,13 @@ async function nodeProgram(): Promise<number> {
       return restore(config)
     },
   })
+}
+
+/** The first signal ends a command, with the status that shells expect; the second one the process. */
+function interruption(): AbortSignal {
+  const controller = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => controller.abort(exitStatusOfSignal(signal)))
+  }
+  return controller.signal
 }

@@ -1,4 +1,4 @@
-import Type from 'typebox'
+import Type, { type Static } from 'typebox'
 import { QUERY_TEXT_BYTES_MAX } from '../../base/limits.ts'
 
 /** Schemas with a `title` become named components of the OpenAPI document. */
@@ -75,6 +75,7 @@ export const Problem = Type.Object(
   },
   { title: 'Problem', description: 'An RFC 9457 problem document.' },
 )
+export type Problem = Static<typeof Problem>
 
 export const LogRecord = Type.Object(
   {
@@ -95,6 +96,7 @@ export const LogRecord = Type.Object(
     additionalProperties: true,
   },
 )
+export type LogRecord = Static<typeof LogRecord>
 
 const TierCoverage = Type.Object({ blocks: Type.Integer(), rows: Type.Integer() }, { title: 'TierCoverage' })
 
@@ -110,6 +112,7 @@ export const Coverage = Type.Object(
   },
   { title: 'Coverage', description: 'Which parts of the data an answer rests on.' },
 )
+export type Coverage = Static<typeof Coverage>
 
 const QueryStats = Type.Object(
   {

@@ -6,6 +6,7 @@ import { ERROR_CATALOGUE } from '../../base/errors.ts'
 import { METRIC_CATALOGUE, type MetricSpec } from '../../base/metric-catalogue.ts'
 import { environmentName, SETTING_KEYS, SETTINGS, type SettingKey, settingSpec } from '../config.ts'
 import { settingText } from '../setting-value.ts'
+import { cliPage } from './cli-page.ts'
 import { defaultText } from './explain-config.ts'
 
 export interface GeneratedFile {
@@ -20,6 +21,7 @@ export function generatedFiles(): readonly GeneratedFile[] {
     { path: 'docs/config.md', text: configPage() },
     { path: 'docs/metrics.md', text: metricsPage() },
     { path: 'docs/errors.md', text: errorsPage() },
+    { path: 'docs/cli.md', text: page('Command line', cliPage()) },
     { path: 'weir.example.yaml', text: exampleFile() },
     { path: 'web/src/api-types.ts', text: clientTypes(openApiOf(ENDPOINTS.filter(isOfUi), '')) },
   ]

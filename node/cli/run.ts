@@ -1,10 +1,12 @@
 import type { Clock } from '../../base/clock.ts'
-import { WeirError } from '../../base/errors.ts'
-import { type LoadedConfig, loadConfig } from '../config-load.ts'
-import { EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from '../exit-status.ts'
-import { parseCommandLine } from './command-line.ts'
-import { explainConfig } from './explain-config.ts'
-import { helpText } from './help.ts'
+import type { LoadedConfig } from '../config-load.ts'
+import { EXIT_OK } from '../exit-status.ts'
+import type { Call, CommandSpec } from './command.ts'
+import { findCommand, parseArguments, takesQuery } from './command-line.ts'
+import { COMMANDS } from './command-table.ts'
+import { failureText } from './failure-text.ts'
+import { OutputClosed } from './failures.ts'
+import { Terminal, type TtyWritable } from './terminal.ts'
 
 export interface CliParts {
   /** Without node and the script. */
@@ -13,61 +15,102 @@ export interface CliParts {
   readonly cwd: string
   readonly version: string
   readonly clock: Clock
-  readonly writeOut: (text: string) => void
-  readonly writeError: (text: string) => void
+  readonly stdin: () => NodeJS.ReadStream
+  readonly stdout: TtyWritable
+  readonly stderr: TtyWritable
+  /** Has a signal abort the returned one, which ends the command; the second one ends the process. */
+  readonly interruption: () => AbortSignal
   /** Starts the node; resolves with the exit status when it has ended. */
   readonly start: (config: LoadedConfig) => Promise<number>
   /** Fills an empty registry from the object store; resolves with what to tell. */
   readonly restore: (config: LoadedConfig) => Promise<string>
 }
 
-/** The command line of `weir`. Resolves with the exit status. Mistakes of the user are told in a line, without a stack. */
+/** The command line of `weir`. Resolves with the exit status. What goes wrong is told on the error stream. */
 export async function runCli(parts: CliParts): Promise<number> {
-  const line = parseCommandLine(parts.argv)
-  switch (line.command) {
-    case 'help':
-      parts.writeOut(helpText())
-      return EXIT_OK
-    case 'version':
-      parts.writeOut(`weir ${parts.version}\n`)
-      return EXIT_OK
-    case 'mistake':
-      parts.writeError(`weir: ${line.message}\nTry weir --help.\n`)
-      return EXIT_USAGE
-  }
+  const { argv, env } = parts
+  const terminal = new Terminal({ out: parts.stdout, error: parts.stderr, env })
   try {
-    if (line.command === 'clusterStatus') {
-      // What it checks answers with is much to load, for nothing where a node starts.
-      const { clusterStatus } = await import('./cluster-status.ts')
-      // The variable keeps the key out of the list of processes.
-      const key = line.key ?? parts.env.WEIR_AUTH_ADMIN_KEY
-      parts.writeOut(await clusterStatus({ ...line, ...(key === undefined ? {} : { key }) }, parts.clock))
-      return EXIT_OK
-    }
-    const config = loadConfig({ flags: line.flags, env: parts.env, cwd: parts.cwd })
-    if (line.command === 'start') return await parts.start(config)
-    if (line.command === 'restore') {
-      parts.writeOut(await parts.restore(config))
-      return EXIT_OK
-    }
-    parts.writeOut(explainConfig(config))
+    const line = findCommand(argv, COMMANDS)
+    if (line.kind === 'version') await terminal.write(`weir ${parts.version}\n`)
+    else if (line.kind === 'help') {
+      const { helpText } = await import('./help.ts')
+      await terminal.write(await helpText(line.path, COMMANDS, terminal.paint))
+    } else if (line.command.takesSettings) return await runWithSettings(line.command, line.arguments, parts, terminal)
+    else return await runCommand(line.command, line.arguments, parts, terminal)
     return EXIT_OK
   } catch (error) {
-    return tell(error, parts.writeError)
+    if (error instanceof OutputClosed) return EXIT_OK
+    const { text, exitStatus } = failureText(error, terminal.paintError)
+    terminal.tell(text)
+    return exitStatus
+  } finally {
+    await terminal.flush()
   }
 }
 
-/** Tells why the command failed and returns the exit status for it. */
-function tell(error: unknown, write: (text: string) => void): number {
-  if (!(error instanceof WeirError) || error.code === 'internal') {
-    write(`weir: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
-    return EXIT_FAILED
+async function runCommand(
+  command: CommandSpec,
+  argv: readonly string[],
+  parts: CliParts,
+  terminal: Terminal,
+): Promise<number> {
+  const { words, options } = parseArguments(argv, command)
+  if (options.color !== undefined) terminal.color = options.color as 'auto' | 'always' | 'never'
+  const [{ run }, { NodeClient }, { nodeAccess }] = await Promise.all([
+    (command.load as NonNullable<CommandSpec['load']>)(),
+    import('./node-client.ts'),
+    import('./node-access.ts'),
+  ])
+  const { env, clock, version } = parts
+  const signal = parts.interruption()
+  let client: InstanceType<typeof NodeClient> | undefined
+  const node: Call['node'] = () => {
+    client ??= new NodeClient({ ...nodeAccess(options, env), version, signal })
+    return client
   }
-  if (error.code !== 'invalid_config') {
-    write(`weir: ${error.message} (${error.code})\n`)
-    return EXIT_FAILED
+  let input: NodeJS.ReadStream | undefined
+  const stdin: Call['stdin'] = () => {
+    input ??= parts.stdin()
+    return input
   }
-  const problems = error.message.split('\n').map((problem) => `  ${problem}\n`)
-  write(`weir: the configuration is not valid\n${problems.join('')}Try weir config --explain or weir --help.\n`)
-  return EXIT_CONFIG
+  try {
+    return await run({ words, options, env, clock, terminal, stdin, signal, node })
+  } catch (error) {
+    if (signal.aborted) return signal.reason as number
+    if (error instanceof OutputClosed) return EXIT_OK
+    const { text, exitStatus } = failureText(error, terminal.paintError, queryOf(command, words))
+    terminal.tell(text)
+    return exitStatus
+  } finally {
+    client?.close()
+    // What waits for input would keep the process.
+    input?.destroy()
+  }
+}
+
+/** What an error of the query points into. */
+function queryOf(command: CommandSpec, given: readonly string[]): string | undefined {
+  return takesQuery(command) ? given.join(' ') : undefined
+}
+
+async function runWithSettings(
+  { path }: CommandSpec,
+  argv: readonly string[],
+  parts: CliParts,
+  terminal: Terminal,
+): Promise<number> {
+  const [{ parseSettingFlags }, { loadConfig }] = await Promise.all([
+    import('./setting-flags.ts'),
+    import('../config-load.ts'),
+  ])
+  const { command, flags } = parseSettingFlags(argv, path[0] as 'node' | 'config' | 'restore')
+  const config = loadConfig({ flags, env: parts.env, cwd: parts.cwd })
+  if (command === 'node') return parts.start(config)
+  if (command === 'restore') await terminal.write(await parts.restore(config))
+  else {
+    const { explainConfig } = await import('./explain-config.ts')
+    await terminal.write(explainConfig(config))
+  }
+  return EXIT_OK
 }

@@ -58,7 +58,7 @@ test('a node that is alone is a cluster of one, by the same means (C1)', async (
     () => 'its load is shown',
   )
 
-  const { status, out } = await weir('cluster', 'status', '--url', node.url)
+  const { status, out } = await weir('cluster', 'status', '-o', 'table', '--url', node.url)
   assert.equal(status, 0, out)
   assert.match(out, /^cluster alone: 1 node, 8 shards, as only sees it$/m)
   assert.match(out, /^only +active +http:/m)
@@ -117,6 +117,6 @@ test('a node shows how far the shards of the others are behind, what moves, and 
   }
   assert.ok(shards.some(({ owner }: Shard) => owner === 'b'))
 
-  const { out } = await weir('cluster', 'status', '--url', b.process.url)
+  const { out } = await weir('cluster', 'status', '-o', 'table', '--url', b.process.url)
   assert.match(out, /^cluster weir: 2 nodes, 8 shards, as b sees it$/m)
 })

@@ -3,31 +3,12 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { hashKey } from '../../../../api/auth.ts'
-import { systemClock } from '../../../../base/clock.ts'
-import { clusterText } from '../../../../node/cli/cluster-status.ts'
-import { parseCommandLine } from '../../../../node/cli/command-line.ts'
-import { runCli } from '../../../../node/cli/run.ts'
+import { clusterText } from '../../../../node/cli/cluster-text.ts'
+import { runInProcess } from '../../../harness/cli-in-process.ts'
 import { startTestServer } from '../../../harness/test-server.ts'
 
-async function run(argv: string[], env: Record<string, string> = {}) {
-  let [out, error] = ['', '']
-  const status = await runCli({
-    argv,
-    env,
-    cwd: '/',
-    version: '1.2.3',
-    clock: systemClock,
-    writeOut: (text) => {
-      out += text
-    },
-    writeError: (text) => {
-      error += text
-    },
-    restore: async () => 'restored\n',
-    start: () => assert.fail('no node is to start'),
-  })
-  return { status, out, error }
-}
+const STATUS = ['cluster', 'status', '-o', 'table']
+const run = (argv: string[], env: Record<string, string> = {}) => runInProcess(argv, { env })
 
 /** A server that is not ours. */
 async function stranger(t: TestContext, status: number, body: string): Promise<string> {
@@ -39,7 +20,7 @@ async function stranger(t: TestContext, status: number, body: string): Promise<s
 
 test('the status of a cluster is printed as tables', async (t) => {
   const { url } = await startTestServer(t)
-  const { status, out } = await run(['cluster', 'status', '--url', url])
+  const { status, out } = await run([...STATUS, '--url', url])
   assert.equal(status, 0)
   const lines = out.split('\n').map((line) => line.replace(/ {2,}/g, ' | '))
   assert.equal(lines[0], 'cluster test: 2 nodes, 3 shards, as n1 sees it')
@@ -66,44 +47,51 @@ test('a key is given as a flag or in the environment, and its refusal is told', 
   const { url, backend } = await startTestServer(t, { authMode: 'keys' })
   await backend.keys.create({ name: 'all', tenant: '*', roles: ['read'] }, hashKey('weir_all'))
   await backend.keys.create({ name: 'one', tenant: '*', roles: ['ingest'] }, hashKey('weir_ingest'))
-  const command = ['cluster', 'status', '--url', url]
+  const command = [...STATUS, '--url', url]
   assert.equal((await run([...command, '--key', 'weir_all'])).status, 0)
+  assert.equal((await run(command, { WEIR_KEY: 'weir_all', WEIR_AUTH_ADMIN_KEY: 'weir_other' })).status, 0)
   assert.equal((await run(command, { WEIR_AUTH_ADMIN_KEY: 'weir_all' })).status, 0)
   const without = await run(command)
-  assert.equal(without.status, 1)
-  assert.match(without.error, /^weir: the node at http:\S+ wants a key: give --key \(unauthenticated\)\n$/)
-  assert.match((await run([...command, '--key=weir_ingest'])).error, /may not read the whole cluster/)
+  assert.equal(without.status, 5)
+  assert.match(
+    without.error,
+    /^weir: A valid credential is required \(unauthenticated\)\n.*Give a key: WEIR_KEY, or --key-file\.\n$/s,
+  )
+  const wrong = await run([...command, '--key=weir_ingest'])
+  assert.equal(wrong.status, 5)
+  assert.match(wrong.error, /^weir: The credential does not allow this \(forbidden\)\n/)
 })
 
 test('what answers otherwise, or does not answer, is told in a line', async (t) => {
-  const command = (url: string) => run(['cluster', 'status', '--url', url])
-  assert.match((await command(await stranger(t, 200, '<html>'))).error, /is no node of Weir \(200\)/)
-  assert.match((await command(await stranger(t, 200, '{"name":1}'))).error, /answers 200/)
-  assert.match((await command(await stranger(t, 503, '{"detail":"it starts"}'))).error, /answers 503: it starts/)
-  assert.match((await command('http://127.0.0.1:1')).error, /^weir: no node answers at http:\/\/127\.0\.0\.1:1: .+\n$/)
-  assert.match((await command('not an address')).error, /no http or https address/)
-  assert.match((await command('file:///etc')).error, /no http or https address/)
+  const command = (url: string) => run([...STATUS, '--url', url])
+  const told = async (url: string, status: number, text: RegExp) => {
+    const end = await command(url)
+    assert.equal(end.status, status)
+    assert.match(end.error, text)
+  }
+  await told(await stranger(t, 200, '<html>'), 6, /is no node of Weir\n$/)
+  await told(await stranger(t, 200, '{"name":1}'), 6, /is no node of Weir\n$/)
+  await told(await stranger(t, 404, 'no such page'), 6, /is no node of Weir \(404\)\n$/)
+  await told(await stranger(t, 503, '{"detail":"it starts"}'), 1, /^weir: the node answers 503\n {2}it starts\n$/)
+  await told('http://127.0.0.1:1', 6, /^weir: no node answers at http:\/\/127\.0\.0\.1:1: .+\n$/)
+  await told('not an address', 2, /no http or https address/)
+  await told('file:///etc', 2, /no http or https address/)
 })
 
-test('its command line takes an address and a key, and nothing else', () => {
-  assert.deepEqual(parseCommandLine(['cluster', 'status']), { command: 'clusterStatus' })
-  assert.deepEqual(parseCommandLine(['--url=http://a', 'cluster', 'status', '--key', 'k']), {
-    command: 'clusterStatus',
-    url: 'http://a',
-    key: 'k',
-  })
-  for (const argv of [
-    ['cluster'],
-    ['cluster', 'drain'],
-    ['cluster', 'status', 'more'],
-    ['cluster', 'status', '--url'],
-  ]) {
-    assert.equal(parseCommandLine(argv).command, 'mistake', argv.join(' '))
+test('its command line takes its own options and those of the connection, and nothing else', async () => {
+  assert.match((await run(['cluster'])).out, /cluster status +Show/)
+  for (const [argv, text] of [
+    [['cluster', 'drain'], 'weir cluster drain is followed by <node>'],
+    [['cluster', 'state'], 'unknown command cluster state; did you mean status?'],
+    [['cluster', 'status', 'more'], 'weir cluster status takes no more'],
+    [['cluster', 'status', '--url'], '--url is followed by url'],
+    [['cluster', 'status', '--url', '--key', 'k'], '--url is followed by url'],
+    [['cluster', 'status', '--http.port', '1'], 'weir cluster status takes no --http.port'],
+    [['cluster', 'status', '-o', 'xml'], '--output is one of auto, table, json, ndjson, not xml'],
+  ] as const) {
+    const { status, error } = await run([...argv])
+    assert.deepEqual([status, error], [2, `weir: ${text}\nTry weir --help.\n`])
   }
-  assert.deepEqual(parseCommandLine(['cluster', 'status', '--http.port', '1']), {
-    command: 'mistake',
-    message: 'weir cluster status takes --url and --key, not --http.port',
-  })
 })
 
 test('text of other nodes does not steer the terminal', () => {
@@ -133,5 +121,5 @@ test('text of other nodes does not steer the terminal', () => {
     0,
   )
   assert.match(text, /just started/)
-  assert.match(text, /^a\?\[2J +active +- +v\?\? +0 s/m)
+  assert.match(text, /^a\\x1b\[2J +active +- +v\\r\\n +0 s/m)
 })

@@ -1,34 +1,21 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict'
 import { test } from 'node:test'
-import { systemClock } from '../../../../base/clock.ts'
 import { WeirError } from '../../../../base/errors.ts'
-import { parseCommandLine } from '../../../../node/cli/command-line.ts'
-import { runCli } from '../../../../node/cli/run.ts'
+import { parseSettingFlags } from '../../../../node/cli/setting-flags.ts'
 import type { LoadedConfig } from '../../../../node/config-load.ts'
+import { runInProcess } from '../../../harness/cli-in-process.ts'
 
 async function run(argv: string[], env: Record<string, string> = {}, failure?: unknown) {
-  let [out, error] = ['', '']
   const started: LoadedConfig[] = []
-  const status = await runCli({
-    argv,
+  const end = await runInProcess(argv, {
     env,
-    cwd: '/',
-    version: '1.2.3',
-    clock: systemClock,
-    writeOut: (text) => {
-      out += text
-    },
-    writeError: (text) => {
-      error += text
-    },
-    restore: async () => 'restored\n',
     start: async (config) => {
       if (failure) throw failure
       started.push(config)
       return 0
     },
   })
-  return { status, out, error, started }
+  return { ...end, started }
 }
 
 test('without a command the node starts with the flags given, in any of their forms', async () => {
@@ -44,9 +31,9 @@ test('without a command the node starts with the flags given, in any of their fo
 
 test('a switch does not swallow the command behind it', () => {
   const explain = { command: 'config', flags: [{ name: 'demo', value: true }] }
-  deepEqual(parseCommandLine(['--demo', 'config', '--explain']), explain)
-  deepEqual(parseCommandLine(['config', '--explain', '--demo']), explain)
-  deepEqual(parseCommandLine(['start', '--x=a=b']), { command: 'start', flags: [{ name: 'x', value: 'a=b' }] })
+  deepEqual(parseSettingFlags(['--demo', 'config', '--explain'], 'node'), explain)
+  deepEqual(parseSettingFlags(['--explain', '--demo'], 'config'), explain)
+  deepEqual(parseSettingFlags(['start', '--x=a=b'], 'node'), { command: 'node', flags: [{ name: 'x', value: 'a=b' }] })
 })
 
 test('config --explain prints each setting with its source and masks secrets', async () => {
@@ -64,9 +51,9 @@ test('config --explain prints each setting with its source and masks secrets', a
 
 test('mistakes of the user are told in lines without a stack, each kind with its exit status', async () => {
   const usage = await run(['strat'])
-  deepEqual([usage.status, usage.error], [64, 'weir: unknown command strat; did you mean start?\nTry weir --help.\n'])
-  equal((await run(['-x'])).status, 64)
-  equal((await run(['config', 'more'])).status, 64)
+  deepEqual([usage.status, usage.error], [2, 'weir: unknown command strat; did you mean start?\nTry weir --help.\n'])
+  equal((await run(['-x'])).status, 2)
+  equal((await run(['config', 'more'])).status, 2)
   const config = await run(['--http.prot', '1'], { WEIR_SHARDS: 'x' })
   equal(config.status, 78)
   match(
@@ -82,6 +69,7 @@ test('mistakes of the user are told in lines without a stack, each kind with its
 })
 
 test('help and version go to standard output', async () => {
-  match((await run(['--help'])).out, /--http\.port +WEIR_HTTP_PORT/)
+  match((await run(['node', '--help'])).out, /--http\.port <value> +WEIR_HTTP_PORT/)
+  match((await run(['--help'])).out, /^ {2}query +Find records/m)
   deepEqual([(await run(['-v'])).out, (await run(['-v'])).status], ['weir 1.2.3\n', 0])
 })

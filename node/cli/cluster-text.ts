@@ -1,68 +1,13 @@
-import { conformsTo } from '../../api/conforms.ts'
-import { Cluster, type ClusterNode, type ClusterShard } from '../../api/contract/cluster.ts'
-import type { Clock } from '../../base/clock.ts'
-import { WeirError } from '../../base/errors.ts'
-import type { NodeAccess } from './command-line.ts'
+import type { Cluster, ClusterNode, ClusterShard } from '../../api/contract/cluster.ts'
+import { printable } from './printable.ts'
 import { type Column, tableText } from './table.ts'
 
-const URL_DEFAULT = 'http://127.0.0.1:9347'
-const ANSWER_MS_MAX = 15_000
 const ABSENT = '-'
 
-/**
- * Asks a running node for the cluster and prints it as tables. Throws invalid_parameter for an address that is none, shard_unavailable when
- * nobody answers there, and what the node answers instead.
- */
-export async function clusterStatus({ url = URL_DEFAULT, key }: NodeAccess, clock: Clock): Promise<string> {
-  const answer = await ask(addressOf(url), key, clock)
-  return clusterText(answer, clock.nowMs())
-}
-
-function addressOf(url: string): URL {
-  const parsed = URL.parse('/v1/cluster', url)
-  if (parsed === null || !/^https?:$/.test(parsed.protocol)) {
-    throw new WeirError('invalid_parameter', `--url ${url} is no http or https address`, { parameter: 'url' })
-  }
-  return parsed
-}
-
-async function ask(address: URL, key: string | undefined, clock: Clock): Promise<Cluster> {
-  const late = new AbortController()
-  const timer = clock.after(ANSWER_MS_MAX, () => late.abort())
-  try {
-    const answer = await fetch(address, {
-      headers: key === undefined ? {} : { authorization: `Bearer ${key}` },
-      signal: late.signal,
-    })
-    return clusterOf(answer.status, await answer.text(), address)
-  } catch (cause) {
-    if (cause instanceof WeirError) throw cause
-    const reason = cause instanceof Error && cause.cause instanceof Error ? cause.cause.message : String(cause)
-    throw new WeirError('shard_unavailable', `no node answers at ${address.origin}: ${reason}`, {}, { cause })
-  } finally {
-    timer.cancel()
-  }
-}
-
-const isCluster = conformsTo(Cluster)
-
-function clusterOf(status: number, text: string, { origin }: URL): Cluster {
-  let body: unknown
-  try {
-    body = JSON.parse(text)
-  } catch {
-    throw new WeirError('shard_unavailable', `what answers at ${origin} is no node of Weir (${status})`)
-  }
-  if (status === 200 && isCluster(body)) return body
-  const { code, detail } = body as { code?: unknown; detail?: unknown }
-  if (status === 401) throw new WeirError('unauthenticated', `the node at ${origin} wants a key: give --key`)
-  if (status === 403) throw new WeirError('forbidden', 'the key may not read the whole cluster')
-  throw new WeirError('shard_unavailable', `the node at ${origin} answers ${status}: ${String(detail ?? code ?? '')}`)
-}
-
+/** The cluster as tables. */
 export function clusterText({ name, nodeId, settled, nodes, shards, moves }: Cluster, nowMs: number): string {
   const parts = [
-    `cluster ${name}: ${count(nodes.length, 'node')}, ${count(shards.length, 'shard')}, as ${nodeId} sees it\n`,
+    `cluster ${printable(name)}: ${count(nodes.length, 'node')}, ${count(shards.length, 'shard')}, as ${printable(nodeId)} sees it\n`,
     settled ? '' : 'this node has just started and may not have heard of all others yet\n',
     `\n${tableText(nodeColumns(nowMs), nodes)}`,
     `\n${tableText(SHARD_COLUMNS, shards)}`,
