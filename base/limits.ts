@@ -353,6 +353,16 @@ export const ALERT_DELETED_KEPT = 200
 /** The history of a tenant; about 2 KB each. */
 export const ALERT_EVENTS_PER_TENANT_MAX = 2000
 export const ALERT_EVENTS_KEPT_MS = 30 * 24 * 3600 * 1000
+/** Of what one rule is to tell, so much at least is told after a crash; about 1 KB each, in one entry of the registry. */
+export const ALERT_OUTBOX_MAX = 300
+/** Rules that are looked for in stored rows together, between two looks at the clock. */
+export const ALERT_RULES_AT_ONCE = 64
+/** What a worker says at once to the keepers of one node; the rest follows. */
+export const ALERT_REPORT_BYTES_MAX = 4 * MIB
+/** Entries of the registry that one keeper writes side by side. */
+export const ALERT_SAVES_AT_ONCE = 32
+/** Groups that the status of a rule shows. */
+export const ALERT_STATUS_GROUPS_MAX = 1000
 /** Groups of one rule that are told apart; the records of all others are counted as one. */
 export const ALERT_GROUPS_PER_RULE_MAX = 1000
 /** Groups of one rule in its keeper, from all shards; what more there are is not looked at, and said. */

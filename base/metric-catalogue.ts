@@ -1,3 +1,5 @@
+import { ALERT_METRICS } from './alert-metrics.ts'
+import { SYSLOG_METRICS } from './syslog-metrics.ts'
 import { UPLOAD_METRICS } from './upload-metrics.ts'
 
 /**
@@ -118,6 +120,7 @@ export const METRIC_CATALOGUE = {
     labels: [],
   },
 
+  ...ALERT_METRICS,
   ...UPLOAD_METRICS,
 
   // --- the journal --------------------------------------------------------------------------------------------
@@ -198,28 +201,7 @@ export const METRIC_CATALOGUE = {
     across: 'max',
   },
 
-  // --- syslog -------------------------------------------------------------------------------------------------
-  syslogConnections: {
-    name: 'weir_syslog_connections',
-    help: 'Open connections of syslog senders.',
-    type: 'gauge',
-    unit: 'connections',
-    labels: [],
-  },
-  syslogMessagesLost: {
-    name: 'weir_syslog_messages_lost_total',
-    help: 'Syslog messages that could not be kept, by error code: of UDP what came too fast (overloaded), at the end what the node could no longer store.',
-    type: 'counter',
-    unit: 'messages',
-    labels: ['code'],
-  },
-  syslogConnectionsRefused: {
-    name: 'weir_syslog_connections_refused_total',
-    help: 'Connections of syslog senders turned away (too_many) or closed because nothing came (idle).',
-    type: 'counter',
-    unit: 'connections',
-    labels: ['reason'],
-  },
+  ...SYSLOG_METRICS,
 
   // --- storage ------------------------------------------------------------------------------------------------
   storageRowsApplied: {

@@ -9,6 +9,7 @@ import type {
   DescribeRule,
 } from '../actors/messages/alert.ts'
 import type { ActorRef } from '../actors/runtime/actor-ref.ts'
+import { normaliseRule } from '../alerts/rule.ts'
 import type { AlertBackend } from '../api/backend.ts'
 import type { Clock } from '../base/clock.ts'
 import { WeirError } from '../base/errors.ts'
@@ -44,7 +45,7 @@ export function openAlertRules(options: StoreOptions): Promise<AlertRules> {
     noun: 'rule',
     perTenantMax: ALERT_RULES_PER_TENANT_MAX,
     bytesMax: ALERT_RULE_BYTES_MAX,
-    check: () => undefined,
+    check: (tenant, id, revision, value) => normaliseRule(tenant, id, revision, value, options.clock.nowMs()),
   })
 }
 

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 import { MembershipKeeper } from '../actors/membership-keeper.ts'
+import { ALERT_KEEPER_KINDS } from '../actors/messages/alert.ts'
 import type { MembershipKeeperMessage } from '../actors/messages/cluster.ts'
 import type { ThreadMessage } from '../actors/messages/control.ts'
 import { ActorSystem } from '../actors/runtime/actor-system.ts'
@@ -21,6 +22,7 @@ import { makeDurableDirectory } from '../base/sync-directory.ts'
 import { nextBoot } from '../cluster/boot-number.ts'
 import { Membership } from '../cluster/membership.ts'
 import { adminKey } from './admin-key.ts'
+import { startAlertKeeper } from './alert-part.ts'
 import { openBackbone } from './backbone.ts'
 import { bannerText } from './banner.ts'
 import { BucketWatch } from './bucket-watch.ts'
@@ -228,17 +230,35 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
       mayStayClosed: () => bucket.isAway,
       onUnopened: (shards) => status.shardsAreUnopened(shards),
     })
+    const ownUrl = settings['http.advertise'] ?? advertisedUrl(settings, first.port)
+    const alerts = await startAlertKeeper({
+      nodeId,
+      boot,
+      shardCount: settings.shards,
+      shardMap: backbone.shardMap,
+      registry,
+      system,
+      submit: async () => undefined,
+      linkBase: () => ownUrl,
+      clock,
+      logger,
+      metrics,
+    })
+    lifecycle.onStop('alerts', async () => alerts.close())
     const served = serveActors(system, backbone.transport, {
       cluster: settings['cluster.name'],
       node: nodeId,
-      open: { controller: { asked: ['describeNode'], told: [] } },
+      open: {
+        controller: { asked: ['describeNode'], told: [] },
+        'alert-keeper': { asked: ALERT_KEEPER_KINDS, told: [] },
+      },
       logger: logger.child('node-server'),
     })
     lifecycle.onStop('questions of other nodes', async () => served.close())
     for (const address of [`${MAIN_THREAD}/controller`, ...workers.map((name) => `${name}/topology`)]) {
       keeper.tell({ kind: 'followMembers', address })
     }
-    membership.announce({ state: 'active', url: settings['http.advertise'] ?? advertisedUrl(settings, first.port) })
+    membership.announce({ state: 'active', url: ownUrl })
     lifecycle.onStop('shards', (deadline) => controller.drain(Math.max(0, deadline.remainingMs - CLOSE_RESERVE_MS)))
     lifecycle.onStop('admission', async () => {
       status.beginDraining()

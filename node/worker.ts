@@ -56,7 +56,7 @@ import { SegmentCache } from '../storage/segment-reader.ts'
 import type { ShardStore } from '../storage/shard-store.ts'
 import { Admission } from './admission.ts'
 import { AgentStore } from './agent-store.ts'
-import { AlertDesk, openAlertRules, openAlertSilences } from './alert-desk.ts'
+import { openWorkerAlerts } from './alert-part.ts'
 import type { BackboneShare } from './backbone.ts'
 import { joinBackbone } from './backbone.ts'
 import type { Settings } from './config.ts'
@@ -153,9 +153,6 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     geo: settings['geoip.file'] === null ? undefined : await GeoipDatabase.open(settings['geoip.file'], clock, logger),
   })
 
-  const alertRules = await openAlertRules({ registry, clock, logger: logger.child('alerts') })
-  const alertSilences = await openAlertSilences({ registry, clock, logger: logger.child('alerts') })
-
   // Storage: the shards of this worker.
   const budget = new HeadBudget(settings['limits.headsBytes'])
   const shards = new Map<ShardId, HostedShard>()
@@ -198,6 +195,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     mergeZstdLevel: MERGE_ZSTD_LEVEL,
     hooks: {
       onCut: hooks.cut,
+      onRows: (applied) => alerts.windowAlert.onRows(applied),
       onApplied: hooks.applied,
       onSections: (shard, journalMs, sections) => hotServices.note(shard, journalMs, sections),
       onPublished: hooks.published,
@@ -239,6 +237,9 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     local: (worker, actor) => system.ref(`${workerName(worker)}/${actor}`),
     workerName,
   })
+  const behindMs = (shard: ShardId) => status.behindMs(laneOf(shard, laneCount))
+  const counted = { shards, shardCount, plans, cache, behindMs, clock }
+  const alerts = await openWorkerAlerts({ ...counted, nodeId, registry, shardMap, system, link, logger, metrics })
   system.spawn<MembersChanged>('topology', () => topology, { mailboxMax: 64, overflow: 'dropOldest' })
 
   for (let lane = 0; lane < laneCount; lane++) {
@@ -325,7 +326,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
         pages,
         results,
         clock,
-        behindMs: (shard) => status.behindMs(laneOf(shard, laneCount)),
+        behindMs,
         registrySilentMs: () => shardMap.silentMs,
         concurrencyMax: settings['limits.searchConcurrency'],
       }),
@@ -409,7 +410,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     keys,
     agents,
     pipelines,
-    alerts: new AlertDesk({ rules: alertRules, silences: alertSilences, registry, clock, keeperOf: () => undefined }),
+    alerts: alerts.desk,
     status: {
       notReadyReasons: () => status.notReadyReasons(),
       lacks: () => status.lacks(),
@@ -470,8 +471,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
       await server.close()
       await system.stop(drainMs)
       spread.close()
-      alertRules.close()
-      alertSilences.close()
+      alerts.close()
       served.close()
       await backbone.close()
       await objects.close()

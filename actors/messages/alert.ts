@@ -1,4 +1,5 @@
-import type { TenantId } from '../../base/ids.ts'
+import type { RuleValues } from '../../alerts/partial.ts'
+import type { Position, ShardId, TenantId } from '../../base/ids.ts'
 import type { Question } from '../runtime/actor.ts'
 
 /** Values of the fields that a rule groups by, by field; empty where it has none. */
@@ -112,3 +113,42 @@ export interface AlertGroupStatus {
   /** Of one that fires. */
   readonly eventId: string | null
 }
+
+/** To the AlertKeeper of a node: what the shards of a worker have counted for the rules that it keeps. The answer says what it lacks. */
+export interface ReportCounts extends Question<KeeperWants> {
+  readonly kind: 'reportCounts'
+  readonly shards: readonly ShardCounts[]
+}
+
+export interface ShardCounts {
+  readonly shard: ShardId
+  /** Of its owner, and what is in the counts: later ones take the place of earlier ones (A2). */
+  readonly epoch: number
+  readonly through: Position
+  /** Everything that was in the journal before this time is counted; null: not everything that is counted has been said. */
+  readonly watermarkMs: number | null
+  /** All values of these rules. */
+  readonly whole: readonly RuleValues[]
+  /** Values that are others than before. */
+  readonly changed: readonly RuleValues[]
+}
+
+export interface KeeperWants {
+  readonly rules: readonly WantedRule[]
+}
+
+/** A rule of which a keeper has not all values of these shards. */
+export interface WantedRule {
+  readonly tenant: TenantId
+  readonly rule: string
+  readonly revision: number
+  readonly shards: readonly ShardId[]
+}
+
+export type AlertKeeperMessage = ReportCounts | DescribeRule
+
+/** Every kind of question that an AlertKeeper may be asked by other nodes. */
+export const ALERT_KEEPER_KINDS = [
+  'reportCounts',
+  'describeRule',
+] as const satisfies readonly AlertKeeperMessage['kind'][]
