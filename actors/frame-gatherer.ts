@@ -3,8 +3,9 @@ import type { Clock, Timer } from '../base/clock.ts'
 import { freeBytes } from '../base/free-bytes.ts'
 import type { LaneId, ShardId, TenantId } from '../base/ids.ts'
 import { CHUNK_BYTES_MAX, FRAME_BYTES_MAX, FRAME_BYTES_TARGET, FRAME_LINGER_MS } from '../base/limits.ts'
-import type { FrameSectionInput } from '../cluster/frame.ts'
 import { encodeFrame } from '../cluster/frame.ts'
+import type { FrameSectionInput } from '../cluster/frame-header.ts'
+import { encodeGroupedFrame } from '../cluster/grouped-frame.ts'
 import type { Journal } from '../cluster/journal.ts'
 import { ColumnWriter } from '../ingest/column-writer.ts'
 import type { PathTable } from '../ingest/path-table.ts'
@@ -24,6 +25,8 @@ export interface FrameGathererOptions {
   readonly clock: Clock
   readonly paths: PathTable
   readonly compression: 'none' | 'zstd'
+  /** Who owns each shard now, where all nodes read frames whose sections are compressed in groups; undefined where each is compressed alone. */
+  readonly groupedBy?: () => ((shard: ShardId) => string | undefined) | undefined
   /** Names the next frame, unique for ever (D2). */
   readonly nextFrameId: () => string
   readonly onFrame?: (frame: {
@@ -179,13 +182,15 @@ export class FrameGatherer {
         ({ writer, keyed }) => writer.rowCount + keyed.length > 0,
       )
       if (gathered.length === 0) return { frame: new Uint8Array(0), rows: 0, sections: 0 }
-      let encoded = gathered.map((section) => encodeGathered(section, this.#options.compression))
-      if (bytesOf(encoded) > FRAME_BYTES_MAX) {
+      const { compression, groupedBy } = this.#options
+      const ownerOf = compression === 'zstd' ? groupedBy?.() : undefined
+      let encoded = gathered.map((section) => encodeGathered(section, ownerOf === undefined ? compression : 'none'))
+      if (ownerOf === undefined && bytesOf(encoded) > FRAME_BYTES_MAX) {
         // Columns that few of the rows have take many times the bytes that were sent, nearly all of them zero.
         encoded = gathered.map((section) => encodeGathered(section, 'zstd'))
       }
       const rows = gathered.reduce((sum, { writer }) => sum + writer.rowCount, 0)
-      const frame = encodeFrame(encoded)
+      const frame = ownerOf === undefined ? encodeFrame(encoded) : encodeGroupedFrame(encoded, ownerOf)
       for (const { bytes } of encoded) freeBytes(bytes)
       return { frame, rows, sections: encoded.length }
     } finally {

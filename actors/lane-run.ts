@@ -1,7 +1,7 @@
 import { freeBytes, ownCopy } from '../base/free-bytes.ts'
 import type { LaneId, Position, ShardId } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
-import type { FrameSection } from '../cluster/frame.ts'
+import type { FrameView } from '../cluster/frame.ts'
 import { readFrame } from '../cluster/frame.ts'
 import type { JournalMessage } from '../cluster/journal.ts'
 import type { ApplyFrames, JournalledSection, ShardHostMessage } from './messages/shard.ts'
@@ -52,8 +52,8 @@ export async function handOnRun(
   let bytes = 0
   for (const message of run.messages) {
     bytes += message.frame.byteLength
-    for (const section of sectionsOf(message, lane, logger)) {
-      if (!run.members.has(section.shard)) continue
+    const frame = openFrame(message, run, logger)
+    for (const section of frame?.sections ?? []) {
       const host = hostOf(section.shard)
       const shards = perHost.get(host) ?? new Map<ShardId, GatheredSections>()
       perHost.set(host, shards)
@@ -64,6 +64,7 @@ export async function handOnRun(
       // Each in a buffer of its own: the rows stay there until they are cut, and the frame goes now.
       gathered.sections.push({ position, appendedMs, rowBase: section.rowBase, bytes: ownCopy(section.bytes) })
     }
+    for (const inflated of frame?.inflated ?? []) freeBytes(inflated)
     freeBytes(message.frame)
   }
   await Promise.all(
@@ -88,13 +89,18 @@ export async function handOnRun(
   return bytes
 }
 
-/** A frame that fails its checksum can be read by nobody, ever: it is passed over, loudly, rather than stop the lane. */
-function sectionsOf(message: JournalMessage, lane: LaneId, logger: Logger): readonly FrameSection[] {
+/** A frame, or a group in it, that is damaged can be read by nobody, ever: it is passed over, loudly, rather than stop the lane. */
+function openFrame(message: JournalMessage, { lane, members }: LaneRun, logger: Logger): FrameView | undefined {
   try {
-    return readFrame(message.frame).sections
+    const frame = readFrame(message.frame, (shard) => members.has(shard))
+    if (frame.damaged > 0) {
+      const details = { lane, ...message.position, sections: frame.damaged }
+      logger.error('sections of a frame of the journal are damaged; their records are lost', details)
+    }
+    return frame
   } catch (error) {
     logger.error('a frame of the journal is damaged; its records are lost', { lane, ...message.position, error })
-    return []
+    return undefined
   }
 }
 

@@ -26,6 +26,7 @@ export class NodeTopology implements Actor<MembersChanged>, QueryTopology {
   #view: MembersView | undefined
   #nodes: readonly QueryNode[]
   #placements: readonly Placement[] = []
+  #featureLevel = 1
 
   constructor(options: NodeTopologyOptions) {
     this.#options = options
@@ -46,6 +47,8 @@ export class NodeTopology implements Actor<MembersChanged>, QueryTopology {
       workers,
       isActive: state === 'active',
     }))
+    const levels = view.members.map(({ featureLevels }) => featureLevels.max)
+    this.#featureLevel = view.settled ? Math.min(...levels) : 1
     this.#placements = this.#options.ring.place(
       view.members.filter(({ state }) => state === 'active').map(({ nodeId, weight }) => ({ id: nodeId, weight })),
     )
@@ -66,6 +69,11 @@ export class NodeTopology implements Actor<MembersChanged>, QueryTopology {
 
   leaf(node: NodeId, worker: number): ActorRef<QueryLeafMessage> {
     return this.ref<QueryLeafMessage>(node, worker, 'query-leaf')
+  }
+
+  /** C9: the highest that all members read; 1 while not everybody has been heard. */
+  get featureLevel(): number {
+    return this.#featureLevel
   }
 
   /** An actor of a worker of any node. */

@@ -141,6 +141,11 @@ export const JOURNAL_MESSAGE_BYTES_MAX = 8 * MIB
 export const JOURNAL_HEADER_BYTES_MAX = 1 * KIB
 /** Directory entries are small; this only keeps a count within its 16 bits. */
 export const FRAME_SECTIONS_MAX = 0xffff
+/** Sections of a frame that are compressed together: beginning costs as much as this many bytes; and one slice stays short (T2). */
+export const FRAME_GROUP_BYTES_MIN = 16 * KIB
+export const FRAME_GROUP_BYTES_MAX = 512 * KIB
+/** What a group may say that it inflates to: one section may be larger than the bytes that were sent. */
+export const FRAME_GROUP_CONTENT_BYTES_MAX = 64 * MIB
 /** Frames one thread may have handed to the journal without an answer; J2 keeps it far below. */
 export const JOURNAL_IN_FLIGHT_BYTES_MAX = 64 * MIB
 /** Frames handed to a reader in memory before it falls back to reading them from the disk. */

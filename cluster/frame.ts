@@ -1,46 +1,40 @@
-import { crc32 } from 'node:zlib'
 import { assert } from '../base/assert.ts'
-import { WeirError } from '../base/errors.ts'
-import type { ShardId, TenantId } from '../base/ids.ts'
+import type { ShardId } from '../base/ids.ts'
 import { FRAME_SECTIONS_MAX, JOURNAL_MESSAGE_BYTES_MAX } from '../base/limits.ts'
+import {
+  aligned,
+  corruptFrame,
+  FRAME_HEADER_BYTES,
+  type FrameHeader,
+  type FrameSection,
+  type FrameSectionInput,
+  isAligned,
+  readFrameHeader,
+  tenantBytes,
+  tenantOf,
+  writeFrameHeader,
+} from './frame-header.ts'
+import { GROUPED_VERSION, readGroupedFrame } from './grouped-frame.ts'
 
 /**
- * The frame: one journal message (J2). A directory of its sections, then the sections back to back, each on an 8-byte
+ * The frame: one journal message (J2). A directory of its sections, then the sections, each on an 8-byte
  * boundary, so that a reader takes its own without looking into the others. A section is of one (tenant, shard); the
- * checksum here covers header and directory, a section guards its own bytes. Layout: docs/formats.md, "Frame".
+ * checksum here covers header and directory, a section guards its own bytes. Version 1 has the sections as they are, back to back;
+ * version 2 has them in compressed groups (grouped-frame.ts). Layout: docs/formats.md, "Frame".
  */
 
-/** `WFRM` when its bytes are read as text. */
-const MAGIC = 0x4d524657
 const VERSION = 1
-const HEADER_BYTES = 24
-const OFFSET_VERSION = 4
-const OFFSET_SECTION_COUNT = 6
-const OFFSET_DIRECTORY_BYTES = 8
-const OFFSET_FRAME_BYTES = 12
-const OFFSET_CHECKSUM = 16
 /** Of a directory entry, before the tenant's name. */
 const ENTRY_BYTES = 15
-const ALIGNMENT = 8
-
-export interface FrameSectionInput {
-  readonly shard: ShardId
-  readonly tenant: TenantId
-  readonly rowCount: number
-  readonly bytes: Uint8Array
-}
-
-export interface FrameSection extends FrameSectionInput {
-  /** Rows of the same shard in earlier sections of this frame: what its row 0 is called in positions (J3). */
-  readonly rowBase: number
-}
 
 export interface FrameView {
+  /** Of the shards that were asked for. */
   readonly sections: readonly FrameSection[]
+  /** Sections that cannot be read, because what they were compressed with is damaged. */
+  readonly damaged: number
+  /** What has been inflated for them; who has done with the sections may free it. */
+  readonly inflated: readonly Uint8Array[]
 }
-
-const encoder = new TextEncoder()
-const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /**
  * Packs sections, in the order given. The result fills an ArrayBuffer of its own, so it may be transferred.
@@ -48,13 +42,13 @@ const decoder = new TextDecoder('utf-8', { fatal: true })
  */
 export function encodeFrame(sections: readonly FrameSectionInput[]): Uint8Array<ArrayBuffer> {
   assert(sections.length > 0 && sections.length <= FRAME_SECTIONS_MAX, 'a frame has 1 to FRAME_SECTIONS_MAX sections')
-  const tenants = sections.map((section) => encoder.encode(section.tenant))
+  const tenants = sections.map((section) => tenantBytes(section.tenant))
   let directoryBytes = 0
   for (const tenant of tenants) {
     assert(tenant.length > 0 && tenant.length <= 255, 'the length of a tenant name fits a byte')
     directoryBytes += ENTRY_BYTES + tenant.length
   }
-  const sectionsStart = aligned(HEADER_BYTES + directoryBytes)
+  const sectionsStart = aligned(FRAME_HEADER_BYTES + directoryBytes)
   let frameBytes = sectionsStart
   for (const section of sections) frameBytes = aligned(frameBytes) + section.bytes.length
   assert(frameBytes <= JOURNAL_MESSAGE_BYTES_MAX, 'a frame fits a journal message')
@@ -62,9 +56,9 @@ export function encodeFrame(sections: readonly FrameSectionInput[]): Uint8Array<
   const buffer = Buffer.allocUnsafeSlow(frameBytes)
   const frame = new Uint8Array(buffer.buffer as ArrayBuffer)
   const view = new DataView(frame.buffer)
-  let entry = HEADER_BYTES
+  let entry = FRAME_HEADER_BYTES
   let offset = sectionsStart
-  frame.fill(0, HEADER_BYTES + directoryBytes, sectionsStart)
+  frame.fill(0, FRAME_HEADER_BYTES + directoryBytes, sectionsStart)
   for (let i = 0; i < sections.length; i++) {
     const section = sections[i]!
     const tenant = tenants[i]!
@@ -81,81 +75,49 @@ export function encodeFrame(sections: readonly FrameSectionInput[]): Uint8Array<
     frame.set(section.bytes, start)
     offset = start + section.bytes.length
   }
-  view.setUint32(0, MAGIC, true)
-  view.setUint16(OFFSET_VERSION, VERSION, true)
-  view.setUint16(OFFSET_SECTION_COUNT, sections.length, true)
-  view.setUint32(OFFSET_DIRECTORY_BYTES, directoryBytes, true)
-  view.setUint32(OFFSET_FRAME_BYTES, frameBytes, true)
-  view.setUint32(OFFSET_CHECKSUM, 0, true)
-  view.setUint32(OFFSET_CHECKSUM + 4, 0, true)
-  view.setUint32(OFFSET_CHECKSUM, crc32(frame.subarray(0, HEADER_BYTES + directoryBytes)), true)
+  writeFrameHeader(frame, { version: VERSION, sectionCount: sections.length, groupCount: 0, directoryBytes })
   return frame
 }
 
 /**
- * The sections of a frame; their bytes are views on `frame`. Throws corrupt_data when the bytes are not a whole,
- * undamaged frame; the content of a section is not looked at.
+ * The sections of a frame whose shard is wanted; their bytes are views on `frame`, or on what they were inflated to: that has only groups which hold something
+ * that is wanted. Throws corrupt_data when the bytes are not a whole, undamaged frame; the content of a section is not looked at.
  */
-export function readFrame(frame: Uint8Array): FrameView {
-  if (frame.length < HEADER_BYTES) throw corrupt('it is shorter than its header', frame)
-  const view = new DataView(frame.buffer, frame.byteOffset, frame.length)
-  if (view.getUint32(0, true) !== MAGIC) throw corrupt('it does not begin with WFRM', frame)
-  const version = view.getUint16(OFFSET_VERSION, true)
-  if (version !== VERSION) throw corrupt(`its version ${version} is not known`, frame)
-  const sectionCount = view.getUint16(OFFSET_SECTION_COUNT, true)
-  const directoryEnd = HEADER_BYTES + view.getUint32(OFFSET_DIRECTORY_BYTES, true)
-  if (view.getUint32(OFFSET_FRAME_BYTES, true) !== frame.length)
-    throw corrupt('its length is not the stated one', frame)
-  if (directoryEnd > frame.length) throw corrupt('its directory is longer than itself', frame)
-  if (view.getUint32(OFFSET_CHECKSUM, true) !== directoryChecksum(frame, directoryEnd)) {
-    throw corrupt('its directory fails the checksum', frame)
-  }
+export function readFrame(frame: Uint8Array, isWanted: (shard: ShardId) => boolean = () => true): FrameView {
+  const header = readFrameHeader(frame, [VERSION, GROUPED_VERSION])
+  if (header.version === GROUPED_VERSION) return readGroupedFrame(frame, header, isWanted)
+  return { sections: readPlainFrame(frame, header, isWanted), damaged: 0, inflated: [] }
+}
 
+function readPlainFrame(
+  frame: Uint8Array,
+  { sectionCount, directoryBytes }: FrameHeader,
+  isWanted: (shard: ShardId) => boolean,
+): FrameSection[] {
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.length)
+  const directoryEnd = FRAME_HEADER_BYTES + directoryBytes
   const sections: FrameSection[] = []
   const rowsOfShard = new Map<number, number>()
-  let entry = HEADER_BYTES
+  let entry = FRAME_HEADER_BYTES
   let previousEnd = directoryEnd
   for (let i = 0; i < sectionCount; i++) {
-    if (entry + ENTRY_BYTES > directoryEnd) throw corrupt('its directory ends early', frame)
+    if (entry + ENTRY_BYTES > directoryEnd) throw corruptFrame('its directory ends early', frame)
     const shard = view.getUint16(entry, true) as ShardId
     const rowCount = view.getUint32(entry + 2, true)
     const start = view.getUint32(entry + 6, true)
     const end = start + view.getUint32(entry + 10, true)
     const tenantEnd = entry + ENTRY_BYTES + view.getUint8(entry + 14)
-    if (tenantEnd > directoryEnd) throw corrupt('its directory ends early', frame)
-    if (start < previousEnd || start % ALIGNMENT !== 0 || end > frame.length) {
-      throw corrupt(`section ${i} is out of place`, frame)
+    if (tenantEnd > directoryEnd) throw corruptFrame('its directory ends early', frame)
+    if (start < previousEnd || !isAligned(start) || end > frame.length) {
+      throw corruptFrame(`section ${i} is out of place`, frame)
     }
-    const tenant = tenantText(frame.subarray(entry + ENTRY_BYTES, tenantEnd), frame)
+    const tenant = tenantOf(frame.subarray(entry + ENTRY_BYTES, tenantEnd), frame)
     const rowBase = rowsOfShard.get(shard) ?? 0
     rowsOfShard.set(shard, rowBase + rowCount)
-    sections.push({ shard, tenant, rowCount, rowBase, bytes: frame.subarray(start, end) })
+    if (isWanted(shard)) sections.push({ shard, tenant, rowCount, rowBase, bytes: frame.subarray(start, end) })
     entry = tenantEnd
     previousEnd = end
   }
-  if (entry !== directoryEnd) throw corrupt('its directory has bytes behind the last entry', frame)
-  return { sections }
-}
-
-function aligned(offset: number): number {
-  return Math.ceil(offset / ALIGNMENT) * ALIGNMENT
-}
-
-/** CRC-32 of header and directory, the checksum's own four bytes taken as zero. */
-function directoryChecksum(frame: Uint8Array, directoryEnd: number): number {
-  const bytes = frame.slice(0, directoryEnd)
-  bytes.fill(0, OFFSET_CHECKSUM, OFFSET_CHECKSUM + 4)
-  return crc32(bytes)
-}
-
-function tenantText(bytes: Uint8Array, frame: Uint8Array): TenantId {
-  try {
-    return decoder.decode(bytes) as TenantId
-  } catch (cause) {
-    throw corrupt('a tenant name is not UTF-8', frame, cause)
-  }
-}
-
-function corrupt(why: string, frame: Uint8Array, cause?: unknown): WeirError {
-  return new WeirError('corrupt_data', `not a frame: ${why}`, { frameBytes: frame.length }, { cause })
+  if (entry !== directoryEnd) throw corruptFrame('its directory has bytes behind the last entry', frame)
+  return sections
 }

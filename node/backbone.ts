@@ -18,7 +18,7 @@ export interface Backbone {
   readonly registry: Registry
   readonly shardMap: ShardMap
   readonly transport: Transport
-  /** Of what goes into the journal: worth its CPU where every byte is kept by several servers (ADR 0012). */
+  /** Of what goes into the journal: worth its CPU where every byte is kept by several servers (ADR 0012, 0016). */
   readonly sectionCompression: 'none' | 'zstd'
   close(): Promise<void>
 }

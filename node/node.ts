@@ -20,6 +20,7 @@ import { createLogger } from '../base/logger.ts'
 import { Metrics } from '../base/metrics.ts'
 import { makeDurableDirectory } from '../base/sync-directory.ts'
 import { nextBoot } from '../cluster/boot-number.ts'
+import { GROUPED_FRAMES_LEVEL } from '../cluster/grouped-frame.ts'
 import { Membership } from '../cluster/membership.ts'
 import { adminKey } from './admin-key.ts'
 import { startAlertKeeper } from './alert-part.ts'
@@ -139,7 +140,7 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
         nodeId,
         boot: await nextBoot(registry),
         version,
-        featureLevels: { min: FEATURE_LEVEL, max: FEATURE_LEVEL },
+        featureLevels: { min: FEATURE_LEVEL, max: GROUPED_FRAMES_LEVEL },
         weight: settings['node.weight'],
         workers: settings.workers,
       },

@@ -44,6 +44,7 @@ import type { LaneId, NodeId, ShardId } from '../base/ids.ts'
 import { HEARTBEAT_EVERY_MS, PUBLISHED_AT_ONCE } from '../base/limits.ts'
 import { createLogger } from '../base/logger.ts'
 import { Metrics, renderPrometheus } from '../base/metrics.ts'
+import { GROUPED_FRAMES_LEVEL } from '../cluster/grouped-frame.ts'
 import { ShardRing } from '../cluster/ring.ts'
 import { PathTable } from '../ingest/path-table.ts'
 import { Scanner } from '../ingest/scanner.ts'
@@ -268,6 +269,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   const paths = new PathTable(Math.floor(clock.random() * 2 ** 32))
   const scanner = new Scanner(paths)
   let frames = 0
+  const ownerOf = (shard: ShardId) => shardMap.get(shard)?.owner
   const nextFrameId = () => `${nodeId}/${seed.boot}/${index}/${++frames}`
   const gatherers = Array.from(
     { length: laneCount },
@@ -278,6 +280,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
         clock,
         paths,
         compression: backbone.sectionCompression,
+        groupedBy: () => (topology.featureLevel < GROUPED_FRAMES_LEVEL ? undefined : ownerOf),
         nextFrameId,
         onFrame: hooks.frame,
         onFailure: hooks.appendFailed,
@@ -296,7 +299,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
           checkKey(question, {
             clock,
             self: nodeId,
-            ownerOf: (shard) => shardMap.get(shard)?.owner,
+            ownerOf,
             keeperOf: (owner, shard) => topology.ref(owner, workerOf(shard, topology.workersOf(owner)), 'key-keeper'),
           }),
         spread,

@@ -5,13 +5,13 @@ import type { CharMask } from '../base/char-mask.ts'
 import { mayHoldChars } from '../base/char-mask.ts'
 import { checksum } from '../base/checksum.ts'
 import type { Column } from '../base/columns.ts'
+import { inflate } from '../base/zstd.ts'
 import type { BlockReader } from './block.ts'
 import type { BlockHeader } from './block-header.ts'
 import { CHUNK_PLAIN, readBlockHeader } from './block-header.ts'
 import { decodeColumn, decodeTimeMs, decodeTimeNs } from './column-codecs.ts'
 import type { ColumnLayout } from './column-layout.ts'
 import { COLUMN_TIME } from './column-layout.ts'
-import { inflate } from './zstd.ts'
 
 /** Bytes of a block from `start` on. */
 export interface BlockRange {

@@ -1,7 +1,7 @@
 import { corruptData } from '../base/bytes.ts'
 import { checksum } from '../base/checksum.ts'
+import { compressLater, inflate } from '../base/zstd.ts'
 import { type BlockChunk, CHUNK_PLAIN, CHUNK_ZSTD, encodeBlockHeader, readBlockHeader } from './block-header.ts'
-import { compressLater, inflate } from './zstd.ts'
 
 /**
  * The same block with its chunks compressed at another zstd level: for a merge that keeps a full block, and so its id and filters,

@@ -6,6 +6,7 @@ import { checksum } from '../base/checksum.ts'
 import type { Column } from '../base/columns.ts'
 import { FIELD_HOST, FIELD_LEVEL, FIELD_SERVICE, VALUE_ABSENT, VALUE_NUMBER } from '../base/columns.ts'
 import { DIMENSION_BYTES_MAX } from '../base/limits.ts'
+import { compressLater, compressNow, isLongToCompress } from '../base/zstd.ts'
 import type { BlockSummary, EncodedBlock } from './block.ts'
 import { COLUMN_RECEIVED, COLUMN_ROW, COLUMN_SEQUENCE } from './block.ts'
 import type { BlockChunk, BlockIdentity } from './block-header.ts'
@@ -15,7 +16,6 @@ import { encodeColumn, encodeTimes } from './column-codecs.ts'
 import type { ColumnLayout, PieceRef } from './column-layout.ts'
 import { COLUMN_TIME, charsOfEncoding } from './column-layout.ts'
 import { TokenCollector } from './token-collector.ts'
-import { compressLater, compressNow, isLongToCompress } from './zstd.ts'
 
 /** Rows of the block in their final order; one entry a row in each array. */
 export interface BlockRows {

@@ -3,11 +3,11 @@ import { corruptData } from '../base/bytes.ts'
 import type { BytesColumn, Column, DictionaryColumn, ValueType } from '../base/columns.ts'
 import { VALUE_ABSENT, VALUE_JSON } from '../base/columns.ts'
 import { BLOCK_ROWS_MAX, DICTIONARY_VALUES_MAX } from '../base/limits.ts'
+import { compressNow } from '../base/zstd.ts'
 import { joinPlanes, joinPlanes32, looksRandom, planesFor, splitPlanes } from './byte-planes.ts'
 import type { ColumnEncoding, ColumnLayout } from './column-layout.ts'
 import { constantTypes, uniformType } from './constant-types.ts'
 import { packedLength, packHexValues, uniformLength, unpackHex } from './hex-packing.ts'
-import { compressNow } from './zstd.ts'
 
 /**
  * Columns of a block to bytes and back. A column is a list of pieces; the block's writer puts pieces that compress into chunks,

@@ -5,10 +5,10 @@ import type { BytesColumn, Column, ColumnSource, DictionaryColumn, IntegerColumn
 import { VALUE_ABSENT, VALUE_JSON } from '../base/columns.ts'
 import type { TenantId } from '../base/ids.ts'
 import { DICTIONARY_VALUES_MAX, PATH_BYTES_MAX } from '../base/limits.ts'
+import { compressNow, inflate } from '../base/zstd.ts'
 import { takeRows } from './column-gather.ts'
 import { constantTypes, uniformType } from './constant-types.ts'
 import { countPresent, presentRows, spreadColumn } from './sparse-column.ts'
-import { compressNow, inflate } from './zstd.ts'
 
 /**
  * A section: the rows of one (tenant, shard) in a journal frame, as columns. Made to be copied, not to be small: arrays lie as they

@@ -1,6 +1,7 @@
 import { assert, present } from '../base/assert.ts'
 import { corruptData } from '../base/bytes.ts'
 import { checksum } from '../base/checksum.ts'
+import { inflate } from '../base/zstd.ts'
 import type { BlockReader } from './block.ts'
 import { COLUMN_RECEIVED, COLUMN_ROW, COLUMN_SEQUENCE } from './block.ts'
 import { BlockCache } from './block-cache.ts'
@@ -16,7 +17,6 @@ import { ChunkedRegion } from './segment-chunks.ts'
 import { decodeDirectory, type SegmentBlock, type SegmentDirectory } from './segment-directory.ts'
 import { decodeFooter, FOOTER_BYTES, type SegmentFooter, TAIL_BYTES } from './segment-footer.ts'
 import { SegmentIndex } from './segment-index.ts'
-import { inflate } from './zstd.ts'
 
 /** Memory of open segments of one worker; about 200 segments of 256 blocks. */
 const CACHE_BYTES_MAX_DEFAULT = 64 * 1024 * 1024

@@ -3,6 +3,7 @@ import { checksum } from '../base/checksum.ts'
 import type { Clock } from '../base/clock.ts'
 import { systemClock } from '../base/clock.ts'
 import { COLUMN_OVERFLOW, FIELD_SERVICE } from '../base/columns.ts'
+import { compressLater, compressNow, isLongToCompress } from '../base/zstd.ts'
 import type { BlockSummary, EncodedBlock } from './block.ts'
 import { blockHeaderLength } from './block-header.ts'
 import { bloomLog2Bits } from './bloom.ts'
@@ -15,7 +16,6 @@ import { storedLength, writeChunks } from './segment-chunks.ts'
 import { encodeDirectory, type SegmentBlock } from './segment-directory.ts'
 import { encodeFooter, FOOTER_BYTES, SEGMENT_MAGIC } from './segment-footer.ts'
 import { encodeTerms } from './segment-terms.ts'
-import { compressLater, compressNow, isLongToCompress } from './zstd.ts'
 
 const DIRECTORY_ZSTD_LEVEL = 3
 /** Copied and hashed in one go: about 2 ms. */

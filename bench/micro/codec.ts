@@ -4,6 +4,7 @@ import { VALUE_STRING } from '../../base/columns.ts'
 import type { DayNumber, TenantId } from '../../base/ids.ts'
 import { dayOf } from '../../base/ids.ts'
 import { BLOCK_ROWS_MAX } from '../../base/limits.ts'
+import { compressNow } from '../../base/zstd.ts'
 import { COLUMN_SEQUENCE } from '../../storage/block.ts'
 import type { BlockPart } from '../../storage/block-codec.ts'
 import { encodeBlock, mergeBlocks } from '../../storage/block-codec.ts'
@@ -13,7 +14,6 @@ import { concatColumns } from '../../storage/column-gather.ts'
 import { decodeSection, encodeSection } from '../../storage/section-codec.ts'
 import { TableSource } from '../../storage/table-source.ts'
 import { TokenCollector } from '../../storage/token-collector.ts'
-import { compressNow } from '../../storage/zstd.ts'
 
 /**
  * What the codecs cost a record: `node bench/micro/codec.ts [rows of a section]`. Records have 11 fields and 351 bytes as JSON; ids come from

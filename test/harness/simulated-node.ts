@@ -366,7 +366,9 @@ export class SimulatedNode {
           journal,
           clock,
           paths,
-          compression: 'none',
+          // Readers take both.
+          compression: boot % 2 === 0 ? 'zstd' : 'none',
+          groupedBy: () => (shard) => this.shardMap.get(shard)?.owner,
           nextFrameId: () => `${boot}/${++frames}`,
         }),
     )

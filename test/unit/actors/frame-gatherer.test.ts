@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { FrameGathererOptions } from '../../../actors/frame-gatherer.ts'
 import { FrameGatherer } from '../../../actors/frame-gatherer.ts'
 import { VALUE_NUMBER, VALUE_STRING } from '../../../base/columns.ts'
 import { WeirError } from '../../../base/errors.ts'
@@ -37,7 +38,7 @@ class HandJournal {
   }
 }
 
-function gatherer() {
+function gatherer(options: Partial<Pick<FrameGathererOptions, 'compression' | 'groupedBy'>> = {}) {
   const clock = new SimulatedClock(1, NOON_MS)
   const journal = new HandJournal()
   const appended: { readonly rows: number; readonly bytes: number }[] = []
@@ -48,6 +49,7 @@ function gatherer() {
     clock,
     paths: new PathTable(1),
     compression: 'none',
+    ...options,
     nextFrameId: () => String(++frames),
     onFrame: (frame) => appended.push(frame),
   })
@@ -177,5 +179,33 @@ describe('the frame being gathered (J2)', () => {
     assert.equal(source.rowCount, 3 * CHUNK_ROWS_MAX)
     assert.ok(source.columnNames.length === 100)
     assert.ok(appended[0]!.bytes > 0 && appended[0]!.bytes < JOURNAL_MESSAGE_BYTES_MAX)
+  })
+
+  it('C9: is of groups where all nodes read that, and of compressed sections before', async () => {
+    let doAll = false
+    const ownerOf = (shard: ShardId) => `node-${shard}`
+    const { clock, journal, gathering, put } = gatherer({
+      compression: 'zstd',
+      groupedBy: () => (doAll ? ownerOf : undefined),
+    })
+    const send = async () => {
+      for (const shard of [API, MAIL]) for (let i = 0; i < 30; i++) put(`${shard}/${i}`, ACME, shard, 2000)
+      void gathering.chunkDone()
+      await clock.advance(FRAME_LINGER_MS)
+      journal.acknowledge()
+      await clock.advance(0)
+    }
+    await send()
+    doAll = true
+    await send()
+    const [before, after] = journal.frames.map((frame) => new DataView(frame.buffer).getUint16(4, true))
+    assert.deepEqual([before, after], [1, 2])
+    const read = journal.frames.map((frame) => readFrame(frame, (shard) => shard === MAIL))
+    assert.deepEqual(
+      read.map(({ inflated }) => inflated.length),
+      [0, 1],
+    )
+    const rows = read.map(({ sections }) => decodeSection(sections[0]!.bytes).source.rowCount)
+    assert.deepEqual(rows, [30, 30])
   })
 })

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import type { ShardId, TenantId } from '../../../base/ids.ts'
-import { encodeFrame, type FrameSectionInput, readFrame } from '../../../cluster/frame.ts'
+import { encodeFrame, readFrame } from '../../../cluster/frame.ts'
+import type { FrameSectionInput } from '../../../cluster/frame-header.ts'
+import { encodeGroupedFrame } from '../../../cluster/grouped-frame.ts'
 
 const section: fc.Arbitrary<FrameSectionInput> = fc.record(
   {
@@ -97,5 +100,121 @@ describe('frame', () => {
         assert.throws(() => readFrame(bytes), { code: 'corrupt_data' }),
       ),
     )
+  })
+})
+
+describe('a frame of groups', () => {
+  const ownerOf = (shard: ShardId) => (shard === 0 ? undefined : `node-${shard % 3}`)
+  const copied = ({ shard, tenant, rowCount, bytes }: FrameSectionInput) => ({
+    shard,
+    tenant,
+    rowCount,
+    bytes: Uint8Array.from(bytes),
+  })
+  /** Some so long that owners have groups of their own, some that nothing can compress. */
+  const anySections = fc.array(
+    fc.tuple(section, fc.integer({ min: 0, max: 40_000 }), fc.boolean()).map(([short, length, isNoise]) => {
+      const bytes = new Uint8Array(Buffer.alloc(length, short.bytes.length > 0 ? short.bytes : 'x'))
+      let state = length
+      for (let i = 0; isNoise && i < length; i++) {
+        state = (state * 1103515245 + 12345) >>> 0
+        bytes[i] = state >>> 16
+      }
+      return { ...short, bytes }
+    }),
+    { minLength: 1, maxLength: 12 },
+  )
+
+  it('gives the sections back, in their order, with their rows numbered', () => {
+    fc.assert(
+      fc.property(anySections, (input) => {
+        const { sections: read, damaged } = readFrame(encodeGroupedFrame(input, ownerOf))
+        assert.deepEqual(read.map(copied), input)
+        assert.equal(damaged, 0)
+        assert.deepEqual(
+          read.map(({ rowBase }) => rowBase),
+          readFrame(encodeFrame(input)).sections.map(({ rowBase }) => rowBase),
+        )
+        for (const { bytes } of read) assert.equal(bytes.byteOffset % 8, 0)
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  it('J2: opens only what holds something for the reader', () => {
+    const input = [1, 2, 3, 4, 5].map((shard) => ({
+      ...EXAMPLE[0]!,
+      shard: shard as ShardId,
+      bytes: new Uint8Array(40_000),
+    }))
+    const frame = encodeGroupedFrame(input, ownerOf)
+    const all = readFrame(frame)
+    assert.deepEqual([all.sections.length, all.inflated.length], [5, 3])
+    const own = readFrame(frame, (shard) => ownerOf(shard) === 'node-1')
+    assert.deepEqual(
+      own.sections.map(({ shard }) => shard),
+      [1, 4],
+    )
+    assert.deepEqual(
+      own.inflated.map(({ length }) => length),
+      [80_000],
+    )
+    assert.deepEqual(readFrame(frame, () => false).inflated, [])
+  })
+
+  it('keeps small owners together, and large ones in groups that are not too long', () => {
+    const small = [1, 2, 3].map((shard) => ({ ...EXAMPLE[0]!, shard: shard as ShardId, bytes: new Uint8Array(3000) }))
+    assert.equal(readFrame(encodeGroupedFrame(small, ownerOf)).inflated.length, 1)
+    const large = Array.from({ length: 10 }, () => ({ ...EXAMPLE[0]!, bytes: new Uint8Array(200_000) }))
+    assert.equal(readFrame(encodeGroupedFrame(large, ownerOf)).inflated.length, 5)
+  })
+
+  it('any damage to header or directory, and any cut, is corrupt_data', () => {
+    const frame = encodeGroupedFrame(EXAMPLE, ownerOf)
+    const directoryEnd = 24 + new DataView(frame.buffer).getUint32(8, true)
+    for (let byte = 0; byte < directoryEnd; byte++) {
+      const damaged = frame.slice()
+      damaged[byte]! ^= 0x10
+      assert.throws(() => readFrame(damaged), { code: 'corrupt_data' }, `byte ${byte}`)
+    }
+    for (let length = 0; length < frame.length; length++) {
+      assert.throws(() => readFrame(frame.subarray(0, length)), { code: 'corrupt_data' }, `cut to ${length}`)
+    }
+  })
+
+  it('a damaged group takes no other with it', () => {
+    const input = [1, 2].map((shard) => ({ ...EXAMPLE[0]!, shard: shard as ShardId, bytes: new Uint8Array(40_000) }))
+    const frame = encodeGroupedFrame(input, ownerOf)
+    const directoryEnd = 24 + new DataView(frame.buffer).getUint32(8, true)
+    const first = Math.ceil(directoryEnd / 8) * 8
+    frame.fill(0xff, first, first + 8)
+    const { sections: read, damaged } = readFrame(frame)
+    assert.deepEqual([damaged, read.map(({ shard }) => shard)], [1, [2]])
+  })
+
+  it('a hostile directory with a good checksum is corrupt_data, and allocates nothing it only claims', () => {
+    const frame = encodeGroupedFrame([{ ...EXAMPLE[0]!, bytes: new Uint8Array(40_000) }], ownerOf)
+    const forge = (at: number, value: number): Uint8Array => {
+      const forged = frame.slice()
+      const view = new DataView(forged.buffer)
+      view.setUint32(at, value, true)
+      view.setUint32(16, 0, true)
+      view.setUint32(16, crc32(forged.subarray(0, 24 + view.getUint32(8, true))), true)
+      return forged
+    }
+    const group = 24
+    const entry = group + 16
+    for (const [at, value] of [
+      [20, 2 ** 28],
+      [group, 4],
+      [group + 4, 2 ** 31],
+      [group + 8, 2 ** 32 - 1],
+      [group + 12, 7],
+      [entry + 8, 4],
+      [entry + 12, 40_001],
+    ] as const) {
+      assert.throws(() => readFrame(forge(at, value)), { code: 'corrupt_data' }, `${value} at ${at}`)
+    }
+    assert.equal(readFrame(forge(group + 8, 60_000_000)).damaged, 1)
   })
 })

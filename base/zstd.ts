@@ -1,7 +1,7 @@
 import { promisify } from 'node:util'
 import { constants, zstdCompress, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import { corruptData } from '../base/bytes.ts'
-import { WeirError } from '../base/errors.ts'
+import { corruptData } from './bytes.ts'
+import { WeirError } from './errors.ts'
 
 /** Level 1 takes about 1.5 ms for this much; more goes to the thread pool, so that no slice of this thread grows long (T2). */
 const SYNC_BYTES_MAX = 512 * 1024
