@@ -1,6 +1,5 @@
 import { WeirError } from '../base/errors.ts'
 import type { ShardId, TenantId } from '../base/ids.ts'
-import { POSITION_ZERO } from '../base/ids.ts'
 import { HISTOGRAM_BUCKETS_MAX, SPREAD_SLOTS_MAX, TOTAL_EXACT_MAX } from '../base/limits.ts'
 import type { AggregationSpec } from '../query/aggregate.ts'
 import { compareCells, mergePartials } from '../query/aggregate.ts'
@@ -46,14 +45,8 @@ import { fieldIs, narrowed, shardsOf, withinBounds } from './query-scope.ts'
 import { Scatter, type ScatterOptions } from './scatter.ts'
 import type { Answers } from './scatter-run.ts'
 import type { TailPlace } from './search-cursor.ts'
-import {
-  decodeSearchCursor,
-  decodeTailCursor,
-  encodeSearchCursor,
-  encodeTailCursor,
-  TAIL_ROW_LAST,
-} from './search-cursor.ts'
-import { isBehind, takeInOrder } from './tail-merge.ts'
+import { decodeSearchCursor, decodeTailCursor, encodeSearchCursor, encodeTailCursor } from './search-cursor.ts'
+import { TailCatchUp } from './tail-catch-up.ts'
 import { summariseTrace } from './trace-summary.ts'
 
 export interface QueryCoordinatorOptions extends ScatterOptions {
@@ -68,11 +61,13 @@ export interface QueryCoordinatorOptions extends ScatterOptions {
 export class QueryCoordinator {
   readonly #options: QueryCoordinatorOptions
   readonly #scatter: Scatter
+  readonly #catchUp: TailCatchUp
   readonly #deadLetters: DeadLetterFinder
 
   constructor(options: QueryCoordinatorOptions) {
     this.#options = options
     this.#scatter = new Scatter(options)
+    this.#catchUp = new TailCatchUp(this.#scatter, (shard) => options.shardMap.get(shard)?.floor)
     this.#deadLetters = new DeadLetterFinder(this.#scatter, options.shardCount)
   }
 
@@ -224,27 +219,15 @@ export class QueryCoordinator {
       )
       const endMs = startedMs + request.waitMs
       for (;;) {
-        const limits = { timeoutMs: request.timeoutMs, signal, patienceMs: TAIL_PATIENCE_MS, ownersOnly: true }
+        const limits = { timeoutMs: request.timeoutMs, signal }
         // A tail that begins takes its place in every shard that its services may be spread to while it lasts.
         const isFirst = places.size === 0
         const shards = shardsOf(scope.tenant, scope.filter, this.#options.shardCount, () => SPREAD_SLOTS_MAX)
-        const answers = await this.#scatter.ask(scope, { ...limits, ...(isFirst ? { shards } : {}) }, (own) => ({
-          kind: 'followRows' as const,
-          scope: own,
-          behind: [...places.values()],
-          limit: request.limit,
-        }))
-        this.#placeUnheard(answers.missing, places)
-        const followed = answers.ok.flatMap((answer) => answer.shards)
-        const rows = takeInOrder(followed, request.limit, places)
+        const wanted = { ...limits, ...(isFirst ? { shards } : {}) }
+        const { rows, answers } = await this.#catchUp.follow(scope, places, request.limit, wanted)
         if (request.cursor === undefined && rows.length === 0) {
-          // The first poll shows the newest records, then goes on from there.
-          const newest = await this.#scatter.ask(scope, { ...limits, ownersOnly: false }, (own) =>
-            findRows(own, 'desc', request.limit, undefined),
-          )
-          // What has come since the places were taken is for the next poll.
-          const known = mergedRows(newest.ok, 'desc').filter(({ key }) => !isBehind(key, places.get(key.shard)))
-          rows.push(...known.slice(0, request.limit).reverse())
+          // The first poll shows the newest records, then goes on from there; what has come since is for the next poll.
+          rows.push(...(await this.#catchUp.newest(scope, scope.range, places, request.limit, limits)))
         }
         const remainingMs = endMs - clock.monotonicMs()
         if (rows.length > 0 || remainingMs <= 0 || signal.aborted) {
@@ -257,15 +240,6 @@ export class QueryCoordinator {
         await clock.sleep(Math.min(TAIL_POLL_MS, remainingMs), signal).catch(() => undefined)
       }
     })
-  }
-
-  /** A shard that could not be followed from the first poll on is followed from its floor: rather a record of just before than none of after. */
-  #placeUnheard(missing: Answers<unknown>['missing'], places: Map<ShardId, TailPlace>): void {
-    for (const { shard } of missing) {
-      if (places.has(shard)) continue
-      const { generation, sequence } = this.#options.shardMap.get(shard)?.floor ?? POSITION_ZERO
-      places.set(shard, { shard, generation, sequence, row: TAIL_ROW_LAST })
-    }
   }
 
   histogram(request: HistogramRequest, signal: AbortSignal): Promise<HistogramAnswer> {
@@ -413,8 +387,6 @@ export class QueryCoordinator {
 /** By ValueType; absent has none. */
 const TYPE_NAMES = ['', 'string', 'number', 'boolean', 'null', 'json']
 const TAIL_POLL_MS = 100
-/** A shard that cannot be followed now is named; the next poll goes on where it was. */
-const TAIL_PATIENCE_MS = 500
 const RECORD_DEADLINE_MS = 10_000
 /** Neighbours further away than this are no context. */
 const CONTEXT_RANGE_MS = 24 * 3600 * 1000

@@ -46,3 +46,19 @@ export function takeInOrder(
 export function isBehind(key: RecordKey, place: TailPlace | undefined): boolean {
   return place === undefined || comparePositions(key, place) > 0
 }
+
+/** Rows of several shards by time, shard and position (Q1), as far as those of each shard, which stay in the order in which they are given, allow. */
+export function inOrder<R extends { readonly key: RecordKey }>(rows: readonly R[]): readonly R[] {
+  const lists = [...Map.groupBy(rows, ({ key }) => key.shard).values()]
+  if (lists.length < 2) return rows
+  const next = lists.map(() => 0)
+  return rows.map(() => {
+    let best = -1
+    for (let i = 0; i < lists.length; i++) {
+      const row = lists[i]![next[i]!]
+      if (row === undefined) continue
+      if (best < 0 || compareRecordKeys(row.key, lists[best]![next[best]!]!.key) < 0) best = i
+    }
+    return lists[best]![next[best]!++]!
+  })
+}

@@ -28,6 +28,7 @@ import type {
   TailRequest,
   TraceAnswer,
 } from '../actors/messages/search.ts'
+import type { LiveTail, TailClient } from '../actors/messages/tail.ts'
 import type { JobStatus, RejectsAnswer, RejectsRequest, UploadOptions } from '../actors/messages/upload.ts'
 import type { TenantId } from '../base/ids.ts'
 import type { PipelineDefinition } from '../ingest/pipeline/compile.ts'
@@ -42,6 +43,7 @@ export interface Backend {
   readonly ingest: IngestBackend
   readonly uploads: UploadBackend
   readonly search: SearchBackend
+  readonly tails: TailBackend
   readonly keys: KeyBackend
   readonly agents: AgentBackend
   readonly pipelines: PipelineBackend
@@ -101,6 +103,11 @@ export interface SearchBackend {
   fieldValues(request: QueryBase, field: string, limit: number, signal: AbortSignal): Promise<FieldValuesAnswer>
   explain(request: SearchRequest, signal: AbortSignal): Promise<ExplainAnswer>
   deadLetters(request: DeadLettersRequest, signal: AbortSignal): Promise<DeadLettersAnswer>
+}
+
+export interface TailBackend {
+  /** A tail of what the client subscribes to, nothing yet. It is to be closed. Throws too_many_tails. */
+  open(tenant: TenantId, client: TailClient): Promise<LiveTail>
 }
 
 /** `enrol` registers agents; `agent` is what an agent's token has beside `ingest`. */

@@ -8,13 +8,24 @@ import { WeirError } from '../base/errors.ts'
  * that a foreign name made it send (DNS rebinding).
  */
 export function refuseForeignPages(headers: IncomingHttpHeaders, loopbackOnly: boolean): void {
-  const { host, origin } = headers
+  const { host } = headers
   if (loopbackOnly && host !== undefined && !isLocalName(hostName(host))) {
     throw new WeirError('forbidden', 'Without authentication this node answers to localhost and addresses only')
   }
-  if (origin === undefined) return
-  if (headers['sec-fetch-site'] === 'same-origin' || origin === `http://${host}` || origin === `https://${host}`) return
-  throw new WeirError('forbidden', 'Without authentication requests of pages of another origin are refused')
+  if (isOfOtherOrigin(headers)) {
+    throw new WeirError('forbidden', 'Without authentication requests of pages of another origin are refused')
+  }
+}
+
+/** For WebSockets, which browsers open to any site, with its cookies, and let the page read (RFC 6455, 10.2). */
+export function refuseOtherOrigins(headers: IncomingHttpHeaders): void {
+  if (isOfOtherOrigin(headers)) throw new WeirError('forbidden', 'A page of another origin must send a key of its own')
+}
+
+function isOfOtherOrigin(headers: IncomingHttpHeaders): boolean {
+  const { host, origin } = headers
+  if (origin === undefined) return false
+  return headers['sec-fetch-site'] !== 'same-origin' && origin !== `http://${host}` && origin !== `https://${host}`
 }
 
 export function isLoopback(host: string): boolean {

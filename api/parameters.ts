@@ -35,6 +35,11 @@ export class ParameterReader<T extends TObject> {
     return this.#check(all)
   }
 
+  /** Values of a message that is no request. Throws invalid_parameter. */
+  ofValues(values: Record<string, unknown>): Static<T> {
+    return this.#check(values)
+  }
+
   /** A JSON body. Throws invalid_body or invalid_parameter. */
   ofJson(request: FastifyRequest): Static<T> {
     return this.#check(parseJsonObject(bodyBytes(request)))

@@ -19,6 +19,7 @@ import { parseFormFields } from './query-string.ts'
 import { addRoutes } from './routing.ts'
 import { answerParserError, sendError } from './send-error.ts'
 import type { ServerContext, ServerOptions } from './server-options.ts'
+import { isTailUpgrade, serveTailSockets } from './sockets/tail-socket.ts'
 
 export interface HttpServer {
   /** Starts to listen. `port` is the one in use, also where 0 was asked for. */
@@ -39,6 +40,7 @@ export async function createServer(backend: Backend, options: ServerOptions): Pr
   const context: ServerContext = { backend, options, bodyWatch, drainSignal: draining.signal }
   const app = createApp(context)
   await app.ready()
+  serveTailSockets(app.server, context)
   deferContinue(app.server, (request, response) => app.routing(request, response))
 
   function drain(): void {
@@ -95,6 +97,8 @@ function createApp(context: ServerContext): FastifyInstance {
       maxHeaderSize: HTTP_HEADERS_BYTES_MAX,
       headersTimeout: HTTP_HEADERS_TIMEOUT_MS,
       connectionsCheckingInterval: HTTP_HEADERS_TIMEOUT_MS / 3,
+      // Others, such as h2c of Java's client, are answered in HTTP/1.1.
+      shouldUpgradeCallback: isTailUpgrade,
     },
     clientErrorHandler: (error, socket) => answerParserError(error, socket),
     // No hook runs for these.

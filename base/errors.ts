@@ -23,6 +23,8 @@ export const ERROR_CATALOGUE = {
   // the node is short of something
   overloaded: { status: 429, retryable: true, title: 'The node has as much in flight as it may' },
   too_many_uploads: { status: 429, retryable: true, title: 'As many uploads are under way or waiting as may be' },
+  too_many_tails: { status: 429, retryable: true, title: 'The tenant has as many live tails on this node as it may' },
+  client_too_slow: { status: 408, retryable: true, title: 'The client did not read what it was sent' },
   result_too_large: { status: 400, retryable: false, title: 'The query needs more memory than it may use' },
   // the node cannot do it now
   draining: { status: 503, retryable: true, title: 'The node is shutting down' },

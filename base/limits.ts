@@ -93,6 +93,49 @@ export const TAIL_WAIT_MAX_MS = 60_000
 /** Buckets of one histogram. */
 export const HISTOGRAM_BUCKETS_MAX = 10_000
 
+// --- live tails ------------------------------------------------------------------------------------------------
+
+/** What is applied within so long is matched together, so that many small frames cost no more than a large one; longer while the thread is busy. */
+export const TAIL_WINDOW_MS = 50
+export const TAIL_WINDOW_MAX_MS = 1000
+/** Of the time of a thread that owns shards, matching for tails may take one part in so many. */
+export const TAIL_WINDOW_REST = 4
+/** Rows that are matched as one table, and its columns. */
+export const TAIL_TABLE_ROWS_MAX = 8192
+export const TAIL_TABLE_COLUMNS_MAX = 400
+/** Of one hub at one feed, records that wait to be collected, as JSON; and of one follow among them. More are dropped and counted. */
+export const TAIL_SESSION_BYTES_MAX = 8 * MIB
+export const TAIL_FOLLOW_BYTES_MAX = 2 * MIB
+/** One poll of a hub for what its follows have; and after so long without one a feed forgets the hub. */
+export const TAIL_COLLECT_WAIT_MS = 5000
+export const TAIL_SESSION_SILENCE_MAX_MS = 20_000
+/** Records for clients are gathered for so long, so that those of several shards come in order. */
+export const TAIL_DELIVERY_MS = 50
+/** Records of one tail that wait while it catches up; what is beyond is read from the shards again. */
+export const TAIL_HELD_BYTES_MAX = 1 * MIB
+/** A tail that catches up reads so many records at a time. */
+export const TAIL_CATCH_UP_ROWS = 500
+/** Tails of one worker that read from the shards at once. */
+export const TAIL_CATCH_UPS_AT_ONCE = 4
+/** What a client may leave unread, beside what the operating system buffers; what comes then is dropped and counted. */
+export const TAIL_CLIENT_BYTES_MAX = 1 * MIB
+/** A client that has taken nothing for so long is cut off; it then has so long to read why. */
+export const TAIL_STALLED_MAX_MS = 20_000
+export const TAIL_FAREWELL_MS = 3000
+/** Shorter than the 60 s after which load balancers give up on a silent connection. */
+export const TAIL_HEARTBEAT_MS = 15_000
+/** A cursor of 32 shards takes about 1 KB; after an abrupt end up to so long is repeated. */
+export const TAIL_CURSOR_EVERY_MS = 250
+/** Records with which a tail begins. */
+export const TAIL_LAST_DEFAULT = 10
+export const TAIL_LAST_MAX = 1000
+/** A message of a client: a query of QUERY_TEXT_BYTES_MAX and a cursor fit. */
+export const TAIL_MESSAGE_BYTES_MAX = 128 * KIB
+/** Messages of one client that wait for those before them. */
+export const TAIL_MESSAGES_WAITING_MAX = 16
+/** A connection without a subscription is ended after so long. */
+export const TAIL_SILENT_MAX_MS = 30_000
+
 // --- uploads --------------------------------------------------------------------------------------------------
 
 /** An upload is kept in objects of this size; a node holds few of them at a time, whatever the size of the upload. */
@@ -431,6 +474,7 @@ assert(
 assert(SPREAD_BYTES_MAX <= REGISTRY_VALUE_BYTES_MAX, 'the spread fits the registry')
 assert(PIPELINE_DEFINITION_BYTES_MAX * 2 <= REGISTRY_VALUE_BYTES_MAX, 'a pipeline fits the registry')
 assert(CHUNK_ROWS_MAX <= 0xffff, 'a row number of a chunk fits 16 bits')
+assert(TAIL_COLLECT_WAIT_MS * 3 < TAIL_SESSION_SILENCE_MAX_MS, 'a hub that is slow is not forgotten')
 assert(UPLOAD_PIECE_BYTES <= CHUNK_BYTES_MAX, 'a piece of an upload is one chunk, unless its records are tiny')
 assert(UPLOAD_BEAT_MS * 10 <= UPLOAD_SILENCE_MAX_MS, 'a job that is slow is not taken for dead')
 assert(UPLOAD_FINISH_PATIENCE_MS * 2 <= UPLOAD_INTAKE_SILENCE_MAX_MS, 'an upload is not cleared away while it ends')

@@ -1,5 +1,7 @@
 import { ALERT_METRICS } from './alert-metrics.ts'
+import { PROCESS_METRICS } from './process-metrics.ts'
 import { SYSLOG_METRICS } from './syslog-metrics.ts'
+import { TAIL_METRICS } from './tail-metrics.ts'
 import { UPLOAD_METRICS } from './upload-metrics.ts'
 
 /**
@@ -18,8 +20,6 @@ export interface MetricSpec {
   readonly across?: 'sum' | 'max'
 }
 
-/** A collection of young objects takes one to five milliseconds; none is to take 50. */
-const GC_PAUSE_S = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1]
 /** Half a millisecond to a minute: receipts and searches are judged at 1 to 100 ms. */
 const LATENCY_S = [
   0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
@@ -122,6 +122,7 @@ export const METRIC_CATALOGUE = {
 
   ...ALERT_METRICS,
   ...UPLOAD_METRICS,
+  ...TAIL_METRICS,
 
   // --- the journal --------------------------------------------------------------------------------------------
   journalFrames: {
@@ -429,54 +430,7 @@ export const METRIC_CATALOGUE = {
     labels: [],
   },
 
-  // --- process ------------------------------------------------------------------------------------------------
-  eventLoopDelaySeconds: {
-    name: 'weir_event_loop_delay_seconds',
-    help: 'Longest time since the last scrape that a thread did not turn its event loop, by thread.',
-    type: 'gauge',
-    unit: 'seconds',
-    labels: ['thread'],
-    across: 'max',
-  },
-  gcPauseSeconds: {
-    name: 'weir_gc_pause_seconds',
-    help: 'Time for which a garbage collection held up its thread, by thread.',
-    type: 'histogram',
-    unit: 'seconds',
-    labels: ['thread'],
-    buckets: GC_PAUSE_S,
-  },
-  heapBytes: {
-    name: 'weir_heap_bytes',
-    help: 'JavaScript heap in use, by thread.',
-    type: 'gauge',
-    unit: 'bytes',
-    labels: ['thread'],
-  },
-  processCpuSeconds: {
-    name: 'process_cpu_seconds_total',
-    help: 'CPU time of the process, user and system.',
-    type: 'counter',
-    unit: 'seconds',
-    labels: [],
-    across: 'max',
-  },
-  processResidentBytes: {
-    name: 'process_resident_memory_bytes',
-    help: 'Resident memory of the process.',
-    type: 'gauge',
-    unit: 'bytes',
-    labels: [],
-    across: 'max',
-  },
-  processStartTime: {
-    name: 'process_start_time_seconds',
-    help: 'Start of the process, seconds since the Unix epoch.',
-    type: 'gauge',
-    unit: 'seconds',
-    labels: [],
-    across: 'max',
-  },
+  ...PROCESS_METRICS,
 } as const satisfies Record<string, MetricSpec>
 
 export type MetricKey = keyof typeof METRIC_CATALOGUE

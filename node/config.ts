@@ -13,6 +13,7 @@ import {
 import { LOG_LEVELS } from '../base/logger.ts'
 import { NODE_SETTINGS } from './node-settings.ts'
 import { SOCKET_SETTINGS } from './socket-settings.ts'
+import { TAIL_SETTINGS } from './tail-settings.ts'
 import { UPLOAD_SETTINGS } from './upload-settings.ts'
 
 const KIB = 1024
@@ -381,6 +382,7 @@ export const SETTINGS = {
     description: 'Disk below data.dir for what was read from or put into the bucket; 0 for no cache.',
   },
   ...UPLOAD_SETTINGS,
+  ...TAIL_SETTINGS,
   ...SOCKET_SETTINGS,
 } as const satisfies Record<string, SettingSpec>
 

@@ -4,12 +4,14 @@ import { MembershipKeeper } from '../actors/membership-keeper.ts'
 import { ALERT_KEEPER_KINDS } from '../actors/messages/alert.ts'
 import type { MembershipKeeperMessage } from '../actors/messages/cluster.ts'
 import type { ThreadMessage } from '../actors/messages/control.ts'
+import type { TailCensusMessage } from '../actors/messages/tail.ts'
 import { ActorSystem } from '../actors/runtime/actor-system.ts'
 import { serveActors } from '../actors/runtime/node-server.ts'
 import { RESTART_DEFAULT } from '../actors/runtime/supervisor.ts'
 import { WorkerMesh } from '../actors/runtime/worker-host.ts'
 import { FEATURE_LEVEL } from '../actors/shard-ledger.ts'
 import { SnapshotKeeper } from '../actors/snapshot-keeper.ts'
+import { TailCensus } from '../actors/tail-census.ts'
 import { ThreadKeeper } from '../actors/thread-keeper.ts'
 import { present } from '../base/assert.ts'
 import { systemClock } from '../base/clock.ts'
@@ -44,6 +46,7 @@ import { processCpuMs, watchProcess } from './process-metrics.ts'
 import { reservePort } from './reserved-port.ts'
 import { startShards } from './shard-part.ts'
 import { reserveSocketPorts, type SocketPorts } from './socket-ports.ts'
+import { TAIL_CENSUS } from './tail-part.ts'
 import { MAIN_THREAD, workerName } from './thread-names.ts'
 import type { WorkerReady, WorkerSeedData } from './worker.ts'
 import { WorkerPulse } from './worker-pulse.ts'
@@ -129,6 +132,9 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
     })
     lifecycle.onStop('actors of the main thread', (deadline) => system.stop(deadline.remainingMs))
     system.spawn<ThreadMessage>('thread', () => new ThreadKeeper(metrics), { mailboxMax: 64 })
+    system.spawn<TailCensusMessage>(TAIL_CENSUS, () => new TailCensus(settings['limits.tailsPerTenant']), {
+      mailboxMax: 4096,
+    })
     const pulse = WorkerPulse.create(settings.workers)
     const meter = new LoadMeter(clock, () => ({ ...pulse.totals(), cpuMs: processCpuMs() }))
     const membership = new Membership({

@@ -19,6 +19,7 @@ import type {
   ShardControllerMessage,
   ShardHostMessage,
 } from '../actors/messages/shard.ts'
+import { TAIL_FEED_ASKED, TAIL_FEED_TOLD } from '../actors/messages/tail.ts'
 import { NodeTopology } from '../actors/node-topology.ts'
 import { PublishTurns } from '../actors/publish-turns.ts'
 import { QueryCoordinator } from '../actors/query-coordinator.ts'
@@ -40,7 +41,7 @@ import type { Backend, IngestBackend } from '../api/backend.ts'
 import { createServer } from '../api/server.ts'
 import { systemClock } from '../base/clock.ts'
 import { keepCompiled } from '../base/compile-cache.ts'
-import type { LaneId, NodeId, ShardId } from '../base/ids.ts'
+import type { LaneId, NodeId, ShardId, TenantId } from '../base/ids.ts'
 import { HEARTBEAT_EVERY_MS, PUBLISHED_AT_ONCE } from '../base/limits.ts'
 import { createLogger } from '../base/logger.ts'
 import { Metrics, renderPrometheus } from '../base/metrics.ts'
@@ -71,6 +72,7 @@ import { PipelineStore } from './pipeline-store.ts'
 import { watchProcess } from './process-metrics.ts'
 import type { SocketPorts } from './socket-ports.ts'
 import { openSockets } from './sockets.ts'
+import { openTails, spawnTailFeed, TAIL_FEED } from './tail-part.ts'
 import { MAIN_THREAD, workerName } from './thread-names.ts'
 import { openUploads } from './upload-part.ts'
 import { WorkerPulse } from './worker-pulse.ts'
@@ -177,6 +179,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     clock,
     logger: logger.child('hot-services'),
   })
+  const tailFeed = spawnTailFeed({ system, shards, plans, clock, logger, metrics })
   const shardParts: ShardParts = {
     system,
     nodeId,
@@ -198,6 +201,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
       onCut: hooks.cut,
       onRows: (applied) => alerts.windowAlert.onRows(applied),
       onApplied: hooks.applied,
+      onRows: (applied) => tailFeed.current.hear(applied),
       onSections: (shard, journalMs, sections) => hotServices.note(shard, journalMs, sections),
       onPublished: hooks.published,
       onMerged: hooks.merged,
@@ -335,13 +339,10 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
       }),
     { mailboxMax: 1024, overflow: 'reject' },
   )
+  const slotsOf = (tenant: TenantId, service: string) => spread.slotsEver(tenant, service)
+  const scatter = { topology, shardMap, workerOf, shardCount, slotsOf, clock }
   const search = new QueryCoordinator({
-    topology,
-    shardMap,
-    workerOf,
-    shardCount,
-    slotsOf: (tenant, service) => spread.slotsEver(tenant, service),
-    clock,
+    ...scatter,
     groupsMax: settings['limits.aggregateGroups'],
     onAnswered: hooks.answered,
   })
@@ -349,7 +350,11 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
   const served = serveActors(system, transport, {
     cluster,
     node: nodeId,
-    open: { 'query-leaf': { asked: QUERY_LEAF_KINDS, told: [] }, 'key-keeper': { asked: ['checkKey'], told: [] } },
+    open: {
+      'query-leaf': { asked: QUERY_LEAF_KINDS, told: [] },
+      'key-keeper': { asked: ['checkKey'], told: [] },
+      [TAIL_FEED]: { asked: TAIL_FEED_ASKED, told: TAIL_FEED_TOLD },
+    },
     logger: logger.child('node-server'),
   })
 
@@ -410,6 +415,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     }),
     ingest,
     search,
+    tails: openTails({ ...scatter, system, shards, plans, logger, metrics }),
     keys,
     agents,
     pipelines,

@@ -12,6 +12,7 @@ import {
   rangeParameters,
 } from './common.ts'
 import type { Endpoint } from './endpoint.ts'
+import { lastParameter } from './tails.ts'
 
 export const limitParameter = (defaultLimit: number, max: number) =>
   Type.Optional(Type.Integer({ minimum: 1, maximum: max, default: defaultLimit }))
@@ -123,6 +124,7 @@ export const TailParameters = Type.Object(
     cursor: cursorParameter,
     limit: limitParameter(TAIL_LIMIT_DEFAULT, TAIL_LIMIT_MAX),
     wait: Type.Optional(DurationText('Wait up to this long when there is nothing new.', '0s')),
+    last: lastParameter,
   },
   { additionalProperties: false },
 )
@@ -134,7 +136,9 @@ export const tailLogs: Endpoint = {
   path: '/v1/logs/tail',
   group: 'Search',
   summary: 'Follow new records',
-  description: 'Without a cursor: the newest records. With the cursor of the last answer: what has come since.',
+  description:
+    'One answer, or a live tail. A poll gives the newest records without a cursor, and with the cursor of the last answer what has come since; `limit`, `wait` and `from` are for polls. ' +
+    'With `Accept: text/event-stream` the answer is a stream of events that goes on (`last`; `Last-Event-ID` is a cursor), and a WebSocket takes `{"subscribe":{…}}`: see the page on live tails.',
   role: 'read',
   query: TailParameters,
   responses: {
@@ -145,6 +149,7 @@ export const tailLogs: Endpoint = {
           { logs: Type.Array(LogRecord), cursor: Type.String(), coverage: Coverage },
           { title: 'TailResult' },
         ),
+        'text/event-stream': null,
       },
     },
   },

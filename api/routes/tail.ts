@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { TailAnswer } from '../../actors/messages/search.ts'
+import type { TailStart } from '../../actors/messages/tail.ts'
 import { present } from '../../base/assert.ts'
 import { TAIL_WAIT_MAX_MS } from '../../base/limits.ts'
 import { runForClient } from '../client-signal.ts'
@@ -9,9 +10,11 @@ import { ParameterReader, parameterError } from '../parameters.ts'
 import { durationMsOf, durationText, lastHour, queryBaseOf, rangeOf } from '../query-request.ts'
 import type { Route } from '../route.ts'
 import type { ServerContext } from '../server-options.ts'
+import { tailStartOf } from '../sockets/tail-words.ts'
 import { allTime } from './records.ts'
+import { EVENT_STREAM_TYPE, streamTail } from './tail-stream.ts'
 
-/** GET /v1/logs/tail, by polling */
+/** GET /v1/logs/tail: one answer, or server-sent events. Its WebSocket is api/sockets/tail-socket.ts. */
 export function tailRoutes(context: ServerContext): Route[] {
   const { backend, options, drainSignal } = context
   const { clock } = options
@@ -20,6 +23,8 @@ export function tailRoutes(context: ServerContext): Route[] {
   async function handler(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { tenant } = present(request.access, 'access of a tail')
     const parameters = reader.ofQuery(request)
+    if (wantsEvents(request)) return streamTail(context, request, reply, streamStartOf(request, parameters))
+    if (parameters.last !== undefined) throw parameterError('last', 'is for live tails; a poll takes `limit`')
     const { cursor } = parameters
     const nowMs = clock.nowMs()
     const all = allTime(nowMs)
@@ -47,6 +52,26 @@ export function tailRoutes(context: ServerContext): Route[] {
   }
 
   return [{ endpoint: tailLogs, handler }]
+}
+
+/** HEAD asks for an answer that ends. */
+function wantsEvents({ method, headers }: FastifyRequest): boolean {
+  return method === 'GET' && (headers.accept ?? '').includes(EVENT_STREAM_TYPE)
+}
+
+/** A client that comes again says in a header field where it was. */
+function streamStartOf(
+  { headers }: FastifyRequest,
+  { limit, wait, from, timeout, ...start }: TailParameters,
+): TailStart {
+  for (const [name, value] of Object.entries({ limit, wait, from, timeout })) {
+    if (value !== undefined) throw parameterError(name, 'is for polls; a live tail takes `last`')
+  }
+  const lastEventId = headers['last-event-id']
+  return tailStartOf({
+    ...start,
+    ...(typeof lastEventId === 'string' && lastEventId !== '' ? { cursor: lastEventId } : {}),
+  })
 }
 
 function* tailParts({ logs, cursor, coverage }: TailAnswer): Generator<string> {

@@ -9,6 +9,7 @@ import type {
   SearchRequest,
   TableAnswer,
 } from '../../actors/messages/search.ts'
+import type { LiveTail, TailClient } from '../../actors/messages/tail.ts'
 import { UploadDesk } from '../../actors/upload-desk.ts'
 import { UploadLedger } from '../../actors/upload-ledger.ts'
 import type {
@@ -23,6 +24,7 @@ import type {
   PipelineBackend,
   SearchBackend,
   StatusBackend,
+  TailBackend,
   UploadBackend,
 } from '../../api/backend.ts'
 import { systemClock } from '../../base/clock.ts'
@@ -123,6 +125,18 @@ const CLUSTER: ClusterStatus = {
   ],
 }
 
+/** A tail of a service that says nothing. */
+function emptyTail(client: TailClient): LiveTail {
+  return {
+    start: async () => client.began('begun'),
+    change: async () => client.began('changed'),
+    pause: () => client.paused('paused'),
+    resume: () => client.began('resumed'),
+    end: (error) => client.ended(error, 'ended'),
+    close: () => undefined,
+  }
+}
+
 /**
  * The node behind the HTTP layer, held in memory: keeps records per tenant and finds them by scanning. Its knobs make the outcomes that
  * a real node has only now and then.
@@ -131,6 +145,7 @@ export class MemoryBackend implements Backend {
   readonly ingest: IngestBackend
   readonly uploads: UploadBackend
   readonly search: SearchBackend
+  readonly tails: TailBackend = { open: async (_, client) => emptyTail(client) }
   readonly keys: KeyBackend & { readonly byHash: Map<string, KeyRecord> }
   readonly agents: AgentBackend
   readonly pipelines: PipelineBackend

@@ -35,6 +35,7 @@ const VENDOR_HOMES: Readonly<Record<string, RegExp>> = {
   hashring: /^cluster\/ring\.ts$/,
   '@aws-sdk/client-s3': /^storage\/object-store\/s3\.ts$/,
   '@fastify/busboy': /^api\/multipart\.ts$/,
+  ws: /^api\/sockets\/tail-socket\.ts$/,
   fastify: /^(?:api\/|test\/unit\/api\/)/,
   typebox: /^(?:api\/|test\/unit\/api\/|test\/deploy\/)/,
   pino: /^(?:base\/logger|test\/clients\/[a-z-]+\.test)\.ts$/,

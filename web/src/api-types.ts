@@ -997,6 +997,8 @@ export interface Endpoints {
       limit?: number
       /** Wait up to this long when there is nothing new. A number with a unit: `500ms`, `30s`, `5m`, `1h`, `1d`. */
       wait?: string
+      /** Begin a live tail with so many of the newest records of the last hour; not with a cursor. */
+      last?: number
     }
     body: undefined
     answer: TailResult
