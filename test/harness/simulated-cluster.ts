@@ -1,4 +1,10 @@
 import { QUERY_LEAF_KINDS, type QueryLeafMessage } from '../../actors/messages/leaf.ts'
+import {
+  TAIL_FEED_ASKED,
+  TAIL_FEED_TOLD,
+  type TailCensusMessage,
+  type TailFeedMessage,
+} from '../../actors/messages/tail.ts'
 import { NodeTopology } from '../../actors/node-topology.ts'
 import { QueryCoordinator } from '../../actors/query-coordinator.ts'
 import { QueryLeaf } from '../../actors/query-leaf.ts'
@@ -6,7 +12,12 @@ import { ResultCache } from '../../actors/result-cache.ts'
 import type { ActorRef } from '../../actors/runtime/actor-ref.ts'
 import { NodeLink } from '../../actors/runtime/node-link.ts'
 import { serveActors } from '../../actors/runtime/node-server.ts'
+import { Scatter } from '../../actors/scatter.ts'
 import { workerOf } from '../../actors/shard-places.ts'
+import { TailCatchUp } from '../../actors/tail-catch-up.ts'
+import { TailCensus } from '../../actors/tail-census.ts'
+import { TailFeed } from '../../actors/tail-feed.ts'
+import { TailHub } from '../../actors/tail-hub.ts'
 import type { NodeId, TenantId } from '../../base/ids.ts'
 import { AGGREGATE_GROUPS_MAX } from '../../base/limits.ts'
 import { silentLogger } from '../../base/logger.ts'
@@ -25,6 +36,8 @@ const SILENCE_MS = 3000
 const HEARTBEAT_MS = 500
 const CLUSTER = 'test'
 const LEAF = 'query-leaf'
+const FEED = 'tail-feed'
+const TAILS_MAX = 100
 const THREAD = 'worker-0'
 
 export interface ClusterOptions {
@@ -48,6 +61,7 @@ export type Death = 'killed' | 'power failure' | 'disk lost'
 export interface Member {
   readonly node: SimulatedNode
   readonly search: QueryCoordinator
+  readonly tails: TailHub
   /** Lookups of kept results. */
   readonly results: { hits: number; misses: number }
 }
@@ -179,10 +193,17 @@ export class SimulatedCluster {
         }),
       { mailboxMax: 1000 },
     )
+    const feed = new TailFeed({ shards, plans, clock, logger: silentLogger })
+    node.onRows = feed.hear
+    system.spawn<TailFeedMessage>(FEED, () => feed, { mailboxMax: 1000 })
+    const census = system.spawn<TailCensusMessage>('tail-census', () => new TailCensus(TAILS_MAX), { mailboxMax: 100 })
     serveActors(system, transport, {
       cluster: CLUSTER,
       node: nodeId,
-      open: { [LEAF]: { asked: QUERY_LEAF_KINDS, told: [] } },
+      open: {
+        [LEAF]: { asked: QUERY_LEAF_KINDS, told: [] },
+        [FEED]: { asked: TAIL_FEED_ASKED, told: TAIL_FEED_TOLD },
+      },
       logger: silentLogger,
     })
     const link = new NodeLink({ transport, cluster: CLUSTER })
@@ -200,10 +221,18 @@ export class SimulatedCluster {
     process.hear(this.#view())
     const groupsMax = AGGREGATE_GROUPS_MAX
     const slotsOf = (tenant: TenantId, service: string) => node.spread.slotsEver(tenant, service)
+    const scatter = { topology, shardMap, workerOf, shardCount, slotsOf, clock }
     return {
       node,
       results: lookups,
-      search: new QueryCoordinator({ topology, shardMap, workerOf, shardCount, slotsOf, clock, groupsMax }),
+      search: new QueryCoordinator({ ...scatter, groupsMax }),
+      tails: new TailHub({
+        ...scatter,
+        feedOf: (other, worker) => topology.ref<TailFeedMessage>(other, worker, FEED),
+        catchUp: new TailCatchUp(new Scatter(scatter), (shard) => shardMap.get(shard)?.floor),
+        census,
+        logger: silentLogger,
+      }),
     }
   }
 }

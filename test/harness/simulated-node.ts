@@ -44,6 +44,7 @@ import { compileFilter } from '../../query/filter.ts'
 import { parseQuery } from '../../query/parser.ts'
 import { pruneOf } from '../../query/prune.ts'
 import { ActivePlans } from '../../storage/active-plans.ts'
+import type { OnRows } from '../../storage/applied-rows.ts'
 import type { FoundRow } from '../../storage/block-search.ts'
 import { searchRows } from '../../storage/block-search.ts'
 import { HeadBudget } from '../../storage/head-budget.ts'
@@ -184,6 +185,8 @@ export class SimulatedNode {
     undefined
   /** How long what the registry tells of its own accord is on its way here, ms; 0 for as long as an answer. */
   newsMs = 0
+  /** Hears what every shard applies. */
+  onRows: OnRows = () => undefined
   readonly #boot: number
   readonly #kv: SimulatedKeyValueEngine
   readonly #standbyCount: 0 | 1
@@ -274,6 +277,7 @@ export class SimulatedNode {
       mergeZstdLevel: 1,
       hooks: {
         onDeleted: (key) => cache.forget(key),
+        onRows: (applied) => this.onRows(applied),
         onSections: (shard, journalMs, sections) => hotServices.note(shard, journalMs, sections),
       },
     }
