@@ -199,9 +199,11 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     mergeZstdLevel: MERGE_ZSTD_LEVEL,
     hooks: {
       onCut: hooks.cut,
-      onRows: (applied) => alerts.windowAlert.onRows(applied),
       onApplied: hooks.applied,
-      onRows: (applied) => tailFeed.current.hear(applied),
+      onRows: (applied) => {
+        alerts.windowAlert.onRows(applied)
+        tailFeed.current.hear(applied)
+      },
       onSections: (shard, journalMs, sections) => hotServices.note(shard, journalMs, sections),
       onPublished: hooks.published,
       onMerged: hooks.merged,
