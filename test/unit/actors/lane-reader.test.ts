@@ -42,6 +42,23 @@ describe('the reader of a lane', () => {
     assert.ok(durable.heard(/a frame of the journal is damaged/))
   })
 
+  it('passes over a damaged group of sections, loudly, and reads on', async () => {
+    const durable = await DurableNode.start()
+    // Of two nodes one after the other on the same machine, the second compresses.
+    durable.node.kill()
+    await durable.restart()
+    durable.machine.journal.fault = (call) => (call === 'next' ? { when: 'before', error: refused() } : undefined)
+    await durable.send(Array.from({ length: 200 }, (_, i) => `a${i}`))
+    const { frame } = durable.machine.journal.lane(LANE).frames[0]!
+    assert.deepEqual([frame[4], frame[20]], [2, 1])
+    frame.fill(0xff, frame.length - 400, frame.length - 300)
+    await durable.send(['b'])
+    durable.machine.journal.fault = () => undefined
+    await durable.pass(1000)
+    assert.deepEqual(await durable.found(), ['b'])
+    assert.ok(durable.heard(/error: (sections of )?a frame of the journal (are|is) damaged|error: a section/))
+  })
+
   it('says so when frames are missing', async () => {
     const durable = await DurableNode.start()
     await durable.send(['a'])
