@@ -409,6 +409,9 @@ export const ALERT_RULES_AT_ONCE = 64
 export const ALERT_REPORT_BYTES_MAX = 4 * MIB
 /** Entries of the registry that one keeper writes side by side. */
 export const ALERT_SAVES_AT_ONCE = 32
+/** Rules that are kept as files. */
+export const ALERT_RULE_FILES_MAX = 1000
+export const ALERT_RULE_FILE_BYTES_MAX = MIB
 /** Groups that the status of a rule shows. */
 export const ALERT_STATUS_GROUPS_MAX = 1000
 /** Groups of one rule that are told apart; the records of all others are counted as one. */

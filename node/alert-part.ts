@@ -14,6 +14,7 @@ import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { Registry } from '../cluster/registry.ts'
 import { AlertDesk, openAlertRules, openAlertSilences } from './alert-desk.ts'
+import { AlertRuleFiles } from './alert-rule-files.ts'
 import { MAIN_THREAD } from './thread-names.ts'
 
 const KEEPER = 'alert-keeper'
@@ -84,6 +85,8 @@ export interface AlertKeeperParts {
   readonly system: ActorSystem
   readonly submit: (notification: AlertNotification) => Promise<void>
   readonly linkBase: () => string
+  /** Of files with rules. */
+  readonly rulesDirectory: string | null
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: Metrics
@@ -95,6 +98,11 @@ export async function startAlertKeeper(parts: AlertKeeperParts): Promise<{ close
   const logger = parts.logger.child('alerts')
   const rules = await openAlertRules({ registry, clock, logger })
   const silences = await openAlertSilences({ registry, clock, logger })
+  const files =
+    parts.rulesDirectory === null
+      ? undefined
+      : new AlertRuleFiles({ directory: parts.rulesDirectory, rules, clock, logger })
+  void files?.look()
   let keeper: AlertKeeper | undefined
   system.spawn<AlertKeeperMessage>(
     KEEPER,
@@ -117,6 +125,7 @@ export async function startAlertKeeper(parts: AlertKeeperParts): Promise<{ close
   })
   return {
     close() {
+      files?.close()
       rules.close()
       silences.close()
     },

@@ -24,6 +24,13 @@ export const NODE_SETTINGS = {
     unit: 'name',
     description: 'Where this node is; pipelines can add it to records (addLabels).',
   },
+  'alerts.rulesDir': {
+    kind: 'path',
+    default: null,
+    unit: 'directory',
+    description:
+      'Alert rules as files (*.yaml), put into force when the node starts and within 30 s of a change; the same on all nodes.',
+  },
   'geoip.file': {
     kind: 'path',
     default: null,

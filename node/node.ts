@@ -247,6 +247,7 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
       system,
       submit: async () => undefined,
       linkBase: () => ownUrl,
+      rulesDirectory: settings['alerts.rulesDir'],
       clock,
       logger,
       metrics,

@@ -1,48 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { errorRecords, eventsOf, eventsWhen, putRule, sendAlert } from '../harness/alert-client.ts'
 import { shareNode } from '../harness/shared-node.ts'
-import { type WeirClient, waitUntil } from '../harness/weir-client.ts'
 
 const shared = await shareNode({ workers: 2 })
-
-// biome-ignore lint/suspicious/noExplicitAny: answers have any shape
-type Event = any
-
-async function putRule(client: WeirClient, id: string, definition: object): Promise<void> {
-  const answer = await client.http.send(`/v1/alerts/rules/${id}`, {
-    method: 'PUT',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ name: id, severity: 'P1', channels: [], ...definition }),
-  })
-  assert.ok(answer.status === 200 || answer.status === 201, answer.text)
-}
-
-async function eventsOf(client: WeirClient, rule: string): Promise<Event[]> {
-  return (await client.json('/v1/alerts/events', { rule })).events
-}
-
-/** Waits until the events of a rule are as wished; gives them, newest first. */
-async function eventsWhen(client: WeirClient, rule: string, is: (events: Event[]) => boolean): Promise<Event[]> {
-  let events: Event[] = []
-  await waitUntil(
-    async () => {
-      events = await eventsOf(client, rule)
-      return is(events)
-    },
-    () => `the events of ${rule} are as wished, not ${JSON.stringify(events)}`,
-    40_000,
-  )
-  return events
-}
-
-function errors(count: number, more: object = {}): object[] {
-  return Array.from({ length: count }, (_, i) => ({
-    level: 'ERROR',
-    service: 'checkout',
-    message: `payment ${i} refused`,
-    ...more,
-  }))
-}
 
 test('a burst fires once, with the lines that matched, and resolves when it is over', async () => {
   const client = shared.tenant()
@@ -51,9 +12,9 @@ test('a burst fires once, with the lines that matched, and resolves when it is o
     level: 'ERROR',
     condition: { count: '>5', window: '10s', allowedLateness: '1s' },
   })
-  await client.ingest(errors(3))
-  await client.ingest(errors(6, { level: 'INFO' }))
-  await client.ingest(errors(4))
+  await client.ingest(errorRecords(3))
+  await client.ingest(errorRecords(6, { level: 'INFO' }))
+  await client.ingest(errorRecords(4))
   const [event] = await eventsWhen(client, 'burst', (events) => events.length > 0)
   assert.deepEqual(
     [event.state, event.group, event.rule.id, event.condition],
@@ -80,10 +41,10 @@ test('each group fires for itself', async () => {
     condition: { count: '>=3', window: '1m', groupBy: ['service', 'host'] },
   })
   await client.ingest([
-    ...errors(3, { host: 'a' }),
-    ...errors(2, { host: 'b' }),
-    ...errors(4, { host: 'c', service: 'cart' }),
-    ...errors(5, { host: undefined, service: 'web' }),
+    ...errorRecords(3, { host: 'a' }),
+    ...errorRecords(2, { host: 'b' }),
+    ...errorRecords(4, { host: 'c', service: 'cart' }),
+    ...errorRecords(5, { host: undefined, service: 'web' }),
   ])
   const events = await eventsWhen(client, 'by-host', ({ length }) => length >= 3)
   assert.deepEqual(events.map(({ group, value }) => [group.service, group.host, value]).sort(), [
@@ -96,14 +57,14 @@ test('each group fires for itself', async () => {
 test('a rule that is made counts what is stored already; what another tenant has does not count', async () => {
   const client = shared.tenant()
   const other = shared.tenant()
-  await client.ingest(errors(4))
+  await client.ingest(errorRecords(4))
   await client.found(4)
-  await other.ingest(errors(40))
+  await other.ingest(errorRecords(40))
   await putRule(client, 'late', { query: 'refused', condition: { count: '>3', window: '1m' } })
   await putRule(client, 'more', { query: 'refused', condition: { count: '>4', window: '1m' } })
   const [event] = await eventsWhen(client, 'late', ({ length }) => length > 0)
   assert.equal(event.value, 4)
-  await client.ingest(errors(1))
+  await client.ingest(errorRecords(1))
   const [more] = await eventsWhen(client, 'more', ({ length }) => length > 0)
   assert.equal(more.value, 5)
   assert.deepEqual(await eventsOf(other, 'late'), [])
@@ -111,7 +72,7 @@ test('a rule that is made counts what is stored already; what another tenant has
 
 test('what does not come is noticed', async () => {
   const client = shared.tenant()
-  await client.ingest(errors(1, { service: 'heart' }))
+  await client.ingest(errorRecords(1, { service: 'heart' }))
   await putRule(client, 'beat', {
     query: '*',
     service: 'heart',
@@ -119,21 +80,18 @@ test('what does not come is noticed', async () => {
   })
   const [event] = await eventsWhen(client, 'beat', ({ length }) => length > 0)
   assert.deepEqual([event.state, event.missingShards], ['firing', []])
-  await client.ingest(errors(1, { service: 'heart' }))
+  await client.ingest(errorRecords(1, { service: 'heart' }))
   const [resolved] = await eventsWhen(client, 'beat', ([first]) => first.state === 'resolved')
   assert.equal(resolved.id, event.id)
 })
 
 test('what is silenced is kept in the history, and names the silence; a rule that is switched off resolves what fires', async () => {
   const client = shared.tenant()
-  const silence = await client.http.send('/v1/alerts/silences', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ matchers: [{ field: 'host', value: 'a*' }], endsAt: 'now+1h' }),
-  })
+  const matchers = [{ field: 'host', value: 'a*' }]
+  const silence = await sendAlert(client, 'POST', 'silences', { matchers, endsAt: 'now+1h' })
   const rule = { query: '*', condition: { count: '>2', window: '1m', groupBy: ['host'] } }
   await putRule(client, 'quiet', rule)
-  await client.ingest([...errors(3, { host: 'a1' }), ...errors(3, { host: 'b1' })])
+  await client.ingest([...errorRecords(3, { host: 'a1' }), ...errorRecords(3, { host: 'b1' })])
   const events = await eventsWhen(client, 'quiet', ({ length }) => length >= 2)
   const silencedBy = Object.fromEntries(events.map((event) => [event.group.host, event.silencedBy]))
   assert.deepEqual(silencedBy, { a1: [silence.json().id], b1: [] })
