@@ -349,11 +349,12 @@ export const REGEX_STEPS_MAX = 50_000_000
 export const CAPTURE_SOURCE_CHARS_MAX = 64 * KIB
 export const CAPTURE_INSTRUCTIONS_MAX = 40_000
 /**
- * Steps (about 4 ns) of capturing from one text, beside CAPTURE_STEPS_PER_BYTE for each of its bytes; more is a failure of the record. On the
- * longest value that is about the slice of T2.
+ * Steps (about 4 ns) of capturing from one text, beside CAPTURE_STEPS_PER_BYTE for each of its bytes, and at most CAPTURE_STEPS_TOTAL_MAX, which is
+ * the slice of T2; more is a failure of the record.
  */
 export const CAPTURE_STEPS_MAX = 500_000
 export const CAPTURE_STEPS_PER_BYTE = 12
+export const CAPTURE_STEPS_TOTAL_MAX = 2_000_000
 /** Memory of where a match was already sought in vain; a text that needs more is matched without it, within the same steps. */
 export const CAPTURE_MEMO_BYTES_MAX = 1 * MIB
 /** Queries that wait for their turn on a worker. */

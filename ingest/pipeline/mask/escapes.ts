@@ -4,57 +4,68 @@ export interface Unescaped {
   readonly at: Int32Array
 }
 
-const LETTERS: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', b: '\b', f: '\f' }
+/** What stands after a backslash → what it stands for; 0: nothing. */
+const LETTERS = new Uint8Array(128)
+for (const [letter, char] of ['n\n', 'r\r', 't\t', 'b\b', 'f\f', '""', '\\\\', '//', "''"]) {
+  LETTERS[letter!.charCodeAt(0)] = char!.charCodeAt(0)
+}
 
 /**
  * Undoes one layer of escapes: those of JSON (`\u0070`, `\"`, `\n`), `\x70`, and percent encoding (`%70`); undefined when there is none.
  */
 export function unescaped(text: string): Unescaped | undefined {
   const { length } = text
+  let p = 0
+  while (p < length && escapeAt(text, p) === 0) p++
+  if (p === length) return undefined
   const at = new Int32Array(length + 1)
-  const parts: string[] = []
+  const codes = new Uint16Array(length)
+  let isLatin1 = true
   let count = 0
-  let plainFrom = 0
-  let isChanged = false
-  for (let p = 0; p < length; ) {
-    const c = text.charCodeAt(p)
-    const found = c === 0x5c ? backslashed(text, p) : c === 0x25 ? percent(text, p) : undefined
-    if (found === undefined) {
-      at[count++] = p++
-      continue
-    }
-    parts.push(text.slice(plainFrom, p), found[0])
+  for (p = 0; p < length; ) {
+    const taken = escapeAt(text, p)
+    const code = taken > 0 ? escaped : text.charCodeAt(p)
+    if (code > 0xff) isLatin1 = false
+    codes[count] = code
     at[count++] = p
-    p += found[1]
-    plainFrom = p
-    isChanged = true
+    p += Math.max(1, taken)
   }
-  if (!isChanged) return undefined
-  parts.push(text.slice(plainFrom))
   at[count] = length
-  return { text: parts.join(''), at: at.subarray(0, count + 1) }
+  const shown = codes.subarray(0, count)
+  return { text: isLatin1 ? latin1Of(shown) : utf16Of(shown), at: at.subarray(0, count + 1) }
 }
 
-/** The character and how many it takes to write it. */
-function backslashed(text: string, at: number): readonly [string, number] | undefined {
-  const letter = text[at + 1]
-  if (letter === undefined) return undefined
-  if (letter === 'u') {
-    const code = hex(text, at + 2, 4)
-    return code < 0 ? undefined : [String.fromCharCode(code), 6]
-  }
-  if (letter === 'x') {
-    const code = hex(text, at + 2, 2)
-    return code < 0 ? undefined : [String.fromCharCode(code), 4]
-  }
-  if (letter === '"' || letter === '\\' || letter === '/' || letter === "'") return [letter, 2]
-  const control = LETTERS[letter]
-  return control === undefined ? undefined : [control, 2]
+function latin1Of(codes: Uint16Array): string {
+  const bytes = Uint8Array.from(codes)
+  return Buffer.from(bytes.buffer).toString('latin1')
 }
 
-function percent(text: string, at: number): readonly [string, number] | undefined {
-  const code = hex(text, at + 1, 2)
-  return code < 0 ? undefined : [String.fromCharCode(code), 3]
+function utf16Of(codes: Uint16Array): string {
+  return Buffer.from(codes.buffer, codes.byteOffset, codes.byteLength).toString('utf16le')
+}
+
+/** After `escapeAt` has found one: the code unit that the escape stands for. */
+let escaped = 0
+
+/** How many characters the escape at `at` has; 0 where there is none. */
+function escapeAt(text: string, at: number): number {
+  const c = text.charCodeAt(at)
+  if (c === 0x25) {
+    escaped = hex(text, at + 1, 2)
+    return escaped < 0 ? 0 : 3
+  }
+  if (c !== 0x5c) return 0
+  const letter = at + 1 < text.length ? text.charCodeAt(at + 1) : 0
+  if (letter === 0x75) {
+    escaped = hex(text, at + 2, 4)
+    return escaped < 0 ? 0 : 6
+  }
+  if (letter === 0x78) {
+    escaped = hex(text, at + 2, 2)
+    return escaped < 0 ? 0 : 4
+  }
+  escaped = letter < 128 ? LETTERS[letter]! : 0
+  return escaped === 0 ? 0 : 2
 }
 
 function hex(text: string, at: number, digits: number): number {

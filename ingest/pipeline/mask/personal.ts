@@ -2,19 +2,27 @@ import { isIPv4, isIPv6 } from 'node:net'
 import type { Spans } from './spans.ts'
 
 const LOCAL_PART = /[\p{L}\p{N}._%+'-]/u
+const LOCAL_ASCII = Uint8Array.from({ length: 128 }, (_, c) => (LOCAL_PART.test(String.fromCharCode(c)) ? 1 : 0))
 const LOCAL_CHARS_MAX = 64
 const DOMAIN = /[\p{L}\p{N}-]{1,63}(?:\.[\p{L}\p{N}-]{1,63}){0,8}\.[\p{L}]{2,24}/uy
 
 export function findEmails(text: string, spans: Spans): void {
   for (let at = text.indexOf('@'); at >= 0; at = text.indexOf('@', at + 1)) {
     let start = at
-    while (start > 0 && at - start < LOCAL_CHARS_MAX && LOCAL_PART.test(text[start - 1]!)) start--
+    while (start > 0 && at - start < LOCAL_CHARS_MAX && isLocalPart(text, start - 1)) start--
     if (start === at) continue
     DOMAIN.lastIndex = at + 1
     if (DOMAIN.test(text)) spans.add(start, DOMAIN.lastIndex)
   }
 }
 
+function isLocalPart(text: string, at: number): boolean {
+  const c = text.charCodeAt(at)
+  return c < 128 ? LOCAL_ASCII[c] === 1 : LOCAL_PART.test(text[at]!)
+}
+
+const DOT = 0x2e
+const SLASH = 0x2f
 /** Runs of digits, groups of them parted by one space, dash, dot or slash. */
 const DIGIT_RUN = /\d(?:[ ./-]?\d){5,30}/g
 
@@ -39,14 +47,26 @@ export function findCards(text: string, spans: Spans, isLoose: boolean): void {
 
 /** Characters of the card's number that begins at `from`, 0 when none does. */
 function cardLength(run: string, from: number, isLoose: boolean): number {
-  let digits = ''
-  for (let p = from; p < run.length && digits.length < 19; p++) {
-    const c = run[p]!
-    if (c === '.' || c === '/') break
-    if (c < '0' || c > '9') continue
-    digits += c
-    const isEnd = isLoose || p + 1 === run.length || run[p + 1]! < '0' || run[p + 1]! > '9'
-    if (isEnd && digits.length >= 13 && isIssued(digits) && passesLuhn(digits)) return p + 1 - from
+  let digits = 0
+  /** The first four. */
+  let prefix = 0
+  /** Sums of Luhn, should the last digit so far stand in an odd place or in an even one. */
+  let sum = 0
+  let otherSum = 0
+  for (let p = from; p < run.length && digits < 19; p++) {
+    const c = run.charCodeAt(p)
+    if (c === DOT || c === SLASH) break
+    const digit = c - 0x30
+    if (digit < 0 || digit > 9) continue
+    // No issuer's numbers begin so.
+    if (digits === 0 && (digit < 2 || digit === 7 || digit === 9)) return 0
+    if (digits++ < 4) prefix = prefix * 10 + digit
+    const before = sum
+    sum = otherSum + digit
+    otherSum = before + (digit > 4 ? digit * 2 - 9 : digit * 2)
+    if (digits < 13 || sum % 10 !== 0) continue
+    const next = p + 1 < run.length ? run.charCodeAt(p + 1) : 0
+    if ((isLoose || next < 0x30 || next > 0x39) && isIssued(prefix, digits)) return p + 1 - from
   }
   return 0
 }
@@ -57,11 +77,10 @@ function nextGroup(run: string, from: number): number {
   return p + 1
 }
 
-function isIssued(digits: string): boolean {
-  const { length } = digits
-  const two = Number(digits.slice(0, 2))
-  const four = Number(digits.slice(0, 4))
-  if (digits[0] === '4') return length === 13 || length === 16 || length === 19
+/** Whether numbers of so many digits begin with these four. */
+function isIssued(four: number, length: number): boolean {
+  const two = Math.floor(four / 100)
+  if (two >= 40 && two <= 49) return length === 13 || length === 16 || length === 19
   if (two === 34 || two === 37) return length === 15
   if ((two >= 51 && two <= 55) || (four >= 2221 && four <= 2720)) return length === 16
   if (two === 36 || two === 30 || two === 38 || two === 39) return length >= 14
@@ -162,15 +181,38 @@ export function findNationalIds(text: string, spans: Spans, isLong: boolean, isL
 }
 
 const IPV4 = /(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\d)/g
-const IPV6 = /(?<![\w:.])[0-9A-Fa-f:]{2,39}(?:(?:\.\d{1,3}){3})?(?![\w:])/g
+const IPV6 = /(?<![\w:.])[0-9A-Fa-f:]{2,39}(?:(?:\.\d{1,3}){3})?(?![\w:])/y
+const IPV6_CHARS_MAX = 39
 
 export function findIpAddresses(text: string, spans: Spans): void {
   for (const match of text.matchAll(IPV4)) {
     if (isIPv4(match[0])) spans.add(match.index, match.index + match[0].length)
   }
-  for (const match of text.matchAll(IPV6)) {
-    if (match[0].includes('::') || match[0].split(':').length > 6) {
-      if (isIPv6(match[0])) spans.add(match.index, match.index + match[0].length)
+  // Two colons together, or seven: nothing else is worth a look.
+  for (let at = text.indexOf(':'); at >= 0; ) {
+    let start = at
+    while (start > 0 && at - start < IPV6_CHARS_MAX && isHexOrColon(text, start - 1)) start--
+    let end = at + 1
+    let colons = 1
+    let isDouble = false
+    for (; isHexOrColon(text, end); end++) {
+      if (text.charCodeAt(end) !== 0x3a) continue
+      colons++
+      isDouble ||= text.charCodeAt(end - 1) === 0x3a
     }
+    if ((isDouble || colons > 5) && end - start <= IPV6_CHARS_MAX) {
+      IPV6.lastIndex = start
+      const match = IPV6.exec(text)
+      if (match !== null && isIPv6(match[0])) {
+        end = start + match[0].length
+        spans.add(start, end)
+      }
+    }
+    at = text.indexOf(':', end)
   }
+}
+
+function isHexOrColon(text: string, at: number): boolean {
+  const c = text.charCodeAt(at)
+  return (c >= 0x30 && c <= 0x3a) || ((c | 32) >= 0x61 && (c | 32) <= 0x66)
 }

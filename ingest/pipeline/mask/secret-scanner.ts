@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
-import { CaptureRegex, TOO_MANY_STEPS } from '../../../base/regex-captures.ts'
+import { StepBudget } from '../../../base/capture-matcher.ts'
+import { CaptureRegex } from '../../../base/regex-captures.ts'
 import { unescaped } from './escapes.ts'
 import { findNamedSecrets, namesPattern } from './named-secrets.ts'
 import { findCards, findEmails, findIpAddresses, findNationalIds } from './personal.ts'
@@ -29,12 +30,11 @@ export interface SecretPattern {
 /** JSON in JSON in JSON, or a query string in a URL in JSON. */
 const LAYERS_MAX = 3
 const STAR = 0x2a
-/** T2: characters that one pattern looks at in a text, all its matches together; about 5 ms. */
-const LOOKED_AT_CHARS_MAX = 4 * 1024 * 1024
+/** T2: the steps of all patterns on one text, in all its layers, are counted together. */
+const budget = new StepBudget()
 /** Bytes that no text has. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is asked for
 const CONTROL = /[\x00-\x08\x0e-\x1f]/
-const BEFORE = 'weirBefore'
 const SECRET = 'weirSecret'
 
 /** Finds secrets in text, in time linear in it. */
@@ -50,9 +50,7 @@ export class SecretScanner {
   constructor(detectors: ReadonlySet<Detector>, patterns: readonly SecretPattern[], names: readonly string[] = []) {
     this.#detectors = detectors
     this.#names = names.length === 0 ? undefined : namesPattern(names)
-    this.#patterns = patterns.map(
-      ({ source, flags }) => new CaptureRegex(`^(?P<${BEFORE}>[\\s\\S]*?)(?P<${SECRET}>${source})`, flags),
-    )
+    this.#patterns = patterns.map(({ source, flags }) => new CaptureRegex(`(?P<${SECRET}>${source})`, flags))
     const interest = (detector: Detector, flags: number) => (detectors.has(detector) ? flags : 0)
     this.#interest =
       MAY_ESCAPE |
@@ -117,6 +115,7 @@ export class SecretScanner {
 
   #find(text: string, flagsOfText: number, isRaw: boolean): Spans {
     const spans = new Spans()
+    budget.reset(text.length)
     let layer = text
     let flags = flagsOfText
     /** Places of the layer in the text; undefined: the same. */
@@ -157,23 +156,9 @@ export class SecretScanner {
       if (has.has('nationalIds')) findNationalIds(text, spans, isLong, isBinary)
     }
     if ((flags & MAY_IP) !== 0 && has.has('ipAddresses')) findIpAddresses(text, spans)
-    for (const pattern of this.#patterns) findPattern(pattern, text, spans)
-  }
-}
-
-function findPattern(pattern: CaptureRegex, text: string, spans: Spans): void {
-  const secretAt = pattern.names.indexOf(SECRET)
-  let looked = 0
-  for (let from = 0; from <= text.length; ) {
-    // Each look costs as much as there is text behind it.
-    looked += text.length - from
-    if (looked > LOOKED_AT_CHARS_MAX + text.length) throw new Error('a pattern matches too often in so long a text')
-    const found = pattern.exec(from === 0 ? text : text.slice(from))
-    if (found === null) return
-    if (found === TOO_MANY_STEPS) throw new Error('a pattern takes too many steps')
-    const start = from + found[0]!.length
-    const length = found[secretAt]!.length
-    spans.add(start, start + length)
-    from = start + Math.max(1, length)
+    for (const pattern of this.#patterns) {
+      if (!pattern.findAll(text, budget, (start, end) => spans.add(start, end)))
+        throw new Error('a pattern takes too many steps')
+    }
   }
 }

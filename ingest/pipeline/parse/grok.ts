@@ -1,5 +1,6 @@
+import { StepBudget } from '../../../base/capture-matcher.ts'
 import { CAPTURE_SOURCE_CHARS_MAX } from '../../../base/limits.ts'
-import { CaptureRegex, StepBudget, TOO_MANY_STEPS } from '../../../base/regex-captures.ts'
+import { CaptureRegex, TOO_MANY_STEPS } from '../../../base/regex-captures.ts'
 import { RegexError } from '../../../base/regex-error.ts'
 import { GROK_PATTERNS } from './grok-patterns.ts'
 import type { TextParser } from './parsed-fields.ts'

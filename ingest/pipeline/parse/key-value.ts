@@ -20,10 +20,12 @@ export function keyValueParser(options: KeyValueOptions): TextParser {
   return (text, into) => {
     let pairs = 0
     let at = 0
-    while (at < text.length) {
+    // Looked for again only once it lies behind, so that no part of the text is looked at twice.
+    let middle = 0
+    while (at < text.length && !into.isOverfull) {
       let next = text.indexOf(pairSeparator, at)
       if (next < 0) next = text.length
-      const middle = text.indexOf(valueSeparator, at)
+      if (middle < at || at === 0) middle = text.indexOf(valueSeparator, at)
       if (middle < 0) break
       if (middle >= next) {
         at = next + pairSeparator.length

@@ -21,7 +21,8 @@ export function logfmtParser({ takesFlags, detectsTypes }: LogfmtOptions): TextP
     const end = text.length
     let pairs = 0
     let at = 0
-    for (;;) {
+    // One field too many, and the text fails however it goes on.
+    while (!into.isOverfull) {
       while (at < end && text.charCodeAt(at) <= SPACE) at++
       if (at === end) break
       const start = at

@@ -3,12 +3,7 @@ const BACKSLASH = 0x5c
 /** Past the closing quote of the text whose quote stands at `at`; -1 when it is not closed. A backslash takes the next character with it. */
 export function quotedEnd(text: string, at: number, quote: string): number {
   const code = quote.charCodeAt(0)
-  // Most quoted texts hold no backslash: then the next quote ends it.
-  const close = text.indexOf(quote, at + 1)
-  if (close < 0) return -1
-  const backslash = text.indexOf('\\', at + 1)
-  if (backslash < 0 || backslash > close) return close + 1
-  for (let p = backslash; p < text.length; p++) {
+  for (let p = at + 1; p < text.length; p++) {
     const c = text.charCodeAt(p)
     if (c === BACKSLASH) p++
     else if (c === code) return p + 1

@@ -1,4 +1,5 @@
-import { type CaptureRegex, StepBudget, TOO_MANY_STEPS } from '../../../base/regex-captures.ts'
+import { StepBudget } from '../../../base/capture-matcher.ts'
+import { type CaptureRegex, TOO_MANY_STEPS } from '../../../base/regex-captures.ts'
 import { MATCH_NONE, MATCH_TOO_LONG } from './grok.ts'
 import type { TextParser } from './parsed-fields.ts'
 

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { RE2JS } from 're2js'
-import { RECORD_BYTES_MAX } from '../../../base/limits.ts'
-import { CaptureRegex, type Captures, StepBudget, TOO_MANY_STEPS } from '../../../base/regex-captures.ts'
+import { StepBudget } from '../../../base/capture-matcher.ts'
+import { RECORD_BYTES_MAX, VALUE_BYTES_MAX } from '../../../base/limits.ts'
+import { CaptureRegex, type Captures, TOO_MANY_STEPS } from '../../../base/regex-captures.ts'
 import { RegexError } from '../../../base/regex-error.ts'
 
 function run(regex: CaptureRegex, text: string): Captures | null | string {
@@ -39,7 +40,7 @@ test('a text is never matched for longer than its length allows', () => {
     ['(?<x>(a?){50}a{50})c', 'a'.repeat(50), null],
     ['(?<x>.*)=(?<y>.*)=(?<z>.*);', '='.repeat(3000), null],
     ['(?<x>(x+x+)+)y', 'x'.repeat(100_000), null],
-    ['^(?<x>(a+)+)$', `${long}b`, null],
+    ['^(?<x>(a+)+)$', `${long}b`, TOO_MANY_STEPS],
     ['(?<x>\\w+)=', long, null],
     ['^(?<x>(?:(a+)+|b|c|d|e|f|g|h)+)$', `${long}.`, TOO_MANY_STEPS],
   ] as const) {
@@ -60,12 +61,12 @@ test('expressions that are tried one after the other share the steps of a text',
   assert.ok(left.length < 10 && left.at(-1) === 0, left.join())
 })
 
-test('a line of a megabyte is taken apart', () => {
-  const long = `${'é'.repeat(RECORD_BYTES_MAX / 4)} ${'b'.repeat(RECORD_BYTES_MAX / 4)}`
+test('the longest value is taken apart', () => {
+  const long = `${'é'.repeat(VALUE_BYTES_MAX / 4)} ${'b'.repeat(VALUE_BYTES_MAX / 4)}`
   const fields = captured('^(?<a>\\S+) (?<b>.*)$', long)
   assert.ok(typeof fields === 'object' && fields !== null)
-  assert.equal(fields.a?.length, RECORD_BYTES_MAX / 4)
-  assert.equal(fields.b?.length, RECORD_BYTES_MAX / 4)
+  assert.equal(fields.a?.length, VALUE_BYTES_MAX / 4)
+  assert.equal(fields.b?.length, VALUE_BYTES_MAX / 4)
 })
 
 test('what is not linear is refused with its place', () => {
@@ -100,6 +101,27 @@ test('captures are those of RE2', () => {
         const matcher = reference.matcher(text)
         const wanted = matcher.find() ? Array.from({ length: groups }, (_, i) => matcher.group(i + 1)) : null
         assert.deepEqual(run(regex, text), wanted, `/${source}/ on ${JSON.stringify(text)}`)
+      }
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('all matches are those of RE2, one after the other', () => {
+  const budget = new StepBudget()
+  fc.assert(
+    fc.property(template, fc.array(someText, { minLength: 4, maxLength: 4 }), (pattern, texts) => {
+      const source = pattern.replace(/\(#/g, '(?:')
+      const regex = new CaptureRegex(`(?<all>${source})`, '')
+      const reference = RE2JS.compile(source)
+      for (const text of texts) {
+        const wanted: [number, number][] = []
+        const matcher = reference.matcher(text)
+        while (matcher.find()) if (matcher.end() > matcher.start()) wanted.push([matcher.start(), matcher.end()])
+        const found: [number, number][] = []
+        budget.reset(text.length)
+        assert.ok(regex.findAll(text, budget, (start, end) => end > start && found.push([start, end])))
+        assert.deepEqual(found, wanted, `/${source}/ on ${JSON.stringify(text)}`)
       }
     }),
     { numRuns: 2000 },
