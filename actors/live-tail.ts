@@ -50,6 +50,8 @@ export class LiveTailRun implements LiveTail {
   #phase = new AbortController()
   #isPaused = true
   #isCatchingUp = false
+  /** The client has been told that its subscription holds; nothing comes before that. */
+  #hasBegun = false
   /** To be given with the next tick. */
   #out: LeafRow[] = []
   #dropped = 0
@@ -76,8 +78,9 @@ export class LiveTailRun implements LiveTail {
     const given = start.cursor === undefined ? undefined : decodeTailCursor(start.cursor).shards
     this.#leave()
     this.#out = []
-    const course = this.#enter(scope)
-    const phase = this.#phase.signal
+    const course = new TailCourse(this.#options.shardsOf(scope))
+    const phase = this.#enter(scope, course, false)
+    this.#hasBegun = false
     if (given !== undefined) course.moveTo(new Map(given.map((place) => [place.shard, place])))
     this.#options.route()
     try {
@@ -87,6 +90,7 @@ export class LiveTailRun implements LiveTail {
       const newest = isNew ? await this.#newest(scope, places, start.last, phase) : []
       if (phase.aborted) return
       this.#options.client.began(encodeTailCursor({ shards: [...places.values()] }))
+      this.#hasBegun = true
       this.#give(newest)
       this.take(course.moveTo(places))
     } catch (error) {
@@ -101,19 +105,35 @@ export class LiveTailRun implements LiveTail {
 
   async change(query: TailQuery): Promise<void> {
     const scope = this.#scopeOf(query)
-    const before = this.course
-    if (before === undefined)
+    const { course: before, scope: scopeBefore } = this
+    if (before === undefined || scopeBefore === undefined) {
       throw new WeirError('invalid_parameter', 'there is no subscription to change', { parameter: 'update' })
+    }
+    const isPaused = this.#isPaused
     this.#deliver()
     this.#leave()
-    const course = this.#enter(scope)
-    const phase = this.#phase.signal
+    this.#hasBegun = false
+    const phase = this.#enter(scope, new TailCourse(this.#options.shardsOf(scope)), isPaused)
+    const course = this.course!
     course.moveTo(before.places())
-    if (!this.#isPaused) this.#options.route()
-    const places = await this.#places(course, scope, phase)
-    if (phase.aborted) return
-    this.take(course.moveTo(places))
-    this.#options.client.began(this.#cursor())
+    if (!isPaused) this.#options.route()
+    try {
+      const places = await this.#places(course, scope, phase)
+      if (phase.aborted) return
+      this.take(course.moveTo(places))
+    } catch (error) {
+      if (phase.aborted) return
+      this.#leave()
+      this.#out = []
+      this.#enter(scopeBefore, before, isPaused)
+      this.#hasBegun = true
+      if (!isPaused) this.#options.route()
+      throw error
+    }
+    this.#hasBegun = true
+    const { client } = this.#options
+    client.began(this.#cursor())
+    if (isPaused) client.paused(this.#cursor())
     this.catchUp()
   }
 
@@ -242,14 +262,14 @@ export class LiveTailRun implements LiveTail {
     this.#options.unroute()
   }
 
-  #enter(scope: QueryScope): TailCourse {
-    const course = new TailCourse(this.#options.shardsOf(scope))
+  /** Returns what aborts when it goes on otherwise. */
+  #enter(scope: QueryScope, course: TailCourse, isPaused: boolean): AbortSignal {
     this.#phase = new AbortController()
     if (this.#stop.signal.aborted) this.#phase.abort(this.#stop.signal.reason)
     this.scope = scope
     this.course = course
-    this.#isPaused = false
-    return course
+    this.#isPaused = isPaused
+    return this.#phase.signal
   }
 
   /** Resolves when every shard is followed, or has been waited for. */
@@ -286,7 +306,7 @@ export class LiveTailRun implements LiveTail {
 
   /** Gives the client what has been taken, in order, or counts what it has no room for. */
   #deliver(): void {
-    if (this.#out.length === 0 && this.#dropped === 0) return
+    if (!this.#hasBegun || (this.#out.length === 0 && this.#dropped === 0)) return
     const { client, clock } = this.#options
     const rows = this.#out
     this.#out = []

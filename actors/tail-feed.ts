@@ -1,8 +1,10 @@
 import type { Clock, Timer } from '../base/clock.ts'
-import { WeirError } from '../base/errors.ts'
+import { asWeirError, WeirError } from '../base/errors.ts'
 import type { Position, ShardId } from '../base/ids.ts'
 import {
   SLICE_MAX_MS,
+  TAIL_FILTER_SLOW_MAX,
+  TAIL_FILTER_SLOW_MS,
   TAIL_SESSION_SILENCE_MAX_MS,
   TAIL_WINDOW_MAX_MS,
   TAIL_WINDOW_MS,
@@ -17,6 +19,7 @@ import { encodeRecordId } from '../storage/record-id.ts'
 import type { RecordJson } from './messages/search.ts'
 import type { ChangeFollows, CollectedRows, FollowsChanged, TailFeedMessage } from './messages/tail.ts'
 import type { Actor, MessageContext, Reply } from './runtime/actor.ts'
+import type { Candidate } from './tail-filters.ts'
 import { TailFilters } from './tail-filters.ts'
 import type { SessionFollow } from './tail-session.ts'
 import { TailSession } from './tail-session.ts'
@@ -67,6 +70,8 @@ export class TailFeed implements Actor<TailFeedMessage> {
   #looking: Promise<void> | undefined
   #lookTookMs = 0
   #sweeping: Timer | undefined
+  /** How often filters took too long, by who follows them. */
+  readonly #slow = new WeakMap<ReadonlySet<SessionFollow>, number>()
 
   constructor(options: TailFeedOptions) {
     this.#options = options
@@ -211,6 +216,32 @@ export class TailFeed implements Actor<TailFeedMessage> {
     if (poll.reply.isOpen) poll.reply.send(session.collect())
   }
 
+  /** One filter that fails, or takes so long that it would hold up all others, is followed no more. */
+  #match({ followers, rows }: Candidate<SessionFollow>): Iterable<number> {
+    const { clock } = this.#options
+    const startedMs = clock.monotonicMs()
+    try {
+      const matching = rows()
+      if (clock.monotonicMs() - startedMs < TAIL_FILTER_SLOW_MS) return matching
+      const slow = (this.#slow.get(followers) ?? 0) + 1
+      this.#slow.set(followers, slow)
+      if (slow < TAIL_FILTER_SLOW_MAX) return matching
+      throw new WeirError(
+        'invalid_query',
+        'the filter takes too long for a live tail; leave out its regular expressions',
+        {
+          slowMs: TAIL_FILTER_SLOW_MS,
+        },
+      )
+    } catch (error) {
+      for (const { session, id } of [...followers]) {
+        session.fail(id, asWeirError(error))
+        this.#unfollow(session, id)
+      }
+      return []
+    }
+  }
+
   #lookLater(): void {
     if (this.#nextLook !== undefined || this.#looking !== undefined) return
     const restMs = Math.min(TAIL_WINDOW_MAX_MS, this.#lookTookMs * TAIL_WINDOW_REST)
@@ -252,8 +283,8 @@ export class TailFeed implements Actor<TailFeedMessage> {
       for (const [tenant, applied] of pieces) {
         for (const table of tablesOf(applied)) {
           const rows = new Map<number, Map<TailSession, MatchedRow>>()
-          for (const { followers, rows: matching } of this.#filters.matches(tenant, table.columns)) {
-            for (const row of matching) gather(table, row, followers, rows, found)
+          for (const candidate of this.#filters.candidates(tenant, table.columns)) {
+            for (const row of this.#match(candidate)) gather(table, row, candidate.followers, rows, found)
             const nowMs = clock.monotonicMs()
             if (nowMs - sliceMs < SLICE_MAX_MS / 2) continue
             busyMs += nowMs - sliceMs

@@ -88,11 +88,11 @@ export class TailFilters<F> {
     if (own.filters.size === 0) this.#tenants.delete(tenant)
   }
 
-  /** The rows of `source`, of this tenant, that each filter with any matches, one filter at a time: the caller may pause between them. */
-  *matches(
-    tenant: TenantId,
-    source: ColumnSource,
-  ): Generator<{ readonly followers: ReadonlySet<F>; readonly rows: Bitmap }> {
+  /**
+   * Filters of the tenant that may match rows of `source`, each with what finds out which; the caller may pause between them. `rows` throws what a filter
+   * throws.
+   */
+  *candidates(tenant: TenantId, source: ColumnSource): Generator<Candidate<F>> {
     const own = this.#tenants.get(tenant)
     if (own === undefined) return
     const known = new Map<SharedCondition<F>, Bitmap>()
@@ -106,19 +106,20 @@ export class TailFilters<F> {
     }
     for (const condition of [...own.conditions.values()]) {
       if (condition.filters.size === 0 || allowed(condition).isEmpty()) continue
-      for (const followed of [...condition.filters]) {
+      for (const { shared, rest, followers } of [...condition.filters]) {
         let within = allowed(condition)
-        for (const other of followed.shared.slice(1)) within = within.clone().and(allowed(other))
+        for (const other of shared.slice(1)) within = within.clone().and(allowed(other))
         if (within.isEmpty()) continue
-        const rows = followed.rest.matchesAll ? within : followed.rest.evaluate(source, within)
-        if (!rows.isEmpty()) yield { followers: followed.followers, rows }
+        yield { followers, rows: () => (rest.matchesAll ? within : rest.evaluate(source, within)) }
       }
     }
-    for (const { rest, followers } of [...own.others]) {
-      const rows = rest.evaluate(source)
-      if (!rows.isEmpty()) yield { followers, rows }
-    }
+    for (const { rest, followers } of [...own.others]) yield { followers, rows: () => rest.evaluate(source) }
   }
+}
+
+export interface Candidate<F> {
+  readonly followers: ReadonlySet<F>
+  readonly rows: () => Bitmap
 }
 
 function conditionOf<F>({ conditions }: TenantFilters<F>, filter: Filter): SharedCondition<F> {

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../base/clock.ts'
-import { WeirError } from '../base/errors.ts'
+import { errorFromWire, WeirError } from '../base/errors.ts'
 import type { NodeId, ShardId, TenantId } from '../base/ids.ts'
 import { SPREAD_SLOTS_MAX, TAIL_DELIVERY_MS } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
@@ -219,7 +219,7 @@ export class TailHub {
     this.#routeLater(RETRY_MS)
   }
 
-  #collected(link: TailLink, { rows, dropped, gone }: CollectedRows): void {
+  #collected(link: TailLink, { rows, dropped, gone, failed }: CollectedRows): void {
     const heard = new Set<LiveTailRun>()
     for (const row of rows) {
       for (const id of row.follows) {
@@ -236,6 +236,7 @@ export class TailHub {
       tail.catchUp()
     }
     for (const { follow, shard } of gone) this.#absent(follow, [shard])
+    for (const { follow, error } of failed) this.#follows.get(follow)?.tail.end(errorFromWire(error))
   }
 
   #lost(link: TailLink, error: unknown): void {

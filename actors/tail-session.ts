@@ -1,3 +1,5 @@
+import type { WeirError, WireError } from '../base/errors.ts'
+import { errorToWire } from '../base/errors.ts'
 import type { Position, ShardId, TenantId } from '../base/ids.ts'
 import { comparePositions } from '../base/ids.ts'
 import { TAIL_FOLLOW_BYTES_MAX, TAIL_SESSION_BYTES_MAX } from '../base/limits.ts'
@@ -33,6 +35,7 @@ export class TailSession {
   #through = new Map<ShardId, Position>()
   readonly #told = new Map<ShardId, Position>()
   #gone: { follow: number; shard: ShardId }[] = []
+  #failed: { follow: number; error: WireError }[] = []
 
   constructor(askedMs: number) {
     this.askedMs = askedMs
@@ -40,7 +43,7 @@ export class TailSession {
 
   /** There is something that a client waits for. */
   get hasNews(): boolean {
-    return this.#rows.length > 0 || this.#dropped.size > 0 || this.#gone.length > 0
+    return this.#rows.length > 0 || this.#dropped.size > 0 || this.#gone.length > 0 || this.#failed.length > 0
   }
 
   add(follow: SessionFollow): void {
@@ -77,6 +80,10 @@ export class TailSession {
     return idle
   }
 
+  fail(follow: number, error: WeirError): void {
+    this.#failed.push({ follow, error: errorToWire(error) })
+  }
+
   /** Takes rows of a look, those of a shard in the order of the journal; afterwards all up to `through` has been given. */
   take(
     rows: readonly { readonly key: RecordKey; readonly json: RecordJson; readonly follows: readonly SessionFollow[] }[],
@@ -110,12 +117,13 @@ export class TailSession {
     const through = [...this.#through].map(([shard, position]) => ({ shard, ...position }))
     for (const [shard, position] of this.#through) this.#told.set(shard, position)
     const dropped = [...this.#dropped].map(([follow, count]) => ({ follow, count }))
-    const collected = { rows: this.#rows, through, dropped, gone: this.#gone }
+    const collected = { rows: this.#rows, through, dropped, gone: this.#gone, failed: this.#failed }
     this.#rows = []
     this.#bytes = 0
     this.#dropped = new Map()
     this.#through = new Map()
     this.#gone = []
+    this.#failed = []
     for (const follow of this.follows.values()) follow.bytes = 0
     return collected
   }

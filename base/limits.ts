@@ -100,6 +100,9 @@ export const TAIL_WINDOW_MS = 50
 export const TAIL_WINDOW_MAX_MS = 1000
 /** Of the time of a thread that owns shards, matching for tails may take one part in so many. */
 export const TAIL_WINDOW_REST = 4
+/** A filter that has taken so long for one table so often is followed no more: it would hold up all others of its thread. */
+export const TAIL_FILTER_SLOW_MS = 200
+export const TAIL_FILTER_SLOW_MAX = 3
 /** Rows that are matched as one table, and its columns. */
 export const TAIL_TABLE_ROWS_MAX = 8192
 export const TAIL_TABLE_COLUMNS_MAX = 400

@@ -1,4 +1,4 @@
-import type { WeirError } from '../../base/errors.ts'
+import type { WeirError, WireError } from '../../base/errors.ts'
 import type { Position, ShardId, TenantId } from '../../base/ids.ts'
 import type { Filter } from '../../query/ast.ts'
 import type { RecordKey } from '../../storage/record-id.ts'
@@ -46,6 +46,8 @@ export interface CollectedRows {
   readonly through: readonly (Position & { readonly shard: ShardId })[]
   /** More came than a session may hold: so many matches were let go. */
   readonly dropped: readonly { readonly follow: number; readonly count: number }[]
+  /** Filters that cannot be matched, as they turned out, or take far too long; nothing more comes of them. */
+  readonly failed: readonly { readonly follow: number; readonly error: WireError }[]
   /** The shard is not here any more, or was opened anew; nothing more comes of it for this follow. */
   readonly gone: readonly { readonly follow: number; readonly shard: ShardId }[]
 }

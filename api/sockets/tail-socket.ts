@@ -62,13 +62,16 @@ export function serveTailSockets(server: Server, context: ServerContext): void {
     socket.on('error', onError)
     accept(context, request).then(
       ({ tail, client }) => {
-        if (socket.destroyed) return tail.close()
-        sockets.handleUpgrade(request, socket, head, (webSocket) => {
-          socket.off('error', onError)
-          new TailSocket(context, requestId, webSocket, socket as Socket, tail, client).serve()
-        })
+        let isOpen = false
+        if (!socket.destroyed) {
+          sockets.handleUpgrade(request, socket, head, (webSocket) => {
+            isOpen = true
+            socket.off('error', onError)
+            new TailSocket(context, requestId, webSocket, socket as Socket, tail, client).serve()
+          })
+        }
         // What is no handshake has been answered by now.
-        if (socket.destroyed) tail.close()
+        if (!isOpen) tail.close()
       },
       (error: unknown) => refuse(socket, asWeirError(error), requestId),
     )

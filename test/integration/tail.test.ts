@@ -184,6 +184,25 @@ describe('a live tail', () => {
     checkOrder(follower.logs)
   })
 
+  it('stays paused when its filter changes, and then shows what matches the new one from there on', async () => {
+    const { client, tail } = freshTenant()
+    const follower = await tail({ query: 'kind:even', last: 0 })
+    follower.send({ pause: true })
+    await follower.heard('paused')
+    follower.send({ update: { query: 'kind:odd' } })
+    await follower.heard('paused', 2)
+    const sent = records(new Prng('paused'), 50)
+    await client.ingest(sent)
+    await client.found(50)
+    follower.send({ update: { query: 'kind:(' } })
+    await follower.heard('error')
+    assert.deepEqual(follower.logs, [])
+    follower.send({ resume: true })
+    const odd = sent.filter(({ kind }) => kind === 'odd')
+    await follower.hasLogs(odd.length)
+    assert.deepEqual(follower.uids.toSorted(), uidsOf(odd).toSorted())
+  })
+
   it('goes on from a cursor on another connection, and from one of a poll', async () => {
     const { client, tail } = freshTenant()
     const begun = await client.json('/v1/logs/tail')
