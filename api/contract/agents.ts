@@ -82,6 +82,7 @@ const Agent = Type.Object(
   },
   { title: 'Agent' },
 )
+export type Agent = Static<typeof Agent>
 
 export const registerAgent: Endpoint = {
   id: 'registerAgent',

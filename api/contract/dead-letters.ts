@@ -44,6 +44,7 @@ const DeadLetter = Type.Object(
   },
   { title: 'DeadLetter' },
 )
+export type DeadLetter = Static<typeof DeadLetter>
 
 export const listDeadLetters: Endpoint = {
   id: 'listDeadLetters',
@@ -89,6 +90,18 @@ export const ReplayBody = Type.Object(
 )
 export type ReplayBody = Static<typeof ReplayBody>
 
+const ReplayResult = Type.Object(
+  {
+    replayed: Type.Integer({ description: 'Letters whose records are stored now.' }),
+    failed: Type.Integer({ description: 'Letters that stay.' }),
+    failures: Type.Array(Type.Object({ id: Type.String(), code: Type.String(), reason: Type.String() })),
+    nextCursor: Type.Union([Type.String(), Type.Null()]),
+    coverage: Coverage,
+  },
+  { title: 'ReplayResult' },
+)
+export type ReplayResult = Static<typeof ReplayResult>
+
 export const replayDeadLetters: Endpoint = {
   id: 'replayDeadLetters',
   method: 'POST',
@@ -109,16 +122,7 @@ export const replayDeadLetters: Endpoint = {
     200: {
       description: 'What is counted as replayed is durable.',
       content: {
-        [JSON_TYPE]: Type.Object(
-          {
-            replayed: Type.Integer({ description: 'Letters whose records are stored now.' }),
-            failed: Type.Integer({ description: 'Letters that stay.' }),
-            failures: Type.Array(Type.Object({ id: Type.String(), code: Type.String(), reason: Type.String() })),
-            nextCursor: Type.Union([Type.String(), Type.Null()]),
-            coverage: Coverage,
-          },
-          { title: 'ReplayResult' },
-        ),
+        [JSON_TYPE]: ReplayResult,
       },
     },
     404: { description: 'One of the ids names no letter of the tenant.' },

@@ -42,6 +42,7 @@ const Pipeline = Type.Object(
   { id: Type.String(), version: Type.Integer(), updatedAt: Type.String(), definition: Definition },
   { title: 'Pipeline' },
 )
+export type Pipeline = Static<typeof Pipeline>
 const answer = { [JSON_TYPE]: Pipeline }
 
 const IfMatch = Type.Object({
@@ -73,6 +74,7 @@ const DryRecordSchema = Type.Object(
   },
   { title: 'DryRunRecord' },
 )
+export type DryRunRecord = Static<typeof DryRecordSchema>
 
 export const DryRunBody = Type.Object(
   {

@@ -77,6 +77,27 @@ export const TraceParameters = Type.Object(
 )
 export type TraceParameters = Static<typeof TraceParameters>
 
+const TraceResult = Type.Object(
+  {
+    traceId: Type.String(),
+    startedAt: Type.String(),
+    durationMs: Type.Number(),
+    services: Type.Array(
+      Type.Object({
+        service: Type.String(),
+        count: Type.Integer(),
+        firstAt: Type.String(),
+        lastAt: Type.String(),
+        errors: Type.Integer(),
+      }),
+    ),
+    logs: Type.Array(LogRecord),
+    coverage: Coverage,
+  },
+  { title: 'TraceResult' },
+)
+export type TraceResult = Static<typeof TraceResult>
+
 export const getTrace: Endpoint = {
   id: 'getTrace',
   method: 'GET',
@@ -90,25 +111,7 @@ export const getTrace: Endpoint = {
     200: {
       description: 'The trace.',
       content: {
-        [JSON_TYPE]: Type.Object(
-          {
-            traceId: Type.String(),
-            startedAt: Type.String(),
-            durationMs: Type.Number(),
-            services: Type.Array(
-              Type.Object({
-                service: Type.String(),
-                count: Type.Integer(),
-                firstAt: Type.String(),
-                lastAt: Type.String(),
-                errors: Type.Integer(),
-              }),
-            ),
-            logs: Type.Array(LogRecord),
-            coverage: Coverage,
-          },
-          { title: 'TraceResult' },
-        ),
+        [JSON_TYPE]: TraceResult,
       },
     },
     404: { description: 'The tenant has no record of this trace.' },

@@ -55,6 +55,7 @@ const Job = Type.Object(
   },
   { title: 'Job' },
 )
+export type Job = Static<typeof Job>
 
 export const uploadLogs: Endpoint = {
   id: 'uploadLogs',

@@ -82,7 +82,7 @@ export interface GivenArguments {
 }
 
 /** Every option that a command takes, by name. */
-function optionsOf({ options = {}, asksNode }: CommandSpec): OptionSpecs {
+export function optionsOf({ options = {}, asksNode }: CommandSpec): OptionSpecs {
   return { ...options, ...(asksNode ? CONNECTION_OPTIONS : {}), ...HELP_OPTION }
 }
 

@@ -72,6 +72,8 @@ export interface CommandModule {
 export interface Call<O extends OptionSpecs = OptionSpecs> {
   readonly words: readonly string[]
   readonly options: Options<O>
+  /** Every command that there is. */
+  readonly commands: readonly CommandSpec[]
   readonly env: Readonly<Record<string, string | undefined>>
   readonly clock: Clock
   readonly terminal: Terminal

@@ -42,6 +42,21 @@ export const TAIL_OPTIONS = {
   ...OUTPUT_OPTIONS,
 } as const satisfies OptionSpecs
 
+export const TRACE_OPTIONS = {
+  from: { form: 'text', value: 'time', about: 'Only from this time on. Default: all that is kept.' },
+  to: { form: 'text', value: 'time', about: 'Only before this time.' },
+  limit: { form: 'count', short: 'n', default: 1000, about: 'So many records at most.' },
+  output: {
+    form: 'text',
+    value: 'form',
+    short: 'o',
+    choices: ['auto', 'text', 'json', 'ndjson'],
+    default: 'auto',
+    about: '`auto`: text on a terminal, else `ndjson`, a record a line.',
+  },
+  ...EMPTY_OPTION,
+} as const satisfies OptionSpecs
+
 const QUERY_WORD = {
   name: 'query',
   about: 'Text of the query language (docs/query-language.md); nothing matches all. Quote it for the shell.',
@@ -94,5 +109,21 @@ export const FIND_COMMANDS: readonly CommandSpec[] = [
       { about: 'into another program', line: 'weir tail -n 0 level:ERROR | jq -r .message' },
     ],
     load: () => import('./commands/tail.ts'),
+  },
+  {
+    path: ['trace'],
+    group: 'Find',
+    summary: 'Show a request across services: every record of a trace, oldest first',
+    words: [{ name: 'id', about: 'Id of the trace, as in the field traceId.' }],
+    options: TRACE_OPTIONS,
+    asksNode: true,
+    examples: [
+      { about: 'when, where, and what went wrong', line: 'weir trace 4bf92f3577b34da6a3ce929d0e0e4736' },
+      {
+        about: 'that of the newest error',
+        line: `weir trace "$(weir query 'level:ERROR _exists_:traceId' -n 1 | jq -r .traceId)" -o text`,
+      },
+    ],
+    load: () => import('./commands/trace.ts'),
   },
 ]

@@ -58,7 +58,7 @@ function progressText({ done, total, records, note }: Progress, elapsedMs: numbe
 }
 
 /** `12.3 MB` */
-function bytesText(bytes: number): string {
+export function bytesText(bytes: number): string {
   if (bytes < 1000) return `${Math.round(bytes)} B`
   const units = ['kB', 'MB', 'GB', 'TB']
   let value = bytes

@@ -36,4 +36,16 @@ export const RUN_COMMANDS: readonly CommandSpec[] = [
     description: ['Its configuration is agent.yaml; docs/agents/weir-agent.md says more. Takes options of its own.'],
     examples: [{ about: 'with a configuration', line: 'weir agent --config agent.yaml' }],
   },
+  {
+    path: ['completion'],
+    group: 'Run',
+    summary: 'Print what completes the words of weir in a shell',
+    words: [{ name: 'shell', about: 'bash, zsh or fish.' }],
+    examples: [
+      { about: 'in ~/.bashrc', line: 'source <(weir completion bash)' },
+      { about: 'in ~/.zshrc', line: 'source <(weir completion zsh)' },
+      { about: 'for fish', line: 'weir completion fish > ~/.config/fish/completions/weir.fish' },
+    ],
+    load: () => import('./commands/completion.ts'),
+  },
 ]

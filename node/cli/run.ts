@@ -75,7 +75,7 @@ async function runCommand(
     return input
   }
   try {
-    return await run({ words, options, env, clock, terminal, stdin, signal, node })
+    return await run({ words, options, commands: COMMANDS, env, clock, terminal, stdin, signal, node })
   } catch (error) {
     if (signal.aborted) return signal.reason as number
     if (error instanceof OutputClosed) return EXIT_OK

@@ -4,6 +4,8 @@ export interface Column<T> {
   readonly title: string
   readonly text: (row: T) => string
   readonly align?: 'right'
+  /** Is never cut: an id that commands take. */
+  readonly isKept?: true
 }
 
 const GAP = '  '
@@ -18,7 +20,8 @@ export function tableText<T>(columns: readonly Column<T>[], rows: readonly T[], 
     ...rows.map((row) => printable(text(row).slice(0, CELL_CHARS_MAX))),
   ])
   const widths = cells.map((column) => column.reduce((widest, cell) => Math.max(widest, widthOf(cell)), 0))
-  narrow(widths, widthMax - GAP.length * (columns.length - 1))
+  const isKept = columns.map((column) => column.isKept === true)
+  narrow(widths, isKept, widthMax - GAP.length * (columns.length - 1))
   const lines = Array.from({ length: rows.length + 1 }, (_, line) =>
     cells
       .map((column, i) => {
@@ -33,14 +36,15 @@ export function tableText<T>(columns: readonly Column<T>[], rows: readonly T[], 
   return lines.map((line) => `${line}\n`).join('')
 }
 
-function narrow(widths: number[], widthMax: number): void {
+function narrow(widths: number[], isKept: readonly boolean[], widthMax: number): void {
   const sum = () => widths.reduce((total, width) => total + width, 0)
   for (let excess = sum() - widthMax; excess > 0; excess = sum() - widthMax) {
-    const widest = Math.max(...widths)
+    const free = widths.filter((_, i) => !isKept[i])
+    const widest = Math.max(0, ...free)
     if (widest <= WIDTH_MIN) return
-    const second = Math.max(WIDTH_MIN, ...widths.filter((width) => width < widest))
-    const count = widths.filter((width) => width === widest).length
-    const next = Math.max(second, WIDTH_MIN, widest - Math.ceil(excess / count))
-    for (const [i, width] of widths.entries()) if (width === widest) widths[i] = Math.min(next, widest - 1)
+    const second = Math.max(WIDTH_MIN, ...free.filter((width) => width < widest))
+    const count = free.filter((width) => width === widest).length
+    const next = Math.max(second, widest - Math.ceil(excess / count))
+    for (const [i, width] of widths.entries()) if (width === widest && !isKept[i]) widths[i] = next
   }
 }

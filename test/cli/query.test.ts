@@ -4,18 +4,13 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { CliProcess } from '../harness/cli-process.ts'
+import { cliTenants } from '../harness/cli-tenant.ts'
 import { shareNode } from '../harness/shared-node.ts'
 
 const MAIN = fileURLToPath(new URL('../../node/main.ts', import.meta.url))
 const shared = await shareNode()
 
-/** The CLI as a tenant that nobody else uses, and a client of the same. */
-let tenants = 0
-function tenant() {
-  const name = `cli-${++tenants}`
-  const client = shared.client({ 'x-scope-orgid': name })
-  return { client, env: { WEIR_URL: shared.node.url, WEIR_TENANT: name } }
-}
+const tenant = cliTenants(shared, 'cli')
 
 test('records are printed as the node has them where a program reads, and as lines where a person does', async () => {
   const { client, env } = tenant()

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { CliProcess } from '../harness/cli-process.ts'
+import { cliTenants } from '../harness/cli-tenant.ts'
 import { shareNode } from '../harness/shared-node.ts'
 import { waitUntil } from '../harness/weir-client.ts'
 
@@ -14,12 +15,7 @@ const shared = await shareNode()
 const directory = mkdtempSync(join(tmpdir(), 'weir-send-'))
 after(() => rmSync(directory, { recursive: true }))
 
-let tenants = 0
-function tenant() {
-  const name = `send-${++tenants}`
-  const client = shared.client({ 'x-scope-orgid': name })
-  return { client, env: { WEIR_URL: shared.node.url, WEIR_TENANT: name } }
-}
+const tenant = cliTenants(shared, 'send')
 
 function file(name: string, content: string | Uint8Array): string {
   const path = join(directory, name)

@@ -4,18 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { CliProcess } from '../harness/cli-process.ts'
+import { cliTenants } from '../harness/cli-tenant.ts'
 import { NodeProcess } from '../harness/node-process.ts'
 import { shareNode } from '../harness/shared-node.ts'
 import { WeirClient, waitUntil } from '../harness/weir-client.ts'
 
 const shared = await shareNode()
 
-let tenants = 0
-function tenant() {
-  const name = `tail-${++tenants}`
-  const client = shared.client({ 'x-scope-orgid': name })
-  return { client, env: { WEIR_URL: shared.node.url, WEIR_TENANT: name } }
-}
+const tenant = cliTenants(shared, 'tail')
 
 function messages(out: string): string[] {
   return out

@@ -55,7 +55,7 @@ const VENDOR_HOMES: Readonly<Record<string, RegExp>> = {
   snappy: /^(?:test\/(?:unit|integration|fuzz)\/|bench\/protocols\.ts)/,
   maxmind: /^node\/geoip-database\.ts$/,
   'my-ua-parser': /^ingest\/pipeline\/enrich\/user-agent\.ts$/,
-  yaml: /^(?:node\/(?:config-load|alert-rule-files)|agent\/yaml-reader|test\/deploy\/deploy-files)\.ts$/,
+  yaml: /^(?:node\/(?:config-load|alert-rule-files|cli\/definition-file)|agent\/yaml-reader|test\/deploy\/deploy-files)\.ts$/,
   preact: /^web\/src\//,
   '@preact/signals': /^(?:web\/src|test\/unit\/web)\//,
   '@tanstack/virtual-core': /^web\/src\/components\//,

@@ -1,0 +1,12 @@
+import { EXIT_OK } from '../../exit-status.ts'
+import type { Call } from '../command.ts'
+import { printable } from '../printable.ts'
+
+/** `weir agents revoke` */
+export async function run({ words, terminal, node }: Call): Promise<number> {
+  for (const id of words) {
+    await node().json(`/v1/agents/${encodeURIComponent(id)}`, { method: 'DELETE' })
+    terminal.tell(`${printable(id)} is revoked`)
+  }
+  return EXIT_OK
+}
