@@ -48,7 +48,8 @@ export class KeptRule {
   readonly #groupOf = new Map<string, Readonly<Record<string, string>>>()
   #isBusy = false
   #isOver = false
-  #isEnding = false
+  /** It was changed while it was busy: it begins anew when it no longer is. */
+  #isOutdated = false
 
   constructor(rule: AlertRule, epoch: number, parts: KeptRuleParts) {
     this.#rule = rule
@@ -68,8 +69,9 @@ export class KeptRule {
     return this.#isOver
   }
 
-  get isIdle(): boolean {
-    return !this.#isBusy && this.#evaluator !== undefined
+  /** Something of it is being read or written. */
+  get isBusy(): boolean {
+    return this.#isBusy
   }
 
   /** All windows that end up to here are decided; undefined before one was. */
@@ -101,15 +103,14 @@ export class KeptRule {
   change(rule: AlertRule): void {
     this.#rule = rule
     this.#heard.clear()
-    const state = this.#evaluator?.snapshot()
-    if (this.#evaluator !== undefined && !this.#isBusy) this.#begin(state)
-    else this.#evaluator = undefined
+    if (this.#isBusy) this.#isOutdated = true
+    else this.#beginAnew()
   }
 
   /** Reads what a keeper before has decided, and tells what it has not told. Does not reject. */
   async load(): Promise<void> {
     await this.#exclusively(async () => {
-      const loaded = await this.#entry.load()
+      const loaded = await this.#persistently(() => this.#entry.load())
       if (loaded === undefined) {
         this.#isOver = true
         return
@@ -132,10 +133,9 @@ export class KeptRule {
 
   /** Resolves all that fires, since the rule was deleted or switched off, and forgets it. Does not reject. */
   async end(isDeleted: boolean): Promise<void> {
-    this.#isEnding = true
     await this.#exclusively(async () => {
       if (this.#evaluator === undefined) {
-        const loaded = await this.#entry.load()
+        const loaded = await this.#persistently(() => this.#entry.load())
         if (loaded === undefined) return
         this.#begin(loaded.state)
         await this.#tell(loaded.outbox)
@@ -165,6 +165,11 @@ export class KeptRule {
     })
     groups.sort((a, b) => STATE_ORDER[a.state] - STATE_ORDER[b.state])
     return { groups: groups.slice(0, ALERT_STATUS_GROUPS_MAX), count: groups.length }
+  }
+
+  /** One that was not read yet begins when it has been. */
+  #beginAnew(): void {
+    if (this.#evaluator !== undefined) this.#begin(this.#evaluator.snapshot())
   }
 
   #begin(state: RuleState | undefined): void {
@@ -288,8 +293,10 @@ export class KeptRule {
         logger.error('an alert rule cannot be kept', { tenant: this.tenant, rule: this.id, error })
     } finally {
       this.#isBusy = false
-      // It was changed meanwhile.
-      if (this.#evaluator === undefined && !this.#isOver && !this.#isEnding) void this.load()
+      if (this.#isOutdated && !this.#isOver) {
+        this.#isOutdated = false
+        this.#beginAnew()
+      }
     }
   }
 

@@ -260,7 +260,7 @@ export class AlertKeeper implements Actor<AlertKeeperMessage> {
         let saving = 0
         for (const [key, kept] of [...this.#kept]) {
           if (kept.isOver) this.#lost(key, kept)
-          if (!kept.isIdle) saving++
+          if (kept.isBusy) saving++
           // The rest has its turn when those are done.
           if (saving >= ALERT_SAVES_AT_ONCE + LOADED_AT_ONCE) break
           if (!kept.advance(clock.nowMs(), isTimeUp)) this.#isDue = true
