@@ -232,6 +232,7 @@ export class PipelinedRequest {
     const all = this.#allRefused?.sort((a, b) => a.index - b.index)
     return {
       accepted: this.#met - this.#refused,
+      ...(this.counts.dropped > 0 ? { dropped: this.counts.dropped } : {}),
       rejected: this.#refused,
       // What the pipelines refuse and what the scanner refuses after them comes in two rows.
       errors: this.#errors.sort((a, b) => a.index - b.index),

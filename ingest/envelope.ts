@@ -1,4 +1,5 @@
 import { WeirError } from '../base/errors.ts'
+import { RECORD_BYTES_MAX } from '../base/limits.ts'
 import {
   CLOSE_BRACE,
   CLOSE_BRACKET,
@@ -15,6 +16,8 @@ import {
 const SLICE_BYTES = 1024 * 1024
 /** Of a client's id or token, as JSON. */
 const TEXT_BYTES_MAX = 8192
+/** Of any other text; a record could not hold a longer one. */
+const OTHER_TEXT_BYTES_MAX = RECORD_BYTES_MAX
 const KEY_BYTES_MAX = 256
 
 /** A body `{"clientId":…,"token":…,"logs":[…]}`, taken apart: nothing but `logs` goes any further. */
@@ -26,7 +29,8 @@ export interface Envelope {
 }
 
 /**
- * Takes an envelope with a credential apart; undefined for any other body, which is looked at no further than needed. `pause` lets others have
+ * Takes an envelope with a credential apart; undefined for any other body, which is looked at no further than needed: a body that begins with another
+ * member is an envelope when it has a credential and `logs` that begin as records do, else its first record. `pause` lets others have
  * the thread. Throws invalid_body where the rest of such an envelope is not what it should be: were its records looked for all the same, what is refused of
  * it would be kept with the token.
  */
@@ -35,10 +39,13 @@ export async function takeEnvelope(body: Buffer, pause: () => Promise<void>): Pr
   if (body[p] !== OPEN_BRACE) return undefined
   let isFirst = true
   let isOdd = false
+  /** It begins with a member of ours. */
+  let isSure = true
   const texts = new Map<string, string>()
   let logs: Buffer | undefined
+  let hasRecords = false
   const broken = () => {
-    if (texts.size === 0) return undefined
+    if (texts.size === 0 || !(isSure || hasRecords)) return undefined
     throw new WeirError('invalid_body', 'The body is not {"clientId":"…","token":"…","logs":[…]}')
   }
   for (p = skipSpace(body, p + 1); body[p] !== CLOSE_BRACE; p = skipSpace(body, p)) {
@@ -48,26 +55,29 @@ export async function takeEnvelope(body: Buffer, pause: () => Promise<void>): Pr
     }
     const key = keyAt(body, p)
     if (key === undefined) return broken()
-    if (isFirst && (!MEMBERS.has(key.name) || (key.name === 'logs' && endsWithArray(body)))) return undefined
+    if (isFirst && key.name === 'logs' && endsWithArray(body)) return undefined
+    if (isFirst) isSure = MEMBERS.has(key.name)
     isFirst = false
     p = skipSpace(body, key.end)
     if (body[p] !== COLON) return broken()
     p = skipSpace(body, p + 1)
-    if (key.name === 'clientId' || key.name === 'token') texts.set(key.name, '')
-    const end = await valueEnd(body, p, pause)
+    const isCredential = key.name === 'clientId' || key.name === 'token'
+    if (isCredential) texts.set(key.name, '')
+    if (key.name === 'logs') hasRecords = beginsRecords(body, p)
+    const end = await valueEnd(body, p, isCredential ? TEXT_BYTES_MAX : OTHER_TEXT_BYTES_MAX, pause)
     if (end < 0) return broken()
     const value = body.subarray(p, end)
     if (key.name === 'logs') {
       if (value[0] !== OPEN_BRACKET || logs !== undefined) isOdd = true
       logs = value
-    } else if (key.name === 'clientId' || key.name === 'token') {
+    } else if (isCredential) {
       const text = textOf(value)
       if (text === undefined) return broken()
       texts.set(key.name, text)
     } else isOdd = true
     p = end
   }
-  if (texts.size === 0) return undefined
+  if (texts.size === 0 || !(isSure || hasRecords)) return undefined
   if (isOdd || logs === undefined || skipSpace(body, p + 1) < body.length) return broken()
   return { clientId: texts.get('clientId'), token: texts.get('token'), logs }
 }
@@ -81,8 +91,13 @@ function keyAt(body: Buffer, at: number): { readonly name: string; readonly end:
   return quote < 0 ? undefined : { name: body.toString('latin1', at + 1, at + 1 + quote), end: at + quote + 2 }
 }
 
-async function valueEnd(body: Buffer, at: number, pause: () => Promise<void>): Promise<number> {
-  if (body[at] === QUOTE) return stringEnd(body, at)
+/** `[{`: no record has such a field beside a token. */
+function beginsRecords(body: Buffer, at: number): boolean {
+  return body[at] === OPEN_BRACKET && body[skipSpace(body, at + 1)] === OPEN_BRACE
+}
+
+async function valueEnd(body: Buffer, at: number, textBytesMax: number, pause: () => Promise<void>): Promise<number> {
+  if (body[at] === QUOTE) return stringEnd(body, at, textBytesMax)
   if (body[at] !== OPEN_BRACE && body[at] !== OPEN_BRACKET) {
     let p = at
     while (p < body.length && body[p] !== COMMA && body[p] !== CLOSE_BRACE && p - at < KEY_BYTES_MAX) p++
@@ -97,8 +112,8 @@ async function valueEnd(body: Buffer, at: number, pause: () => Promise<void>): P
   return -1
 }
 
-function stringEnd(body: Buffer, at: number): number {
-  const limit = Math.min(body.length, at + TEXT_BYTES_MAX)
+function stringEnd(body: Buffer, at: number, textBytesMax: number): number {
+  const limit = Math.min(body.length, at + textBytesMax)
   for (let p = at + 1; p < limit; p++) {
     if (body[p] === QUOTE) return p + 1
     if (body[p] === 0x5c) p++

@@ -120,7 +120,8 @@ export function metricHooks(metrics: Metrics) {
     },
     received(request: IngestRequest, receipt: IngestReceipt, tookMs: number) {
       const { protocol } = request
-      metrics.counter('ingestRecordsAccepted', { protocol }).add(receipt.accepted)
+      const stored = receipt.repeated ? 0 : receipt.accepted - (receipt.dropped ?? 0)
+      metrics.counter('ingestRecordsAccepted', { protocol }).add(stored)
       metrics.counter('ingestBytes', { protocol }).add((request.decoded?.source ?? request.body).length)
       for (const { code } of receipt.errors) metrics.counter('ingestRecordsRejected', { protocol, code }).add(1)
       receiptSeconds.observe(tookMs / 1000)

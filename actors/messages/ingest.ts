@@ -58,6 +58,8 @@ export interface DecodedFrom {
 /** What became of a request, once durable. */
 export interface IngestReceipt {
   readonly accepted: number
+  /** Of the accepted: those that a pipeline left out, so that nothing is stored of them. */
+  readonly dropped?: number
   readonly rejected: number
   /** The first rejects, in order of their index; at most REJECTS_LISTED_MAX. */
   readonly errors: readonly RecordReject[]

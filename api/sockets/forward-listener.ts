@@ -165,7 +165,10 @@ export class ForwardListener {
             handshake = undefined
             connection.isTrusted = true
           } else {
-            const message = forwardMessage(held, from, from + size)
+            const reading = forwardMessage(held, from, from + size)
+            let step = reading.next()
+            for (; step.done !== true; step = reading.next()) await clock.yieldTurn()
+            const message = step.value
             if (message === undefined) throw new WeirError('invalid_body', 'this is no message of the forward protocol')
             messages.push(message)
           }

@@ -1,11 +1,16 @@
+import { RECORD_BYTES_MAX } from '../../base/limits.ts'
 import type { DecodedBody, Decoding, Refusal } from './decoded-body.ts'
 import { jsonKey } from './json-writer.ts'
-import { MsgpackHead, msgpackEnd, nanosecondsOf, writeMsgpackMembers } from './msgpack.ts'
+import { MsgpackHead, msgpackEnd, nanosecondsOf, passMsgpack, writeMsgpackMembers } from './msgpack.ts'
 
 const TIMESTAMP = jsonKey('timestamp')
 /** `source: stdout` or `stderr`, as Docker's driver says it: no name of a service, though `source` may be one. */
 const SOURCE_OF_DOCKER = Buffer.from('\xa6source\xa6std', 'latin1')
+/** T2: its values are passed in one go. */
+const SHORT_EVENT_BYTES = 128 * 1024
 const NO_EVENT: Refusal = { code: 'invalid_record', reason: 'an event is a time and a map whose keys are text' }
+
+const TOO_LONG: Refusal = { code: 'record_too_large', reason: `an event may have ${RECORD_BYTES_MAX} bytes` }
 
 /** A message of the Fluentd forward protocol, version 1: one event, or a list of events, or a stream of them as bytes. */
 export interface ForwardMessage {
@@ -23,8 +28,12 @@ export interface ForwardMessage {
 /** Events that stand in bytes which are decoded together. */
 export type ForwardPart = Pick<ForwardMessage, 'tag' | 'start' | 'end' | 'mode'>
 
-/** Reads what stands around the events of the message bytes[start, end); undefined when it is no message of the protocol. */
-export function forwardMessage(bytes: Buffer, start: number, end: number): ForwardMessage | undefined {
+/** Reads what stands around the events of the message bytes[start, end); undefined when it is no message of the protocol. Yields where that takes long. */
+export function* forwardMessage(
+  bytes: Buffer,
+  start: number,
+  end: number,
+): Generator<void, ForwardMessage | undefined> {
   const head = new MsgpackHead()
   if (!head.read(bytes, start, end) || head.kind !== 'array' || head.inner < 2) return undefined
   let { inner } = head
@@ -34,19 +43,25 @@ export function forwardMessage(bytes: Buffer, start: number, end: number): Forwa
   if (!head.read(bytes, at, end)) return undefined
   const { kind } = head
   const mode = kind === 'array' ? 'forward' : kind === 'text' ? 'packed' : 'message'
-  const [eventsStart, eventsEnd] =
-    mode === 'packed' ? [head.start, head.end] : [at, mode === 'forward' ? msgpackEnd(bytes, at, end) : end]
+  const eventsStart = mode === 'packed' ? head.start : at
+  const packedEnd = head.end
+  let eventsEnd = mode === 'packed' ? packedEnd : end
+  if (mode === 'forward') eventsEnd = yield* passMsgpack(head, bytes, at, end)
   inner -= mode === 'message' ? 3 : 2
   if (inner < 0 || inner > 1 || eventsEnd < 0) return undefined
-  const optionsAt = mode === 'message' ? msgpackEnd(bytes, msgpackEnd(bytes, at, end), end) : eventsEnd
-  const options = inner === 1 ? optionsOf(bytes, optionsAt, end) : undefined
+  let optionsAt = eventsEnd
+  if (mode === 'message') {
+    const mapAt = yield* passMsgpack(head, bytes, at, end)
+    optionsAt = mapAt < 0 ? -1 : yield* passMsgpack(head, bytes, mapAt, end)
+  }
+  const options = inner === 1 ? yield* optionsOf(bytes, optionsAt, end) : undefined
   const compressed = mode === 'packed' ? (options?.get('compressed') ?? 'text') : 'text'
   // Bytes that cannot be read would become rubbish, and the client be told that they are stored.
   if (compressed !== 'gzip' && compressed !== 'zstd' && compressed !== 'text') return undefined
   return {
     tag,
-    start: eventsStart!,
-    end: mode === 'message' ? optionsAt : eventsEnd!,
+    start: eventsStart,
+    end: mode === 'message' ? optionsAt : eventsEnd,
     mode,
     compression: compressed === 'text' ? undefined : compressed,
     chunk: options?.get('chunk'),
@@ -54,7 +69,7 @@ export function forwardMessage(bytes: Buffer, start: number, end: number): Forwa
 }
 
 /** The values of a map that are text. */
-function optionsOf(bytes: Buffer, p: number, end: number): Map<string, string> {
+function* optionsOf(bytes: Buffer, p: number, end: number): Generator<void, Map<string, string>> {
   const options = new Map<string, string>()
   const head = new MsgpackHead()
   if (p < 0 || !head.read(bytes, p, end) || head.kind !== 'map') return options
@@ -65,7 +80,7 @@ function optionsOf(bytes: Buffer, p: number, end: number): Map<string, string> {
     at = head.end
     if (!head.read(bytes, at, end)) return options
     if (head.isText) options.set(name, bytes.toString('utf8', head.start, head.end))
-    at = msgpackEnd(bytes, at, end)
+    at = yield* passMsgpack(head, bytes, at, end)
     if (at < 0) return options
   }
   return options
@@ -79,6 +94,10 @@ export function* decodeForward(source: Buffer, into: DecodedBody, parts: readonl
   const head = new MsgpackHead()
   for (const { tag, start, end, mode } of parts) {
     const members = membersOf(tag)
+    if (end - start > RECORD_BYTES_MAX && mode === 'message') {
+      into.refuse(start, end, TOO_LONG)
+      continue
+    }
     if (mode === 'message') {
       const middle = msgpackEnd(source, start, end)
       writeEvent(into, head, source, start, middle, middle < 0 ? end : msgpackEnd(source, middle, end), end, members)
@@ -88,10 +107,16 @@ export function* decodeForward(source: Buffer, into: DecodedBody, parts: readonl
     if (mode === 'forward' && head.read(source, start, end)) at = head.end
     while (at < end) {
       if (into.isPauseDue(at)) yield
-      const next = msgpackEnd(source, at, end)
+      let next = shortEnd(source, at, end)
+      if (next < 0) next = yield* passMsgpack(head, source, at, end)
       if (next < 0) {
         into.refuse(at, end, NO_EVENT)
         break
+      }
+      if (next - at > RECORD_BYTES_MAX) {
+        into.refuse(at, next, TOO_LONG)
+        at = next
+        continue
       }
       const isPair = head.read(source, at, next) && head.kind === 'array' && head.inner === 2
       const time = isPair ? head.end : -1
@@ -99,6 +124,11 @@ export function* decodeForward(source: Buffer, into: DecodedBody, parts: readonl
       at = next
     }
   }
+}
+
+/** Where an event of ordinary length ends, without a generator; -1 where that is to be looked for in steps. */
+function shortEnd(source: Buffer, at: number, end: number): number {
+  return msgpackEnd(source, at, Math.min(end, at + SHORT_EVENT_BYTES))
 }
 
 /** What an event gets before its own members, by who sent it: `job` is the last of the names that a service may have, `service` the first. */

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { WeirError } from '../../base/errors.ts'
-import { RECORD_FIELDS_MAX } from '../../base/limits.ts'
+import { RECORD_BYTES_MAX, RECORD_FIELDS_MAX } from '../../base/limits.ts'
 import { NEWLINE } from '../json-text.ts'
 import type { DecodedBody, Decoding, Refusal } from './decoded-body.ts'
 import { jsonKey } from './json-writer.ts'
@@ -11,6 +11,7 @@ const LENGTH_BYTES = 8
 /** As journald limits the names of fields. */
 const NAME_BYTES_MAX = 64
 const TOO_MANY_FIELDS: Refusal = { code: 'too_many_fields', reason: `an entry may have ${RECORD_FIELDS_MAX} fields` }
+const TOO_LONG: Refusal = { code: 'record_too_large', reason: `an entry may have ${RECORD_BYTES_MAX} bytes` }
 const SERVICE_SUFFIX = Buffer.from('.service')
 const SERVICE = jsonKey('service')
 
@@ -60,6 +61,8 @@ class EntryDecoder {
   /** An entry has begun and not ended. */
   isOpen = false
   #fields = 0
+  /** Of its values. */
+  #bytes = 0
 
   constructor(source: Buffer, into: DecodedBody) {
     this.#source = source
@@ -69,6 +72,7 @@ class EntryDecoder {
   begin(): void {
     this.isOpen = true
     this.#fields = 0
+    this.#bytes = 0
     this.#serviceEnds.fill(0)
     this.#into.begin()
   }
@@ -77,6 +81,7 @@ class EntryDecoder {
   end(start: number, end: number): void {
     this.isOpen = false
     if (this.#fields > RECORD_FIELDS_MAX) this.#into.refuse(start, end, TOO_MANY_FIELDS)
+    else if (this.#bytes > RECORD_BYTES_MAX) this.#into.refuse(start, end, TOO_LONG)
     else {
       this.#writeService()
       this.#into.end(start, end)
@@ -102,7 +107,12 @@ class EntryDecoder {
       valueEnd = valueStart + Number(length)
       if (source[valueEnd] !== NEWLINE) throw broken(p, 'a field does not end where it says')
     }
-    if (++this.#fields <= RECORD_FIELDS_MAX) this.#write(p, nameEnd, valueStart, valueEnd)
+    this.#fields++
+    this.#bytes += valueEnd - valueStart
+    // Of an entry that is refused nothing more is written, so that no field takes long (T2).
+    if (this.#fields <= RECORD_FIELDS_MAX && this.#bytes <= RECORD_BYTES_MAX) {
+      this.#write(p, nameEnd, valueStart, valueEnd)
+    }
     return valueEnd + 1
   }
 

@@ -1,4 +1,5 @@
 import { WeirError } from '../../base/errors.ts'
+import { RECORD_BYTES_MAX } from '../../base/limits.ts'
 import { CLOSE_BRACE, OPEN_BRACE, OPEN_BRACKET, QUOTE, SPACE_IN_DOCUMENT } from '../json-text.ts'
 import type { DecodedBody, Decoding, Refusal } from './decoded-body.ts'
 import { EpochText, isEpochText } from './epoch-text.ts'
@@ -10,6 +11,9 @@ import { ProtobufReader, tagOf, WIRE_BYTES, WIRE_VARINT } from './protobuf-reade
 const TIMESTAMP = jsonKey('timestamp')
 const MESSAGE = jsonKey('message')
 
+const TOO_LONG: Refusal = { code: 'record_too_large', reason: `an entry may have ${RECORD_BYTES_MAX} bytes` }
+/** T2: fields that are passed over in one go. */
+const FIELDS_SLICE = 64 * 1024
 const NO_LABELS: Refusal = { code: 'invalid_record', reason: 'the labels of its stream are not {name="value", …}' }
 const NO_ENTRY: Refusal = { code: 'invalid_record', reason: 'an entry is ["nanoseconds", "line", {metadata}]' }
 const NO_TIME: Refusal = { code: 'invalid_timestamp', reason: 'the time is not a whole number of nanoseconds' }
@@ -32,26 +36,39 @@ const TIME_NANOSECONDS = tagOf(2, WIRE_VARINT)
 export function* decodeLokiProtobuf(source: Buffer, into: DecodedBody): Decoding {
   const reader = new ProtobufReader(source)
   const time = new EpochText()
+  let fields = 0
   while (reader.next(source.length)) {
+    if (++fields % FIELDS_SLICE === 0) yield
     if (reader.tag !== REQUEST_STREAM) continue
     const { start, end } = reader
     if (into.isPauseDue(start)) yield
-    const members = streamLabels(reader, source, end, start)
+    const members = yield* streamLabels(reader, source, end, start)
     reader.at = start
     while (reader.next(end)) {
-      if (into.isPauseDue(reader.at)) yield
+      if (++fields % FIELDS_SLICE === 0 || into.isPauseDue(reader.at)) yield
       if (reader.tag !== STREAM_ENTRY) continue
       if (members === undefined) into.refuse(reader.start, reader.end, NO_LABELS)
+      else if (reader.end - reader.start > RECORD_BYTES_MAX) into.refuse(reader.start, reader.end, TOO_LONG)
       else protobufEntry(reader, source, into, members, time)
     }
   }
 }
 
 /** Where they stand first in the stream, as is usual, this costs nothing but them. */
-function streamLabels(reader: ProtobufReader, source: Buffer, end: number, start: number): Buffer | undefined {
+function* streamLabels(
+  reader: ProtobufReader,
+  source: Buffer,
+  end: number,
+  start: number,
+): Generator<void, Buffer | undefined> {
+  let fields = 0
   reader.at = start
   while (reader.next(end)) {
-    if (reader.tag === STREAM_LABELS) return labelMembers(source.toString('utf8', reader.start, reader.end))
+    if (reader.tag === STREAM_LABELS) {
+      if (reader.end - reader.start > RECORD_BYTES_MAX) return undefined
+      return labelMembers(source.toString('utf8', reader.start, reader.end))
+    }
+    if (++fields % FIELDS_SLICE === 0) yield
   }
   return undefined
 }
@@ -114,7 +131,7 @@ export function* decodeLokiJson(source: Buffer, into: DecodedBody): Decoding {
   reader.enterObject()
   while (reader.nextMember()) {
     if (!reader.keyIs(STREAMS)) {
-      reader.skip()
+      while (!reader.skip()) yield
       continue
     }
     hasStreams = true
@@ -142,13 +159,15 @@ function* jsonStream(reader: JsonReader, source: Buffer, into: DecodedBody): Dec
         continue
       }
       valuesAt = reader.at
-      reader.skip()
+      while (!reader.skip()) yield
     } else if (reader.keyIs(STREAM) && labelsStart < 0) {
       const isObject = reader.peek() === OPEN_BRACE
-      reader.skip()
+      while (!reader.skip()) yield
       labelsStart = isObject ? innerStart(source, reader.start + 1) : reader.start
       labelsEnd = isObject ? reader.end - 1 : -1
-    } else reader.skip()
+    } else {
+      while (!reader.skip()) yield
+    }
   }
   if (valuesAt < 0) return
   const { at } = reader
@@ -168,20 +187,20 @@ function* jsonEntries(
   reader.enterArray()
   while (reader.nextElement()) {
     if (into.isPauseDue(reader.at)) yield
-    jsonEntry(reader, source, into, labelsStart, labelsEnd)
+    yield* jsonEntry(reader, source, into, labelsStart, labelsEnd)
   }
 }
 
-function jsonEntry(
+function* jsonEntry(
   reader: JsonReader,
   source: Buffer,
   into: DecodedBody,
   labelsStart: number,
   labelsEnd: number,
-): void {
+): Decoding {
   const { json } = into
   if (reader.peek() !== OPEN_BRACKET) {
-    reader.skip()
+    while (!reader.skip()) yield
     into.refuse(reader.start, reader.end, NO_ENTRY)
     return
   }
@@ -197,7 +216,7 @@ function jsonEntry(
   reader.enterArray()
   for (; reader.nextElement(); parts++) {
     const first = reader.peek()
-    reader.skip()
+    while (!reader.skip()) yield
     if (parts === 0) {
       const quote = first === QUOTE ? 1 : 0
       timeStart = reader.start + quote

@@ -1,4 +1,5 @@
-import { NESTING_DEPTH_MAX } from '../../base/limits.ts'
+import { WeirError } from '../../base/errors.ts'
+import { NESTING_DEPTH_MAX, RECORD_BYTES_MAX } from '../../base/limits.ts'
 import type { DecodedBody, Decoding, Refusal } from './decoded-body.ts'
 import { EpochText, isEpochText } from './epoch-text.ts'
 import { JsonReader } from './json-reader.ts'
@@ -12,6 +13,8 @@ const SCOPE = Buffer.from('scope')
 const LOG_RECORDS = Buffer.from('logRecords')
 
 const NO_RECORD: Refusal = { code: 'invalid_record', reason: 'the record is not the JSON of a LogRecord' }
+/** In JSON's longer words; what is longer is not parsed, as that would take long (T2). */
+const MESSAGE_BYTES_MAX = 2 * RECORD_BYTES_MAX
 const NO_TIME: Refusal = { code: 'invalid_timestamp', reason: 'the time is not a whole number of nanoseconds' }
 /** Names of severities in the protobuf's JSON mapping, as `SEVERITY_NUMBER_WARN2`. */
 const SEVERITY = /^SEVERITY_NUMBER_(TRACE|DEBUG|INFO|WARN|ERROR|FATAL)([234]?)$/
@@ -26,8 +29,9 @@ export function* decodeOtlpJson(source: Buffer, into: DecodedBody): Decoding {
   const reader = new JsonReader(source)
   reader.enterObject()
   while (reader.nextMember()) {
-    if (!reader.keyIs(RESOURCE_LOGS)) reader.skip()
-    else {
+    if (!reader.keyIs(RESOURCE_LOGS)) {
+      while (!reader.skip()) yield
+    } else {
       reader.enterArray()
       while (reader.nextElement()) {
         if (into.isPauseDue(reader.at)) yield
@@ -40,13 +44,14 @@ export function* decodeOtlpJson(source: Buffer, into: DecodedBody): Decoding {
 
 function* resourceLogs(reader: JsonReader, source: Buffer, into: DecodedBody): Decoding {
   const { at } = reader
-  const resource = resourceMembers(member(reader, source, RESOURCE))
+  const resource = resourceMembers(yield* member(reader, source, RESOURCE))
   const end = reader.at
   reader.seek(at)
   reader.enterObject()
   while (reader.nextMember()) {
-    if (!reader.keyIs(SCOPE_LOGS)) reader.skip()
-    else {
+    if (!reader.keyIs(SCOPE_LOGS)) {
+      while (!reader.skip()) yield
+    } else {
       reader.enterArray()
       while (reader.nextElement()) {
         if (into.isPauseDue(reader.at)) yield
@@ -59,21 +64,24 @@ function* resourceLogs(reader: JsonReader, source: Buffer, into: DecodedBody): D
 
 function* scopeLogs(reader: JsonReader, source: Buffer, into: DecodedBody, resource: Buffer): Decoding {
   const { at } = reader
-  const origin = [resource, scopeMembers(member(reader, source, SCOPE))].filter(({ length }) => length > 0)
+  const origin = [resource, scopeMembers(yield* member(reader, source, SCOPE))].filter(({ length }) => length > 0)
   const end = reader.at
   const time = new EpochText()
   reader.seek(at)
   reader.enterObject()
   while (reader.nextMember()) {
     if (!reader.keyIs(LOG_RECORDS)) {
-      reader.skip()
+      while (!reader.skip()) yield
       continue
     }
     reader.enterArray()
     while (reader.nextElement()) {
       if (into.isPauseDue(reader.at)) yield
-      reader.skip()
-      const refusal = writeRecord(into, messageOf(source, reader.start, reader.end), origin, time)
+      while (!reader.skip()) yield
+      const isLong = reader.end - reader.start > MESSAGE_BYTES_MAX
+      const refusal = isLong
+        ? names.TOO_LONG
+        : writeRecord(into, messageOf(source, reader.start, reader.end), origin, time)
       if (refusal === undefined) into.end(reader.start, reader.end)
       else into.refuse(reader.start, reader.end, refusal)
     }
@@ -82,13 +90,17 @@ function* scopeLogs(reader: JsonReader, source: Buffer, into: DecodedBody, resou
 }
 
 /** The object that the next one has by this name; empty where it has none. The next one is passed. */
-function member(reader: JsonReader, source: Buffer, name: Buffer): Message {
+function* member(reader: JsonReader, source: Buffer, name: Buffer): Generator<void, Message> {
   let found: Message = {}
   reader.enterObject()
   while (reader.nextMember()) {
     const isIt = reader.keyIs(name)
-    reader.skip()
-    if (isIt) found = messageOf(source, reader.start, reader.end) ?? {}
+    while (!reader.skip()) yield
+    if (!isIt) continue
+    if (reader.end - reader.start > MESSAGE_BYTES_MAX) {
+      throw new WeirError('invalid_body', 'A resource or scope is longer than a record may be')
+    }
+    found = messageOf(source, reader.start, reader.end) ?? {}
   }
   return found
 }

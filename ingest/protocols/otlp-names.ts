@@ -28,6 +28,10 @@ export const FAR_TIME: Refusal = {
   code: 'timestamp_out_of_range',
   reason: 'the time is before 2001 or after 2262',
 }
+export const TOO_LONG: Refusal = {
+  code: 'record_too_large',
+  reason: 'the record is longer than a record may be',
+}
 export const TOO_DEEP: Refusal = { code: 'nesting_too_deep', reason: 'a value is nested too deep' }
 
 /** Attributes of a record stand beside these; those of such a name stand in `attributes`. */

@@ -1,4 +1,5 @@
-import { NESTING_DEPTH_MAX } from '../../base/limits.ts'
+import { WeirError } from '../../base/errors.ts'
+import { NESTING_DEPTH_MAX, RECORD_BYTES_MAX } from '../../base/limits.ts'
 import type { DecodedBody, Decoding } from './decoded-body.ts'
 import { EpochText } from './epoch-text.ts'
 import type { JsonWriter } from './json-writer.ts'
@@ -35,6 +36,10 @@ const VALUE_BYTES = tagOf(7, WIRE_BYTES)
 const ELEMENT = tagOf(1, WIRE_BYTES)
 
 const ID_BYTES_MAX = 16
+/** T2: fields that are passed over in one go. */
+const FIELDS_SLICE = 64 * 1024
+/** A record in fewer bytes than its line has. */
+const MESSAGE_BYTES_MAX = RECORD_BYTES_MAX
 const EMPTY = Buffer.alloc(0)
 
 /**
@@ -44,29 +49,51 @@ const EMPTY = Buffer.alloc(0)
 export function* decodeOtlpProtobuf(source: Buffer, into: DecodedBody): Decoding {
   const records = new RecordDecoder(source, into)
   const { reader } = records
+  let fields = 0
   while (reader.next(source.length)) {
+    if (++fields % FIELDS_SLICE === 0) yield
     if (reader.tag !== REQUEST_RESOURCE_LOGS) continue
     const { start, end } = reader
     if (into.isPauseDue(start)) yield
-    const resource = find(reader, RESOURCE_LOGS_RESOURCE, start, end)
-    const resourceStart = reader.start
-    records.setResource(resourceStart, resource ? reader.end : resourceStart)
+    const [resourceStart, resourceEnd] = yield* originOf(reader, RESOURCE_LOGS_RESOURCE, start, end)
+    records.setResource(resourceStart, resourceEnd)
     reader.at = start
     while (reader.next(end)) {
+      if (++fields % FIELDS_SLICE === 0) yield
       if (reader.tag !== RESOURCE_LOGS_SCOPE_LOGS) continue
       const logsStart = reader.start
       const logsEnd = reader.end
       if (into.isPauseDue(logsStart)) yield
-      const scope = find(reader, SCOPE_LOGS_SCOPE, logsStart, logsEnd)
-      const scopeStart = reader.start
-      records.setScope(scopeStart, scope ? reader.end : scopeStart)
+      const [scopeStart, scopeEnd] = yield* originOf(reader, SCOPE_LOGS_SCOPE, logsStart, logsEnd)
+      records.setScope(scopeStart, scopeEnd)
       reader.at = logsStart
       while (reader.next(logsEnd)) {
-        if (into.isPauseDue(reader.at)) yield
+        if (++fields % FIELDS_SLICE === 0 || into.isPauseDue(reader.at)) yield
         if (reader.tag === SCOPE_LOGS_RECORD) records.decode(reader.start, reader.end)
       }
     }
   }
+}
+
+/** Where the first field with this tag of the message [start, end) stands, which all records of the message get; of no length when there is none. */
+function* originOf(
+  reader: ProtobufReader,
+  tag: number,
+  start: number,
+  end: number,
+): Generator<void, readonly [start: number, end: number]> {
+  let fields = 0
+  reader.at = start
+  while (reader.next(end)) {
+    if (reader.tag === tag) {
+      if (reader.end - reader.start > RECORD_BYTES_MAX) {
+        throw new WeirError('invalid_body', 'A resource or scope is longer than a record may be')
+      }
+      return [reader.start, reader.end]
+    }
+    if (++fields % FIELDS_SLICE === 0) yield
+  }
+  return [start, start]
 }
 
 /** Goes to the first field with this tag of the message [start, end); false when there is none. */
@@ -160,6 +187,11 @@ class RecordDecoder {
   }
 
   decode(start: number, end: number): void {
+    // It would be refused as a line too, but that takes long to write (T2).
+    if (end - start > MESSAGE_BYTES_MAX) {
+      this.#into.refuse(start, end, names.TOO_LONG)
+      return
+    }
     const { reader } = this
     const json = this.#json
     const time = this.#time

@@ -275,3 +275,20 @@ test('every worker has a change within a second', async () => {
     await node.kill()
   }
 })
+
+test('what a pipeline drops is not counted as stored', async () => {
+  const client = shared.tenant()
+  await inForce(client, 'p', [{ type: 'drop', if: 'path:"/healthz"' }])
+  const stored = async () => {
+    const { text } = await client.get('/metrics')
+    return Number(/^weir_ingest_records_accepted_total\{[^}]*protocol="hec"[^}]*\} (\d+)$/m.exec(text)?.[1] ?? 0)
+  }
+  const before = await stored()
+  const body = Buffer.from('{"event":{"path":"/healthz"}}{"event":{"path":"/a"}}{"event":{"path":"/healthz"}}')
+  const answer = await client.http.send('/services/collector/event', { method: 'POST', body })
+  assert.equal(answer.status, 200, answer.text)
+  await waitUntil(
+    async () => (await stored()) - before === 1,
+    () => 'one record is counted',
+  )
+})
