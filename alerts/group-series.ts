@@ -4,11 +4,19 @@ import type { AlertSample, PartialStamp } from './partial.ts'
 import type { AlertRule } from './rule.ts'
 import { windowOf } from './rule-window.ts'
 import { SAMPLES_MAX } from './sample.ts'
-import { createTally, type TallyState } from './tally.ts'
+import { createTally, type Tally, type TallyState } from './tally.ts'
 
 interface Part {
   readonly stamp: PartialStamp
   readonly tally: TallyState
+  readonly base: TallyState
+}
+
+/** Buckets whose sum is kept: a window of 300 buckets is then 18 sums and up to 30 buckets. */
+const BLOCK = 16
+
+interface Sum {
+  readonly own: TallyState
   readonly base: TallyState
 }
 
@@ -20,6 +28,8 @@ export class GroupSeries {
   readonly #rule: AlertRule
   readonly #bucketCount: number
   readonly #buckets = new Map<number, Map<ShardId, Part>>()
+  /** Sums of blocks of buckets that were asked for since one of them changed; undefined: there is none. */
+  readonly #blocks = new Map<number, Sum | undefined>()
   readonly #samples = new Map<ShardId, readonly AlertSample[]>()
   /** Buckets before are not taken any more. */
   #droppedBefore = Number.NEGATIVE_INFINITY
@@ -46,6 +56,7 @@ export class GroupSeries {
     const known = parts.get(stamp.shard)
     if (known !== undefined && compareStamps(stamp, known.stamp) < 0) return false
     parts.set(stamp.shard, { stamp, tally, base })
+    this.#blocks.delete(Math.floor(bucket / BLOCK))
     return true
   }
 
@@ -62,13 +73,18 @@ export class GroupSeries {
     const { aggregate, ratio } = this.#rule.condition
     const own = createTally(aggregate)
     const base = ratio === null ? null : createTally(aggregate)
-    for (let bucket = Math.max(end - this.#bucketCount, this.first); bucket < end && bucket <= this.last; bucket++) {
-      const parts = this.#buckets.get(bucket)
-      if (parts === undefined) continue
-      for (const part of parts.values()) {
-        own.merge(part.tally)
-        base?.merge(part.base)
+    const last = Math.min(end - 1, this.last)
+    for (let bucket = Math.max(end - this.#bucketCount, this.first); bucket <= last; ) {
+      if (bucket % BLOCK === 0 && bucket + BLOCK <= end) {
+        const sum = this.#blockAt(bucket)
+        if (sum !== undefined) {
+          own.merge(sum.own)
+          base?.merge(sum.base)
+        }
+        bucket += BLOCK
+        continue
       }
+      this.#addBucket(bucket++, own, base)
     }
     let value = own.value()
     if (base !== null) {
@@ -77,6 +93,32 @@ export class GroupSeries {
     }
     if (aggregate.kind === 'rate' && value !== null) value /= this.#rule.condition.windowMs / 1000
     return value
+  }
+
+  #addBucket(bucket: number, own: Tally, base: Tally | null): void {
+    const parts = this.#buckets.get(bucket)
+    if (parts === undefined) return
+    for (const part of parts.values()) {
+      own.merge(part.tally)
+      base?.merge(part.base)
+    }
+  }
+
+  #blockAt(from: number): Sum | undefined {
+    const block = from / BLOCK
+    const known = this.#blocks.get(block)
+    if (known !== undefined || this.#blocks.has(block)) return known
+    const { aggregate, ratio } = this.#rule.condition
+    const own = createTally(aggregate)
+    const base = ratio === null ? null : createTally(aggregate)
+    let isEmpty = true
+    for (let bucket = from; bucket < from + BLOCK; bucket++) {
+      if (this.#buckets.has(bucket)) isEmpty = false
+      this.#addBucket(bucket, own, base)
+    }
+    const sum = isEmpty ? undefined : { own: own.state(), base: base?.state() ?? null }
+    this.#blocks.set(block, sum)
+    return sum
   }
 
   /** Up to five of a window, newest first. */
@@ -93,6 +135,7 @@ export class GroupSeries {
   dropBefore(bucket: number): void {
     this.#droppedBefore = Math.max(this.#droppedBefore, bucket)
     if (this.first >= bucket) return
+    for (const block of this.#blocks.keys()) if (block * BLOCK < bucket) this.#blocks.delete(block)
     let first = Number.POSITIVE_INFINITY
     for (const known of this.#buckets.keys()) {
       if (known < bucket) this.#buckets.delete(known)

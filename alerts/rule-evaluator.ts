@@ -96,6 +96,7 @@ interface Measured {
 }
 
 const SEEN_STEP_MS = 3600_000
+const NEVER = () => false
 
 /**
  * Decides one rule, of what all shards have counted. Windows are closed in order of their end, once all shards' watermarks are past it by the
@@ -105,15 +106,20 @@ const SEEN_STEP_MS = 3600_000
  */
 export class RuleEvaluator {
   readonly rule: AlertRule
-  /** Rises when what `snapshot` gives has changed in a way that must not be lost; save before transitions are told to anybody. */
+  /**
+   * Rises when what `snapshot` gives has changed in a way that must not be lost; save before transitions are told to anybody. 0: what is saved is
+   * right. A rule without a state is to be saved after its first `advance`: a new keeper goes on from where it began.
+   */
   stateVersion = 0
   readonly #window: RuleWindow
   readonly #watermarks: Watermarks
   readonly #onValue: ((value: RecordedValue) => void) | undefined
   readonly #startedMs: number
   readonly #isEarly: boolean
-  /** Fewer records can make the condition hold. */
+  /** Fewer records can make the condition hold: it does not fire where shards are missing. */
   readonly #isDownward: boolean
+  /** The condition holds where there is no record: groups are remembered after their last one. */
+  readonly #holdsEmpty: boolean
   readonly #groups = new Map<string, Group>()
   /** Groups whose values have changed since they were looked at. */
   readonly #touched = new Set<Group>()
@@ -121,8 +127,8 @@ export class RuleEvaluator {
   readonly #coverage = new Map<ShardId, number>()
   /** The last window that is decided, by its end; undefined before the first. */
   #decided: number | undefined
-  /** Groups of the window after it that are decided already. */
-  #cursor: Set<Group> | null = null
+  /** Groups for which the window after it is still to be decided; null between windows. */
+  #queue: Group[] | null = null
   #groupsLeftOut = 0
   /** Groups that an earlier revision of the rule told apart, still firing. */
   #orphans: GroupState[] = []
@@ -135,7 +141,9 @@ export class RuleEvaluator {
     this.#startedMs = nowMs
     this.#isEarly = firesEarly(rule)
     this.#isDownward = isDownward(rule)
+    this.#holdsEmpty = this.#judge(new GroupSeries(rule), 0).holds
     if (rule.condition.groupBy.length === 0) this.#groupOf(GROUP_ALL)
+    if (state?.revision !== rule.revision) this.stateVersion++
     if (state === undefined) return
     this.#decided = bucketAt(this.#window, state.decidedMs)
     const isRegrouped = JSON.stringify(state.groupBy) !== JSON.stringify(rule.condition.groupBy)
@@ -166,7 +174,7 @@ export class RuleEvaluator {
       const seenMs = Math.floor(bucketStartMs(this.#window, bucket) / SEEN_STEP_MS) * SEEN_STEP_MS
       if (seenMs <= group.seenMs) continue
       group.seenMs = seenMs
-      if (this.#isDownward && key !== GROUP_ALL) this.stateVersion++
+      if (this.#holdsEmpty && key !== GROUP_ALL) this.stateVersion++
     }
     for (const { group, samples } of values.samples) this.#groups.get(group)?.series.setSamples(stamp.shard, samples)
   }
@@ -175,7 +183,7 @@ export class RuleEvaluator {
    * Decides what can be decided at the keeper's time `nowMs`; in order. Stops early when `isTimeUp` says so, and goes on with the next call: then
    * `isBehind` is true.
    */
-  advance(nowMs: number, isTimeUp: () => boolean = () => false): Transition[] {
+  advance(nowMs: number, isTimeUp: () => boolean = NEVER): Transition[] {
     const transitions: Transition[] = this.#resolveOrphans()
     this.#closeWindows(nowMs, transitions, isTimeUp)
     if (this.#isEarly && !this.isBehind) this.#fireEarly(nowMs, transitions)
@@ -183,7 +191,12 @@ export class RuleEvaluator {
   }
 
   get isBehind(): boolean {
-    return this.#cursor !== null
+    return this.#queue !== null
+  }
+
+  /** Records ahead of the clock have come, which count when their time is there: `advance` has something to do then. */
+  get awaitsTime(): boolean {
+    return this.#isEarly && this.#touched.size > 0
   }
 
   /** Resolves all that fires: the rule is switched off or removed. */
@@ -191,7 +204,7 @@ export class RuleEvaluator {
     const transitions: Transition[] = this.#resolveOrphans()
     const end = this.#decided ?? bucketAt(this.#window, this.#startedMs)
     for (const group of this.#groups.values()) {
-      if (group.firing !== null) this.#resolve(group, end, this.#measure(group, end), [], transitions)
+      if (group.firing !== null) this.#resolve(group, end, this.#judge(group.series, end), [], transitions)
       group.sinceMs = null
     }
     return transitions
@@ -200,7 +213,7 @@ export class RuleEvaluator {
   snapshot(): RuleState {
     const groups: GroupState[] = []
     for (const { key, sinceMs, firing, quietUntilMs, seenMs } of this.#groups.values()) {
-      const isKnown = this.#isDownward && key !== GROUP_ALL
+      const isKnown = this.#holdsEmpty && key !== GROUP_ALL
       if (sinceMs === null && firing === null && quietUntilMs === 0 && !isKnown) continue
       groups.push({ group: key, sinceMs, firing, quietUntilMs, seenMs })
     }
@@ -247,14 +260,12 @@ export class RuleEvaluator {
     end = Math.ceil(end / step) * step
     for (; end <= closed; end += step) {
       const missing = end <= complete ? [] : this.#missingAt(end, nowMs)
-      this.#cursor ??= new Set()
-      for (const group of this.#groups.values()) {
-        if (this.#cursor.has(group)) continue
-        if (isTimeUp()) return
+      this.#queue ??= [...this.#groups.values()].reverse()
+      for (let group = this.#queue.pop(); group !== undefined; group = this.#queue.pop()) {
         this.#decide(group, end, missing, transitions)
-        this.#cursor.add(group)
+        if (isTimeUp()) return
       }
-      this.#cursor = null
+      this.#queue = null
       this.#decided = end
     }
     this.#forget()
@@ -300,8 +311,8 @@ export class RuleEvaluator {
   #decide(group: Group, end: number, missing: readonly ShardId[], transitions: Transition[]): void {
     const isIdle = group.firing === null && group.sinceMs === null
     const isEmpty = !group.series.hasBetween(end - this.#window.span, end)
-    if (isIdle && isEmpty && !this.#isDownward) return
-    const measured = this.#measure(group, end)
+    if (isIdle && isEmpty && !this.#holdsEmpty) return
+    const measured = this.#judge(group.series, end)
     const endMs = bucketStartMs(this.#window, end)
     if (this.#onValue !== undefined && measured.value !== null && !isEmpty) {
       const labels = groupLabels(this.rule.condition.groupBy, group.key)
@@ -334,14 +345,15 @@ export class RuleEvaluator {
     const running = Math.ceil((bucketAt(this.#window, nowMs) + 1) / step) * step
     const first = Math.max(this.#decided! + 1, this.#knownFrom() + this.#window.span)
     for (const group of this.#touched) {
-      if (group.series.last < running) this.#touched.delete(group)
+      const isQuiet = group.quietUntilMs > bucketStartMs(this.#window, running)
+      if (group.series.last < running && !isQuiet) this.#touched.delete(group)
       if (group.firing !== null) continue
       // Windows without a record of the group do not meet such a condition.
       const from = Math.max(first, group.series.first + 1)
       const to = Math.min(running, Math.ceil((group.series.last + bucketCount) / step) * step)
       for (let end = Math.ceil(from / step) * step; end <= to; end += step) {
         if (bucketStartMs(this.#window, end) < group.quietUntilMs) continue
-        const measured = this.#measure(group, end)
+        const measured = this.#judge(group.series, end)
         if (!measured.holds) continue
         this.#fire(group, end, measured, [], transitions)
         break
@@ -349,14 +361,14 @@ export class RuleEvaluator {
     }
   }
 
-  #measure(group: Group, end: number): Measured {
+  #judge(series: GroupSeries, end: number): Measured {
     const { threshold, change, absence } = this.rule.condition
-    const value = group.series.valueOf(end)
+    const value = series.valueOf(end)
     if (absence) return { value, change: null, holds: value === 0 }
     let isHeld = threshold !== null || change !== null
     if (threshold !== null) isHeld = value !== null && holds(threshold, value)
     if (change === null) return { value, change: null, holds: isHeld }
-    const difference = differenceOf(value, group.series.valueOf(end - this.#window.bucketCount), change.relative)
+    const difference = differenceOf(value, series.valueOf(end - this.#window.bucketCount), change.relative)
     if (difference === null || !holds(change, difference)) isHeld = false
     return { value, change: difference !== null && Number.isFinite(difference) ? difference : null, holds: isHeld }
   }
@@ -380,6 +392,8 @@ export class RuleEvaluator {
     const id = group.firing!.id
     group.firing = null
     group.sinceMs = null
+    // Windows that are open may meet the condition again.
+    this.#touched.add(group)
     this.stateVersion++
     transitions.push(this.#transition('resolved', id, group, end, measured, missing))
   }
@@ -419,7 +433,7 @@ export class RuleEvaluator {
       if (group.quietUntilMs !== 0 && group.quietUntilMs <= decidedMs) group.quietUntilMs = 0
       if (!group.series.isEmpty || key === GROUP_ALL) continue
       if (group.firing !== null || group.sinceMs !== null || group.quietUntilMs !== 0) continue
-      if (this.#isDownward && group.seenMs + SEEN_STEP_MS + ALERT_GROUP_KEPT_MS > decidedMs) continue
+      if (this.#holdsEmpty && group.seenMs + SEEN_STEP_MS + ALERT_GROUP_KEPT_MS > decidedMs) continue
       this.#groups.delete(key)
       this.#touched.delete(group)
     }

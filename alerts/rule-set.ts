@@ -1,45 +1,34 @@
 import { Bitmap } from '../base/bitmap.ts'
-import type { ColumnSource } from '../base/columns.ts'
+import { COLUMN_OVERFLOW, type ColumnSource } from '../base/columns.ts'
 import type { TenantId } from '../base/ids.ts'
-import { type CompiledFilter, compileFilter } from '../query/filter.ts'
-import { type AlertRule, filtersOf } from './rule.ts'
+import type { AlertRule } from './rule.ts'
+import { type RuleTerm, TenantRules } from './rule-plan.ts'
+import { SectionMatch } from './section-match.ts'
+import { mayHideWords } from './word-table.ts'
 
-/** One filter of a rule. */
-export interface RuleTerm {
-  readonly rule: AlertRule
-  /** Place of the rule in the list that was compiled. */
-  readonly ruleIndex: number
-  /** Whether it is what the rule counts, or what a ratio is to. */
-  readonly side: 'own' | 'base'
-}
-
-/** Takes the rows that match a term: ascending, not empty, only valid during the call. */
+/** Takes rows that match a term: ascending, not empty, only valid during the call. Rows of one source may come in several calls, none twice. */
 export type MatchSink = (term: RuleTerm, rows: Uint32Array) => void
 
-/** Rules of one filter, which is evaluated once. */
-interface Matcher {
-  readonly filter: CompiledFilter
-  readonly terms: RuleTerm[]
-}
-
-/** Rules compiled together, so that thousands of them cost little. Disabled rules are left out. Immutable. */
+/**
+ * Rules compiled together, so that thousands of them cost little. Of a source's rows those of services and levels that rules name are told by the
+ * dictionaries; values of fields that rules ask for are looked up by the dictionaries too; words are looked for, those of all rules in
+ * one pass over the bytes. Only where a rule's word or value is there, what is left of its filter is evaluated. Rules with the same
+ * filter are evaluated once. Disabled rules are left out. Not to be used by two at once.
+ */
 export class RuleSet {
   readonly rules: readonly AlertRule[]
-  readonly #tenants = new Map<TenantId, Map<string, Matcher>>()
+  readonly #tenants = new Map<TenantId, TenantRules>()
 
   constructor(rules: readonly AlertRule[]) {
     this.rules = rules
+    const byTenant = new Map<TenantId, { rule: AlertRule; ruleIndex: number }[]>()
     rules.forEach((rule, ruleIndex) => {
       if (!rule.enabled) return
-      const matchers = this.#tenants.get(rule.tenant) ?? new Map<string, Matcher>()
-      this.#tenants.set(rule.tenant, matchers)
-      filtersOf(rule).forEach((filter, i) => {
-        const compiled = compileFilter(filter)
-        const matcher = matchers.get(compiled.key) ?? { filter: compiled, terms: [] }
-        matchers.set(compiled.key, matcher)
-        matcher.terms.push({ rule, ruleIndex, side: i === 0 ? 'own' : 'base' })
-      })
+      const list = byTenant.get(rule.tenant) ?? []
+      byTenant.set(rule.tenant, list)
+      list.push({ rule, ruleIndex })
     })
+    for (const [tenant, list] of byTenant) this.#tenants.set(tenant, new TenantRules(list))
   }
 
   hasRulesOf(tenant: TenantId): boolean {
@@ -48,18 +37,34 @@ export class RuleSet {
 
   /** Hands each term of the tenant the rows of `source` (of `rows`, ascending, where not null) that match it. */
   count(source: ColumnSource, rows: Uint32Array | null, tenant: TenantId, sink: MatchSink): void {
-    const matchers = this.#tenants.get(tenant)
-    if (matchers === undefined || source.rowCount === 0) return
-    let within: Bitmap | undefined
-    if (rows !== null) {
-      within = new Bitmap(source.rowCount)
-      for (const row of rows) within.add(row)
-    }
-    for (const { filter, terms } of matchers.values()) {
-      const found = filter.evaluate(source, within)
-      if (found.isEmpty()) continue
-      const members = found.toArray()
-      for (const term of terms) sink(term, members)
-    }
+    const rules = this.#tenants.get(tenant)
+    if (rules === undefined || source.rowCount === 0 || rows?.length === 0) return
+    if (isPlain(source, rules)) new SectionMatch(rules, source, rows, sink).run()
+    else countEach(rules, source, rows, sink)
+  }
+}
+
+/** False where the guards of filters do not hold: fields lie elsewhere than in their columns, or words are written otherwise. */
+function isPlain(source: ColumnSource, rules: TenantRules): boolean {
+  if (source.column(COLUMN_OVERFLOW) !== undefined) return false
+  if (!rules.hasKelvinLetter) return true
+  return source.columnNames.every((name) => {
+    const column = source.column(name)
+    return column === undefined || column.kind === 'integer' || !mayHideWords(column.bytes)
+  })
+}
+
+/** The plain way. */
+function countEach(rules: TenantRules, source: ColumnSource, rows: Uint32Array | null, sink: MatchSink): void {
+  let within: Bitmap | undefined
+  if (rows !== null) {
+    within = new Bitmap(source.rowCount)
+    for (const row of rows) within.add(row)
+  }
+  for (const { filter, terms } of rules.matchers) {
+    const found = filter.evaluate(source, within)
+    if (found.isEmpty()) continue
+    const members = found.toArray()
+    for (const term of terms) sink(term, members)
   }
 }

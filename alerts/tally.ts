@@ -17,11 +17,11 @@ export type TallyState =
 
 export interface Tally {
   merge(state: TallyState): void
+  /** Takes a finite number, where the tally is made of numbers. */
+  take(value: number): void
   state(): TallyState
   /** Null where it has no value: the mean of nothing. */
   value(): number | null
-  /** Approximate bytes of memory. */
-  readonly byteSize: number
 }
 
 export function createTally(aggregate: Aggregate): Tally {
@@ -38,9 +38,28 @@ export function createTally(aggregate: Aggregate): Tally {
   }
 }
 
+/** Bytes of memory that a bucket takes at most, or nearly always. */
+export function tallyBytes({ kind }: Aggregate): number {
+  return TALLY_BYTES[kind]
+}
+
+const TALLY_BYTES: Readonly<Record<Aggregate['kind'], number>> = {
+  count: 160,
+  rate: 160,
+  sum: 200,
+  avg: 200,
+  min: 200,
+  max: 200,
+  quantile: 2048,
+  distinct: 8192,
+}
+
 class CountTally implements Tally {
-  readonly byteSize = 24
   #count = 0
+
+  take(): void {
+    this.#count++
+  }
 
   merge(state: TallyState): void {
     if (state !== null) this.#count += state as number
@@ -56,7 +75,6 @@ class CountTally implements Tally {
 }
 
 class NumberTally implements Tally {
-  readonly byteSize = 72
   readonly #kind: 'sum' | 'avg' | 'min' | 'max'
   #count = 0
   #sum = 0
@@ -67,10 +85,16 @@ class NumberTally implements Tally {
     this.#kind = kind
   }
 
+  take(value: number): void {
+    this.#count++
+    this.#sum += value
+    if (value < this.#min) this.#min = value
+    if (value > this.#max) this.#max = value
+  }
+
   merge(state: TallyState): void {
     if (state === null) return
     const [count, sum, min, max] = state as readonly [number, number, number, number]
-    if (count === 0) return
     this.#count += count
     this.#sum += sum
     if (min < this.#min) this.#min = min
@@ -88,16 +112,16 @@ class NumberTally implements Tally {
   }
 }
 
-/** Of a sketch with its usual few dozen bins. */
-const QUANTILE_BYTES = 1024
-
 class QuantileTally implements Tally {
-  readonly byteSize = QUANTILE_BYTES
   readonly #quantile: number
   readonly #sketch = new QuantileSketch()
 
   constructor(quantile: number) {
     this.#quantile = quantile
+  }
+
+  take(value: number): void {
+    this.#sketch.add(value)
   }
 
   merge(state: TallyState): void {
@@ -116,8 +140,8 @@ class QuantileTally implements Tally {
 class DistinctTally implements Tally {
   readonly #sketch = new DistinctSketch()
 
-  get byteSize(): number {
-    return 64 + this.#sketch.byteSize
+  take(value: number): void {
+    this.#sketch.addText(String(value))
   }
 
   merge(state: TallyState): void {
@@ -135,19 +159,14 @@ class DistinctTally implements Tally {
   }
 }
 
-/** Tallies of `rows`, of which rows[i] belongs to cell cells[i]; one state for each cell from 0 to `cellCount` - 1. */
-export function tallyRows(
+/** Distinct values of `rows`, of which rows[i] belongs to cell cells[i]; one state for each cell from 0 to `cellCount` - 1. */
+export function tallyDistinct(
   aggregate: Aggregate,
   source: ColumnSource,
   rows: Uint32Array,
   cells: Uint32Array,
   cellCount: number,
 ): TallyState[] {
-  if (aggregate.kind === 'count' || aggregate.kind === 'rate') {
-    const counts = new Array<number>(cellCount).fill(0)
-    for (let i = 0; i < cells.length; i++) counts[cells[i]!]!++
-    return counts
-  }
   const accumulator = accumulatorOf(metricOf(aggregate))
   accumulator.add(source, rows, cells)
   return Array.from({ length: cellCount }, (_, cell) => accumulator.stateOf(cell) as TallyState)

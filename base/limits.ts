@@ -422,6 +422,8 @@ export const ALERT_STATUS_GROUPS_MAX = 1000
 export const ALERT_GROUPS_PER_RULE_MAX = 1000
 /** Groups of one rule in its keeper, from all shards; what more there are is not looked at, and said. */
 export const ALERT_GROUPS_PER_KEEPER_MAX = 4000
+/** Of buckets of one shard; when it is full, new groups are counted as one. */
+export const ALERT_BUCKETS_BYTES_MAX = 32 * MIB
 /** Of a value that is grouped by, in characters. */
 export const ALERT_GROUP_VALUE_CHARS_MAX = 256
 /** Such groups as `absence` and `<` know of are forgotten when nothing was heard of them for so long. */

@@ -70,7 +70,7 @@ const VENDOR_HOMES: Readonly<Record<string, RegExp>> = {
 
 /** What starts things: every module must be reachable from here. */
 const ENTRIES =
-  /^(?:node\/main|agent\/main|web\/(?:src\/main|build|dev)|node\/cli\/write-docs|(?:ingest|storage|query)\/kernel\/build|bench\/(?:micro\/)?[a-z-]+|test\/.*\.test|test\/deploy\/compose-show|test\/fuzz\/main)\.tsx?$/
+  /^(?:node\/main|agent\/main|web\/(?:src\/main|build|dev)|node\/cli\/write-docs|(?:ingest|storage|query|alerts)\/kernel\/build|bench\/(?:micro\/)?[a-z-]+|test\/.*\.test|test\/deploy\/compose-show|test\/fuzz\/main)\.tsx?$/
 
 export function wrongDirections(modules: readonly SourceModule[]): string[] {
   return modules.flatMap(({ path, imports }) => {
