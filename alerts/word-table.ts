@@ -26,8 +26,16 @@ export class WordTable {
     })
   }
 
-  /** Calls `visit` for each word in each of `count` values, in order of values; value i is bytes[offsets[i], offsets[i + 1]), the word begins at `at`. */
-  find(bytes: Uint8Array, offsets: Uint32Array, count: number, visit: (value: number, word: number, at: number) => void): void {
+  /**
+   * Calls `visit` for each word in each of `count` values, in order of values; value i is bytes[offsets[i], offsets[i + 1]). The word
+   * begins at byte `at`.
+   */
+  find(
+    bytes: Uint8Array,
+    offsets: Uint32Array,
+    count: number,
+    visit: (value: number, word: number, at: number) => void,
+  ): void {
     scanWords(
       { filter: this.#filter, lengthMin: this.#lengthMin, lengthMax: this.#lengthMax },
       bytes,
