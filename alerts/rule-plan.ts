@@ -127,7 +127,7 @@ export class TenantRules {
   /** Whether a word that is looked for has the letter that may be written as a Kelvin sign. */
   readonly hasKelvinLetter: boolean
   /** Of the rules that name no service. */
-  readonly any: ServicePlan
+  readonly general: ServicePlan
   readonly #byService = new Map<string, ServicePlan>()
 
   constructor(rules: readonly { readonly rule: AlertRule; readonly ruleIndex: number }[]) {
@@ -143,11 +143,11 @@ export class TenantRules {
     this.matchers = [...matchers.values()]
     const words = new Set<string>()
     const named = new Map<string, Matcher[]>()
-    const any: Matcher[] = []
+    const general: Matcher[] = []
     for (const matcher of this.matchers) {
       for (const key of matcher.guard.keys) if (key.kind === 'word') words.add(key.word)
       const { services } = matcher.guard
-      if (services === null) any.push(matcher)
+      if (services === null) general.push(matcher)
       else for (const service of new Set(services)) push(named, service, matcher)
     }
     this.words = new WordTable([...words])
@@ -155,7 +155,7 @@ export class TenantRules {
       guard.keys.some((key) => key.kind === 'word' && [key.word, ...key.before, ...key.after].join().includes('k')),
     )
     const numberOf = new Map(this.words.words.map((word, number) => [word, number]))
-    this.any = new ServicePlan(any, numberOf)
+    this.general = new ServicePlan(general, numberOf)
     for (const [service, list] of named) this.#byService.set(service, new ServicePlan(list, numberOf))
   }
 

@@ -72,8 +72,8 @@ export class SectionMatch {
   }
 
   #findPlans(): void {
-    const { any } = this.#rules
-    if (!any.isEmpty) this.#parts.push({ plan: any, rows: this.#members })
+    const { general } = this.#rules
+    if (!general.isEmpty) this.#parts.push({ plan: general, rows: this.#members })
     if (!this.#rules.namesServices) return
     const column = this.#source.column(FIELD_SERVICE)
     if (column === undefined) return
@@ -96,7 +96,7 @@ export class SectionMatch {
       const rows = this.#members.filter((row) => codes[row] === place + 1)
       if (rows.length > 0) this.#parts.push({ plan, rows })
     })
-    if (this.#parts.some(({ plan }) => plan !== any)) {
+    if (this.#parts.some(({ plan }) => plan !== general)) {
       this.#planOfRow = (row) => {
         const code = codes[row]!
         return code === 0 ? undefined : plans[code - 1]
@@ -164,7 +164,7 @@ export class SectionMatch {
       if (chosen !== null && chosen[row] !== 1) return
       const own = this.#planOfRow === null ? this.#onlyPlan : this.#planOfRow(row)
       this.#tell(own?.words[word], name, row, column, row, at, word)
-      this.#tell(this.#rules.any.words[word], name, row, column, row, at, word)
+      this.#tell(this.#rules.general.words[word], name, row, column, row, at, word)
     })
   }
 
@@ -182,7 +182,7 @@ export class SectionMatch {
         const row = rowsOf.rows[i]!
         const own = this.#planOfRow === null ? this.#onlyPlan : this.#planOfRow(row)
         this.#tell(own?.words[word], name, row, column, index, at, word)
-        this.#tell(this.#rules.any.words[word], name, row, column, index, at, word)
+        this.#tell(this.#rules.general.words[word], name, row, column, index, at, word)
       }
     }
   }
