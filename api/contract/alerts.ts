@@ -66,6 +66,7 @@ const Rule = Type.Object(
   },
   { title: 'AlertRule' },
 )
+export type AlertRule = Static<typeof Rule>
 const ruleAnswer = { [JSON_TYPE]: Rule }
 
 const Group = Type.Record(Type.String(), Type.String(), {
@@ -93,6 +94,7 @@ const RuleStatus = Type.Object(
   },
   { title: 'AlertRuleStatus' },
 )
+export type AlertRuleStatus = Static<typeof RuleStatus>
 
 const Sample = Type.Object(
   {
@@ -136,6 +138,7 @@ const Event = Type.Object(
   },
   { title: 'AlertEvent' },
 )
+export type AlertEvent = Static<typeof Event>
 const eventAnswer = { [JSON_TYPE]: Event }
 
 export const EventParameters = Type.Object(
@@ -218,6 +221,7 @@ const Silence = Type.Object(
   },
   { title: 'AlertSilence' },
 )
+export type AlertSilence = Static<typeof Silence>
 const silenceAnswer = { [JSON_TYPE]: Silence }
 
 const NO_RULE = { description: 'There is no such rule.' }

@@ -1,3 +1,4 @@
+import { ALERT_COMMANDS } from './alert-commands.ts'
 import type { CommandSpec } from './command.ts'
 import { FIND_COMMANDS } from './find-commands.ts'
 import { OPERATE_COMMANDS } from './operate-commands.ts'
@@ -8,6 +9,7 @@ import { SEND_COMMANDS } from './send-commands.ts'
 export const COMMANDS: readonly CommandSpec[] = [
   ...FIND_COMMANDS,
   ...SEND_COMMANDS,
+  ...ALERT_COMMANDS,
   ...OPERATE_COMMANDS,
   ...RUN_COMMANDS,
 ]

@@ -6,7 +6,7 @@ export const KEY_CREATE_OPTIONS = {
     form: 'text',
     value: 'role',
     many: true,
-    choices: ['ingest', 'read', 'admin', 'enrol'],
+    choices: ['ingest', 'read', 'alert', 'admin', 'enrol'],
     about: 'What it may do; several times for several.',
   },
   of: {
