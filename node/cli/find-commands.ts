@@ -98,7 +98,7 @@ export const FIND_COMMANDS: readonly CommandSpec[] = [
     group: 'Find',
     summary: 'Print records as they come',
     description: [
-      'Begins with the newest ten. When the node goes away, it says so and goes on where it stopped as soon as one answers again. Ctrl-C ends it.',
+      'Begins with the newest ten. When the node goes away, it says so and goes on where it stopped as soon as one answers again. Records that come faster than they are read are left out and counted on the error stream. Ctrl-C ends it.',
     ],
     words: [QUERY_WORD],
     options: TAIL_OPTIONS,
