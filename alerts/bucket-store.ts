@@ -10,7 +10,7 @@ import {
   groupKey,
   type RuleValues,
 } from './partial.ts'
-import { RowValues } from './row-values.ts'
+import { valuesOf as rowValuesOf } from './row-values.ts'
 import type { AlertRule } from './rule.ts'
 import { aheadMs, bucketAt, bucketStartMs, type RuleWindow, retainMs, windowOf } from './rule-window.ts'
 import { SAMPLES_MAX } from './sample.ts'
@@ -67,8 +67,7 @@ export class RuleBuckets {
   readonly #byRule = new Map<AlertRule, RuleState>()
   readonly #bytesMax: number
   #bytes = 0
-  /** Of the source counted last, which comes once for each rule. */
-  #values: RowValues | undefined
+  #values: ReturnType<typeof rowValuesOf> | undefined
 
   constructor(bytesMax = ALERT_BUCKETS_BYTES_MAX) {
     this.#bytesMax = bytesMax
@@ -104,7 +103,7 @@ export class RuleBuckets {
   add(rule: AlertRule, side: 'own' | 'base', source: ColumnSource, rows: Uint32Array, nowMs: number): void {
     const state = this.#byRule.get(rule) ?? this.#states.get(stateKey(rule))
     if (state === undefined) return
-    if (this.#values?.source !== source) this.#values = new RowValues(source)
+    this.#values = rowValuesOf(source)
     const { aggregate } = state.rule.condition
     if (aggregate.kind === 'distinct') {
       if (state.nowMs !== nowMs) setRange(state, nowMs)

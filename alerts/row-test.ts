@@ -1,11 +1,13 @@
 import { Bitmap } from '../base/bitmap.ts'
 import { COLUMN_OVERFLOW, type ColumnSource, VALUE_ABSENT, valueText, valueType } from '../base/columns.ts'
-import type { Filter } from '../query/ast.ts'
+import type { Filter, ValueMatch } from '../query/ast.ts'
 import { FIELD_TIMESTAMP } from '../query/fields.ts'
 import { compileFilter } from '../query/filter.ts'
 import { compileFieldTest } from '../query/filter-field.ts'
 import { compileTextTest } from '../query/filter-text.ts'
 import type { ValueTest } from '../query/filter-value.ts'
+import { keepRows, scratchRows } from './row-scratch.ts'
+import { valuesOf } from './row-values.ts'
 
 /** Of `rows` those that match; `rows` itself when all do. */
 export type RowsTest = (source: ColumnSource, rows: Uint32Array) => Uint32Array
@@ -16,15 +18,40 @@ const SINGLE_ROWS_MAX = 12
 /** A filter for few rows of small sources: those that something else has picked. */
 export function compileRowsTest(filter: Filter): RowsTest {
   if (filter.kind === 'all') return (_source, rows) => rows
+  if (filter.kind === 'field' && filter.match.kind === 'range' && filter.field !== FIELD_TIMESTAMP)
+    return rangeTest(filter.field, filter.match)
   const compiled = compileFilter(filter)
   const single = singleTest(filter)
   return (source, rows) => {
     if (single !== null && rows.length <= SINGLE_ROWS_MAX && source.column(COLUMN_OVERFLOW) === undefined)
-      return rows.filter((row) => single(source, row))
+      return singly(single, source, rows)
     if (rows.length === source.rowCount) return compiled.evaluate(source).toArray()
     const within = new Bitmap(source.rowCount)
     for (let i = 0; i < rows.length; i++) within.add(rows[i]!)
     return compiled.evaluate(source, within).toArray()
+  }
+}
+
+function singly(test: SingleTest, source: ColumnSource, rows: Uint32Array): Uint32Array {
+  const found = scratchRows(rows.length)
+  let count = 0
+  for (let i = 0; i < rows.length; i++) if (test(source, rows[i]!)) found[count++] = rows[i]!
+  return keepRows(found, count)
+}
+
+/** Numbers of a field are read once for all ranges of it. */
+function rangeTest(field: string, match: ValueMatch & { kind: 'range' }): RowsTest {
+  const { min, minInclusive, max, maxInclusive } = match
+  return (source, rows) => {
+    const numberAt = valuesOf(source).numbers(field)
+    const found = scratchRows(rows.length)
+    let count = 0
+    for (let i = 0; i < rows.length; i++) {
+      const value = numberAt(rows[i]!)
+      if (!(minInclusive ? value >= min : value > min) || !(maxInclusive ? value <= max : value < max)) continue
+      found[count++] = rows[i]!
+    }
+    return keepRows(found, count)
   }
 }
 

@@ -5,8 +5,16 @@ import { overflowMayHold } from '../query/row-overflow.ts'
 import type { AlertSample } from './partial.ts'
 import { sampleReader } from './sample.ts'
 
+let latest: RowValues | undefined
+
+/** Of the source that is being counted, which comes once for each rule. */
+export function valuesOf(source: ColumnSource): RowValues {
+  if (latest?.source !== source) latest = new RowValues(source)
+  return latest
+}
+
 /** Readers of the values of one source, each made when first asked for. */
-export class RowValues {
+class RowValues {
   readonly source: ColumnSource
   readonly #cells = new Map<string, (row: number) => Cell>()
   readonly #numbers = new Map<string, (row: number) => number>()

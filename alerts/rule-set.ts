@@ -4,7 +4,6 @@ import type { TenantId } from '../base/ids.ts'
 import type { AlertRule } from './rule.ts'
 import { type RuleTerm, TenantRules } from './rule-plan.ts'
 import { SectionMatch } from './section-match.ts'
-import { mayHideWords } from './word-table.ts'
 
 /** Takes rows that match a term: ascending, not empty, only valid during the call. Rows of one source may come in several calls, none twice. */
 export type MatchSink = (term: RuleTerm, rows: Uint32Array) => void
@@ -39,19 +38,10 @@ export class RuleSet {
   count(source: ColumnSource, rows: Uint32Array | null, tenant: TenantId, sink: MatchSink): void {
     const rules = this.#tenants.get(tenant)
     if (rules === undefined || source.rowCount === 0 || rows?.length === 0) return
-    if (isPlain(source, rules)) new SectionMatch(rules, source, rows, sink).run()
-    else countEach(rules, source, rows, sink)
+    // The guards of filters do not hold where fields lie elsewhere than in their columns.
+    const isPlain = source.column(COLUMN_OVERFLOW) === undefined
+    if (!isPlain || !new SectionMatch(rules, source, rows, sink).run()) countEach(rules, source, rows, sink)
   }
-}
-
-/** False where the guards of filters do not hold: fields lie elsewhere than in their columns, or words are written otherwise. */
-function isPlain(source: ColumnSource, rules: TenantRules): boolean {
-  if (source.column(COLUMN_OVERFLOW) !== undefined) return false
-  if (!rules.hasKelvinLetter) return true
-  return source.columnNames.every((name) => {
-    const column = source.column(name)
-    return column === undefined || column.kind === 'integer' || !mayHideWords(column.bytes)
-  })
 }
 
 /** The plain way. */

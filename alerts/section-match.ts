@@ -9,6 +9,7 @@ import {
   VALUE_NUMBER,
 } from '../base/columns.ts'
 import { textOf } from '../query/filter-scan.ts'
+import { clearRows, keepRows, scratchRows } from './row-scratch.ts'
 import { ALL_LEVELS, levelBit, type Matcher, type ServicePlan, type TenantRules, type ValueIndex } from './rule-plan.ts'
 import type { MatchSink } from './rule-set.ts'
 import { follows, precedes } from './word-table.ts'
@@ -39,7 +40,7 @@ export class SectionMatch {
   #planOfRow: ((row: number) => ServicePlan | undefined) | null = null
   #onlyPlan: ServicePlan | undefined
   /** By row: the bit of its level; undefined when no rule asks. */
-  #levels: Uint8Array | undefined
+  #levels: Uint32Array | undefined
   readonly #touched: Matcher[] = []
   #chosen: Uint8Array | undefined
 
@@ -50,10 +51,15 @@ export class SectionMatch {
     this.#members = rows ?? allRows(source.rowCount)
   }
 
-  run(): void {
+  /** False, and nothing was handed out, where words are written in a way that only the filters themselves know of. */
+  run(): boolean {
+    clearRows()
     this.#findPlans()
-    if (this.#parts.length === 0) return
-    this.#findWords()
+    if (this.#parts.length === 0) return true
+    if (!this.#findWords()) {
+      for (const matcher of this.#touched) reset(matcher)
+      return false
+    }
     for (const { plan, rows } of this.#parts) {
       for (const index of plan.values.values()) this.#findValues(index, rows)
       if (plan.others.length > 0) this.#evaluateAll(plan.others, rows)
@@ -65,10 +71,11 @@ export class SectionMatch {
     }
     for (const matcher of this.#touched) {
       const rows = matcher.rows.subarray(0, matcher.rowCount)
-      matcher.rowCount = 0
-      this.#give(matcher, matcher.isSorted ? rows : distinctOf(rows))
-      matcher.isSorted = true
+      const isSorted = matcher.isSorted
+      reset(matcher)
+      this.#give(matcher, isSorted ? rows : distinctOf(rows))
     }
+    return true
   }
 
   #findPlans(): void {
@@ -93,7 +100,7 @@ export class SectionMatch {
     }
     plans.forEach((plan, place) => {
       if (plan === undefined) return
-      const rows = this.#members.filter((row) => codes[row] === place + 1)
+      const rows = this.#rowsOfService(codes, place + 1)
       if (rows.length > 0) this.#parts.push({ plan, rows })
     })
     if (this.#parts.some(({ plan }) => plan !== general)) {
@@ -104,11 +111,19 @@ export class SectionMatch {
     }
   }
 
+  #rowsOfService(codes: Codes['codes'], code: number): Uint32Array {
+    const members = this.#members
+    const rows = scratchRows(members.length)
+    let count = 0
+    for (let i = 0; i < members.length; i++) if (codes[members[i]!] === code) rows[count++] = members[i]!
+    return keepRows(rows, count)
+  }
+
   /** The bit of each row's level. */
-  #levelsOfRows(): Uint8Array {
+  #levelsOfRows(): Uint32Array {
     if (this.#levels !== undefined) return this.#levels
     const column = this.#source.column(FIELD_LEVEL)
-    const levels = new Uint8Array(this.#source.rowCount)
+    const levels = scratchRows(this.#source.rowCount).fill(0)
     this.#levels = levels
     // A row without a level matches no rule that names one.
     if (column === undefined) return levels
@@ -142,9 +157,9 @@ export class SectionMatch {
 
   // --- words
 
-  #findWords(): void {
+  #findWords(): boolean {
     const plans = this.#parts.map(({ plan }) => plan).filter((plan) => plan.hasWords)
-    if (plans.length === 0) return
+    if (plans.length === 0) return true
     const fields = plans.some((plan) => plan.wordFields === null)
       ? null
       : new Set(plans.flatMap((plan) => [...plan.wordFields!]))
@@ -152,15 +167,16 @@ export class SectionMatch {
       if (name.startsWith('\\@') || (fields !== null && !fields.has(name))) continue
       const column = this.#source.column(name)
       if (column === undefined || column.kind === 'integer') continue
-      if (column.kind === 'bytes') this.#scanBytes(name, column)
-      else this.#scanDictionary(name, column)
+      const isHidden = column.kind === 'bytes' ? this.#scanBytes(name, column) : this.#scanDictionary(name, column)
+      if (isHidden && this.#rules.hasKelvinLetter) return false
     }
+    return true
   }
 
-  #scanBytes(name: string, column: BytesColumn): void {
+  #scanBytes(name: string, column: BytesColumn): boolean {
     const chosen = this.#chosenRows()
     const { bytes, offsets } = column
-    this.#rules.words.find(bytes, offsets, this.#source.rowCount, (row, word, at) => {
+    return this.#rules.words.find(bytes, offsets, this.#source.rowCount, (row, word, at) => {
       if (chosen !== null && chosen[row] !== 1) return
       const own = this.#planOfRow === null ? this.#onlyPlan : this.#planOfRow(row)
       this.#tell(own?.words[word], name, row, column, row, at, word)
@@ -168,13 +184,13 @@ export class SectionMatch {
     })
   }
 
-  #scanDictionary(name: string, column: DictionaryColumn): void {
+  #scanDictionary(name: string, column: DictionaryColumn): boolean {
     const { codes, bytes, offsets } = column
     const hits: number[] = []
-    this.#rules.words.find(bytes, offsets, offsets.length - 1, (index, word, at) => {
+    const isHidden = this.#rules.words.find(bytes, offsets, offsets.length - 1, (index, word, at) => {
       hits.push(index, word, at)
     })
-    if (hits.length === 0) return
+    if (hits.length === 0) return isHidden
     const rowsOf = this.#rowsByCode(codes, offsets.length)
     for (let k = 0; k < hits.length; k += 3) {
       const [index, word, at] = [hits[k]!, hits[k + 1]!, hits[k + 2]!]
@@ -185,16 +201,18 @@ export class SectionMatch {
         this.#tell(this.#rules.general.words[word], name, row, column, index, at, word)
       }
     }
+    return isHidden
   }
 
   /** Rows of each code, ascending: those of code c are rows[starts[c]] … */
   #rowsByCode(codes: Uint8Array, codeCount: number): { readonly rows: Uint32Array; readonly starts: Uint32Array } {
     const members = this.#members
-    const starts = new Uint32Array(codeCount + 1)
+    const starts = scratchRows(codeCount + 1).fill(0)
     for (let i = 0; i < members.length; i++) starts[codes[members[i]!]! + 1]!++
     for (let code = 0; code < codeCount; code++) starts[code + 1]! += starts[code]!
-    const next = starts.slice()
-    const rows = new Uint32Array(members.length)
+    const next = scratchRows(starts.length)
+    next.set(starts)
+    const rows = scratchRows(members.length)
     for (let i = 0; i < members.length; i++) rows[next[codes[members[i]!]!]!++] = members[i]!
     return { rows, starts }
   }
@@ -272,16 +290,27 @@ export class SectionMatch {
 
   /** Matchers without a key, on the rows of their services. */
   #evaluateAll(matchers: readonly Matcher[], rows: Uint32Array): void {
-    const byMask = new Map<number, Uint32Array>([[ALL_LEVELS, rows]])
+    let byMask: Map<number, Uint32Array> | undefined
     for (const matcher of matchers) {
-      let own = byMask.get(matcher.levelMask)
-      if (own === undefined) {
-        const levels = this.#levelsOfRows()
-        own = rows.filter((row) => (levels[row]! & matcher.levelMask) !== 0)
-        byMask.set(matcher.levelMask, own)
+      let own: Uint32Array | undefined = rows
+      if (matcher.levelMask !== ALL_LEVELS) {
+        byMask ??= new Map()
+        own = byMask.get(matcher.levelMask)
+        if (own === undefined) {
+          own = this.#rowsOfLevels(rows, matcher.levelMask)
+          byMask.set(matcher.levelMask, own)
+        }
       }
       if (own.length > 0) this.#give(matcher, own)
     }
+  }
+
+  #rowsOfLevels(rows: Uint32Array, mask: number): Uint32Array {
+    const levels = this.#levelsOfRows()
+    const chosen = scratchRows(rows.length)
+    let count = 0
+    for (let i = 0; i < rows.length; i++) if ((levels[rows[i]!]! & mask) !== 0) chosen[count++] = rows[i]!
+    return keepRows(chosen, count)
   }
 
   #give(matcher: Matcher, rows: Uint32Array): void {
@@ -289,6 +318,11 @@ export class SectionMatch {
     if (found.length === 0) return
     for (const term of matcher.terms) this.#sink(term, found)
   }
+}
+
+function reset(matcher: Matcher): void {
+  matcher.rowCount = 0
+  matcher.isSorted = true
 }
 
 /** Matchers waiting for a value of a list; undefined where there are none. */

@@ -112,16 +112,30 @@ class NumberTally implements Tally {
   }
 }
 
+/** Values that wait for the sketch: to add them one by one would make it grow again and again. */
+const WAITING_MAX = 32
+
 class QuantileTally implements Tally {
   readonly #quantile: number
   readonly #sketch = new QuantileSketch()
+  #waiting: number[] = []
 
   constructor(quantile: number) {
     this.#quantile = quantile
   }
 
   take(value: number): void {
-    this.#sketch.add(value)
+    this.#waiting.push(value)
+    if (this.#waiting.length >= WAITING_MAX) this.#settle()
+  }
+
+  #settle(): void {
+    if (this.#waiting.length === 0) return
+    // Greatest first: room for all of them is made at once, or nearly so.
+    const values = this.#waiting.sort((a, b) => b - a)
+    this.#sketch.add(values[0]!)
+    for (let i = values.length - 1; i > 0; i--) this.#sketch.add(values[i]!)
+    this.#waiting = []
   }
 
   merge(state: TallyState): void {
@@ -129,10 +143,12 @@ class QuantileTally implements Tally {
   }
 
   state(): TallyState {
+    this.#settle()
     return this.#sketch.count === 0 ? null : this.#sketch.state()
   }
 
   value(): number | null {
+    this.#settle()
     return this.#sketch.quantile(this.#quantile)
   }
 }

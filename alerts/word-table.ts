@@ -1,6 +1,9 @@
 import { TOKEN_FOLD } from '../base/tokenizer.ts'
 import { FILTER_BYTES, filterBit, scanWords } from './kernel/word-scan.ts'
 
+/** UTF-8 of the Kelvin sign: the one character outside ASCII that folds to an ASCII letter. */
+const KELVIN = Buffer.from('\u212a')
+
 /** Finds whole words of a list in texts, all in one pass, without regard to case (base/tokenizer.ts). */
 export class WordTable {
   /** Words are ASCII and folded, of two characters at least; the number of one is its place. */
@@ -28,15 +31,15 @@ export class WordTable {
 
   /**
    * Calls `visit` for each word in each of `count` values, in order of values; value i is bytes[offsets[i], offsets[i + 1]). The word
-   * begins at byte `at`.
+   * begins at byte `at`. True where a word may be written in a way that is not seen here: with a Kelvin sign.
    */
   find(
     bytes: Uint8Array,
     offsets: Uint32Array,
     count: number,
     visit: (value: number, word: number, at: number) => void,
-  ): void {
-    scanWords(
+  ): boolean {
+    const isOther = scanWords(
       { filter: this.#filter, lengthMin: this.#lengthMin, lengthMax: this.#lengthMax },
       bytes,
       offsets,
@@ -47,6 +50,7 @@ export class WordTable {
         }
       },
     )
+    return isOther && Buffer.prototype.includes.call(bytes, KELVIN)
   }
 }
 
@@ -79,12 +83,4 @@ export function follows(bytes: Uint8Array, at: number, end: number, tokens: read
     if (i < end && TOKEN_FOLD[bytes[i]!] !== 0) return false
   }
   return true
-}
-
-/** UTF-8 of the Kelvin sign: the one character outside ASCII that folds to an ASCII letter. */
-const KELVIN = Buffer.from('\u212a')
-
-/** True where words may be written in a way that `WordTable` does not see. */
-export function mayHideWords(bytes: Uint8Array): boolean {
-  return Buffer.prototype.includes.call(bytes, KELVIN)
 }

@@ -53,7 +53,7 @@ export function filterBit(word: Uint8Array): number {
 
 /**
  * Calls `visit` for each candidate among the tokens of `count` values, in order; value i is bytes[offsets[i], offsets[i + 1]). `start` counts from
- * the beginning of `bytes`. About 1 ns a byte where most are parts of short tokens (bench/micro/alert-rules.ts).
+ * the beginning of `bytes`. True where a byte may be no ASCII. About 1 ns a byte where most are parts of short tokens (bench/micro/alert-rules.ts).
  */
 export function scanWords(
   { filter, lengthMin, lengthMax }: WordFilter,
@@ -61,7 +61,8 @@ export function scanWords(
   offsets: Uint32Array,
   count: number,
   visit: (value: number, start: number, length: number, bit: number) => void,
-): void {
+): boolean {
+  let isOther = false
   for (let from = 0; from < count; ) {
     const start = offsets[from]!
     let to = count
@@ -73,16 +74,18 @@ export function scanWords(
     const places = (TEXT + length + SLACK + 3) & ~3
     const hits = places + 4 * (to - from + 1)
     // A token that may be a word has two bytes at least, and one between it and the next.
-    reach(hits + 4 * HIT_WORDS * (Math.ceil(length / 2) + to - from))
+    reach(hits + 4 * HIT_WORDS * (1 + Math.ceil(length / 2) + to - from))
     if (loaded !== filter) bytesOfMemory.set(filter, 0)
     loaded = filter
     bytesOfMemory.set(bytes.subarray(start, start + length), TEXT)
     wordsOfMemory.set(offsets.subarray(from, to + 1), places >> 2)
     const found = kernel.scan(TEXT - start, places, to - from, lengthMin, lengthMax, hits)
-    const base = hits >> 2
+    if (wordsOfMemory[hits >> 2] !== 0) isOther = true
+    const base = (hits >> 2) + HIT_WORDS
     for (let at = base; at < base + found * HIT_WORDS; at += HIT_WORDS) {
       visit(from + wordsOfMemory[at]!, wordsOfMemory[at + 1]!, wordsOfMemory[at + 2]!, wordsOfMemory[at + 3]!)
     }
     from = to
   }
+  return isOther
 }

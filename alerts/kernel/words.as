@@ -1,7 +1,8 @@
 // Finds tokens that may be one of a list of words, in values that lie one after the other. A token is a run of letters, digits, `_` and bytes
 // of other characters (base/tokenizer.ts); it may be a word when the filter has the bit of its first four bytes, folded, and its length.
 //
-// Filter of 2^15 bits at 0. For each candidate four numbers are written from `out` on: number of the value, start, length, bit.
+// Filter of 2^15 bits at 0. For each candidate four numbers are written from `out` + 16 on: number of the value, start, length, bit. At `out`
+// stands a number that is 0 only where all bytes are ASCII.
 
 const FILTER_BITS: u32 = 15
 const NONE: usize = usize.MAX_VALUE
@@ -17,13 +18,16 @@ function tokenMask(v: v128): i32 {
 
 // `text` is where the byte of offset 0 lies; `offsets` has count + 1 entries. 32 bytes behind the text may be read.
 export function scan(text: usize, offsets: usize, count: u32, lengthMin: u32, lengthMax: u32, out: usize): u32 {
-  let at = out
+  let at = out + 16
+  let all = i8x16.splat(0)
   for (let value: u32 = 0; value < count; value++) {
     const from = text + load<u32>(offsets + ((<usize>value) << 2))
     const end = text + load<u32>(offsets + ((<usize>value + 1) << 2))
     let start: usize = NONE
     for (let chunk = from; chunk < end; chunk += 16) {
-      let mask: u32 = tokenMask(v128.load(chunk))
+      const bytes = v128.load(chunk)
+      all = v128.or(all, bytes)
+      let mask: u32 = tokenMask(bytes)
       const left = end - chunk
       if (left < 16) mask &= (1 << <u32>left) - 1
       let place: u32 = 0
@@ -42,7 +46,8 @@ export function scan(text: usize, offsets: usize, count: u32, lengthMin: u32, le
     }
     if (start != NONE) at = take(value, start, end, text, lengthMin, lengthMax, at)
   }
-  return <u32>((at - out) >> 4)
+  store<u32>(out, i8x16.bitmask(all))
+  return <u32>((at - out - 16) >> 4)
 }
 
 // @ts-ignore: decorator

@@ -33,6 +33,7 @@ const ROUNDS = Number(values.rounds)
 const SERVICES = 12
 const START_MS = Date.UTC(2026, 10, 21, 10)
 const PER_MS = 100
+const FRAME_MS = 10
 
 const dataset = new Dataset({ seed: 5, services: SERVICES, startMs: START_MS, perMs: PER_MS })
 const lines = dataset.lines(RECORDS).trimEnd().split('\n')
@@ -140,7 +141,8 @@ function measure(rules: readonly AlertRule[]): Cost {
     let nextMs = later[0]!.timeMs[0]! + 200
     for (const source of later) {
       const startedMs = performance.now()
-      const nowMs = source.timeMs[0]!
+      // The journal's time of a frame.
+      const nowMs = Math.floor(source.timeMs[0]! / FRAME_MS) * FRAME_MS
       set.count(source, null, TENANT_DEFAULT, (term, rows) => buckets.add(term.rule, term.side, source, rows, nowMs))
       if (nowMs >= nextMs) {
         nextMs += 200
