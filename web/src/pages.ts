@@ -21,6 +21,41 @@ export const PAGES: readonly PageSpec[] = [
     icon: 'search',
     load: () => import('./pages/search/search-page.tsx').then((module) => module.SearchPage),
   },
+  {
+    name: 'services',
+    path: '/services',
+    label: 'Services',
+    icon: 'services',
+    load: () => import('./pages/services/services-page.tsx').then((module) => module.ServicesPage),
+  },
+  {
+    name: 'alerts',
+    path: '/alerts',
+    label: 'Alerts',
+    icon: 'alert',
+    load: () => import('./pages/alerts/alerts-page.tsx').then((module) => module.AlertsPage),
+  },
+  {
+    name: 'data',
+    path: '/data',
+    label: 'Data',
+    icon: 'data',
+    load: () => import('./pages/intake/intake-page.tsx').then((module) => module.IntakePage),
+  },
+  {
+    name: 'cluster',
+    path: '/cluster',
+    label: 'Cluster',
+    icon: 'cluster',
+    load: () => import('./pages/cluster/cluster-page.tsx').then((module) => module.ClusterPage),
+  },
+  {
+    name: 'settings',
+    path: '/settings',
+    label: 'Settings',
+    icon: 'settings',
+    load: () => import('./pages/settings/settings-page.tsx').then((module) => module.SettingsPage),
+  },
 ]
 
 /** The page of a path's first segment; undefined where there is none. */
