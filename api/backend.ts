@@ -30,6 +30,8 @@ import type {
 } from '../actors/messages/search.ts'
 import type { LiveTail, TailClient } from '../actors/messages/tail.ts'
 import type { JobStatus, RejectsAnswer, RejectsRequest, UploadOptions } from '../actors/messages/upload.ts'
+import type { AttemptResult } from '../alerts/notify/attempt-result.ts'
+import type { Delivery, DeliveryStatus } from '../alerts/notify/delivery.ts'
 import type { TenantId } from '../base/ids.ts'
 import type { PipelineDefinition } from '../ingest/pipeline/compile.ts'
 import type { DryRecord } from '../ingest/pipeline/dry-run.ts'
@@ -48,6 +50,7 @@ export interface Backend {
   readonly agents: AgentBackend
   readonly pipelines: PipelineBackend
   readonly alerts: AlertBackend
+  readonly alertChannels: AlertChannelBackend
   readonly status: StatusBackend
   readonly cluster: ClusterBackend
 }
@@ -254,6 +257,21 @@ export interface AlertBackend {
   event(tenant: TenantId, id: string): Promise<AlertEvent>
   /** Throws not_found. */
   acknowledge(tenant: TenantId, id: string, by: string, comment?: string): Promise<AlertEvent>
+}
+
+export interface DeliveryQuery {
+  readonly firingId?: string
+  readonly channel?: string
+  readonly status?: DeliveryStatus
+  readonly limit: number
+}
+
+/** Where notifications of alerts go. Secrets of a channel never come out again: values are as people may see them. */
+export interface AlertChannelBackend extends AlertStore<Readonly<Record<string, unknown>>> {
+  /** Sends a test message, once, now. Throws not_found, overloaded. */
+  test(tenant: TenantId, id: string, signal: AbortSignal): Promise<AttemptResult>
+  /** What became of notifications, newest first. */
+  deliveries(tenant: TenantId, query: DeliveryQuery): Promise<readonly Delivery[]>
 }
 
 export interface StatusBackend {

@@ -10,6 +10,7 @@ import { DecodedIngest } from './decoded-ingest.ts'
 import { IngestDoor } from './ingest-door.ts'
 import type { Route } from './route.ts'
 import { agentRoutes } from './routes/agents.ts'
+import { alertChannelRoutes } from './routes/alert-channels.ts'
 import { alertRoutes } from './routes/alerts.ts'
 import { clusterRoutes } from './routes/cluster.ts'
 import { datadogRoutes } from './routes/datadog.ts'
@@ -63,6 +64,7 @@ export function addRoutes(app: FastifyInstance, context: ServerContext): void {
     ...tailRoutes(context),
     ...pipelineRoutes(context),
     ...alertRoutes(context),
+    ...alertChannelRoutes(context),
     ...agentRoutes(context),
     ...keyRoutes(context),
     ...clusterRoutes(context),

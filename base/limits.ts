@@ -438,18 +438,6 @@ export const AGENT_TOKENS_CACHED_MAX = 20_000
 /** All threads keep who there is in memory, about 300 bytes each. */
 export const AGENTS_PER_TENANT_MAX = 10_000
 
-// --- notifications of alerts ----------------------------------------------------------------------------------
-
-/** Matching lines of one notification, and bytes of the message of each. */
-export const ALERT_LINES_MAX = 5
-export const ALERT_LINE_BYTES_MAX = 2 * KIB
-/** Of a query, and of every other text in a notification: they are kept once a channel until it has been told. */
-export const ALERT_NOTICE_QUERY_CHARS_MAX = 1000
-export const ALERT_NOTICE_VALUE_CHARS_MAX = 256
-/** Labels, and fields of a group. */
-export const ALERT_NOTICE_VALUES_MAX = 16
-export const ALERT_CHANNELS_PER_RULE_MAX = 10
-
 // --- idempotency (D3) -----------------------------------------------------------------------------------------
 
 export const IDEMPOTENCY_KEEP_MS = 24 * 3600 * 1000

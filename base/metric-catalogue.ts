@@ -1,4 +1,5 @@
 import { ALERT_METRICS } from './alert-metrics.ts'
+import { NOTIFY_METRICS } from './notify-metrics.ts'
 import { PROCESS_METRICS } from './process-metrics.ts'
 import { SYSLOG_METRICS } from './syslog-metrics.ts'
 import { TAIL_METRICS } from './tail-metrics.ts'
@@ -123,6 +124,7 @@ export const METRIC_CATALOGUE = {
   ...ALERT_METRICS,
   ...UPLOAD_METRICS,
   ...TAIL_METRICS,
+  ...NOTIFY_METRICS,
 
   // --- the journal --------------------------------------------------------------------------------------------
   journalFrames: {

@@ -8,6 +8,7 @@ import { RESTART_DEFAULT } from '../actors/runtime/supervisor.ts'
 import type { ShardMap } from '../actors/shard-map.ts'
 import { WindowAlert, type WindowAlertOptions } from '../actors/window-alert.ts'
 import type { AlertNotification } from '../alerts/notify/notification.ts'
+import type { AlertChannelBackend } from '../api/backend.ts'
 import type { Clock } from '../base/clock.ts'
 import type { NodeId } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
@@ -15,12 +16,16 @@ import type { Metrics } from '../base/metrics.ts'
 import type { Registry } from '../cluster/registry.ts'
 import { AlertDesk, openAlertRules, openAlertSilences } from './alert-desk.ts'
 import { AlertRuleFiles } from './alert-rule-files.ts'
+import { openChannelDesk } from './channels/notify-part.ts'
+import type { Settings } from './config.ts'
 import { MAIN_THREAD } from './thread-names.ts'
 
 const KEEPER = 'alert-keeper'
 
 export interface WorkerAlertOptions
   extends Pick<WindowAlertOptions, 'shards' | 'shardCount' | 'plans' | 'cache' | 'behindMs' | 'clock'> {
+  readonly settings: Settings
+  readonly version: string
   readonly nodeId: NodeId
   readonly registry: Registry
   readonly shardMap: ShardMap
@@ -32,6 +37,7 @@ export interface WorkerAlertOptions
 
 export interface WorkerAlerts {
   readonly desk: AlertDesk
+  readonly channels: AlertChannelBackend
   readonly windowAlert: WindowAlert
   close(): void
 }
@@ -42,6 +48,7 @@ export async function openWorkerAlerts(options: WorkerAlertOptions): Promise<Wor
   const logger = options.logger.child('alerts')
   const rules = await openAlertRules({ registry, clock, logger })
   const silences = await openAlertSilences({ registry, clock, logger })
+  const channels = await openChannelDesk(options)
   const keeperOf = (node: NodeId): ActorRef<AlertKeeperMessage> =>
     node === nodeId ? system.ref(`${MAIN_THREAD}/${KEEPER}`) : link.ref({ node, thread: MAIN_THREAD, actor: KEEPER })
   const reported = metrics.counter('alertReportBytes')
@@ -66,11 +73,13 @@ export async function openWorkerAlerts(options: WorkerAlertOptions): Promise<Wor
   })
   return {
     desk,
+    channels: channels.desk,
     windowAlert,
     close() {
       windowAlert.close()
       rules.close()
       silences.close()
+      channels.close()
     },
   }
 }

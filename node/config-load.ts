@@ -56,6 +56,7 @@ const FILES = [
   'syslog.certFile',
   'syslog.keyFile',
   'syslog.clientCaFile',
+  'alerts.caFile',
   'otlpGrpc.certFile',
   'otlpGrpc.keyFile',
   'otlpGrpc.clientCaFile',

@@ -11,6 +11,7 @@ import {
   WORKERS_MAX,
 } from '../base/limits.ts'
 import { LOG_LEVELS } from '../base/logger.ts'
+import { ALERT_SETTINGS } from './alert-settings.ts'
 import { NODE_SETTINGS } from './node-settings.ts'
 import { SOCKET_SETTINGS } from './socket-settings.ts'
 import { TAIL_SETTINGS } from './tail-settings.ts'
@@ -383,6 +384,7 @@ export const SETTINGS = {
   },
   ...UPLOAD_SETTINGS,
   ...TAIL_SETTINGS,
+  ...ALERT_SETTINGS,
   ...SOCKET_SETTINGS,
 } as const satisfies Record<string, SettingSpec>
 
@@ -462,6 +464,9 @@ export function conflicts(settings: Settings): string[] {
       'nats.url without s3.bucket: the nodes of a cluster need one place for published segments; configure a bucket, or an objects.dir ' +
         'that all nodes share',
     )
+  }
+  if ((settings['alerts.smtpUser'] === null) !== (settings['alerts.smtpPassword'] === null)) {
+    problems.push('alerts.smtpUser and alerts.smtpPassword belong together')
   }
   for (const listener of ['syslog', 'otlpGrpc'] as const) {
     if ((settings[`${listener}.certFile`] === null) !== (settings[`${listener}.keyFile`] === null)) {

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
+import { homeOfRule } from '../actors/alert-rules.ts'
 import { MembershipKeeper } from '../actors/membership-keeper.ts'
 import { ALERT_KEEPER_KINDS } from '../actors/messages/alert.ts'
 import type { MembershipKeeperMessage } from '../actors/messages/cluster.ts'
@@ -29,6 +30,7 @@ import { startAlertKeeper } from './alert-part.ts'
 import { openBackbone } from './backbone.ts'
 import { bannerText } from './banner.ts'
 import { BucketWatch } from './bucket-watch.ts'
+import { startNotifier } from './channels/notify-part.ts'
 import { checkNothingPublished } from './cluster-settings.ts'
 import type { Settings } from './config.ts'
 import type { LoadedConfig } from './config-load.ts'
@@ -56,6 +58,8 @@ const WORKER_START_TIMEOUT_MS = 60_000
 const SOCKETS_CLOSE_MAX_MS = 3000
 /** Kept of the drain for closing what is below the shards. */
 const CLOSE_RESERVE_MS = 1000
+/** For messages that are under way; what does not end by then is sent by another node. */
+const NOTIFIER_CLOSE_MAX_MS = 3000
 const LAST_SNAPSHOT_MS_MAX = 2000
 /** Objects that live for one frame or query stay out of the old generation. */
 const YOUNG_GENERATION_MB = 24
@@ -237,6 +241,21 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
       mayStayClosed: () => bucket.isAway,
       onUnopened: (shards) => status.shardsAreUnopened(shards),
     })
+    const notifications = await startNotifier({
+      settings,
+      version,
+      nodeId,
+      boot,
+      registry,
+      isMine: (tenant, rule) => backbone.shardMap.get(homeOfRule(tenant, rule, settings.shards))?.owner === nodeId,
+      isAlive: (node) => membership.members().some((member) => member.nodeId === node),
+      clock,
+      logger,
+      metrics,
+    })
+    lifecycle.onStop('notifications', (deadline) =>
+      notifications.close(Math.min(NOTIFIER_CLOSE_MAX_MS, deadline.remainingMs / 4)),
+    )
     const ownUrl = settings['http.advertise'] ?? advertisedUrl(settings, first.port)
     const alerts = await startAlertKeeper({
       nodeId,
@@ -245,7 +264,7 @@ export async function runNode(config: LoadedConfig, version: string): Promise<nu
       shardMap: backbone.shardMap,
       registry,
       system,
-      submit: async () => undefined,
+      submit: (notification) => notifications.notifier.submit(notification),
       linkBase: () => ownUrl,
       rulesDirectory: settings['alerts.rulesDir'],
       clock,

@@ -245,7 +245,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     workerName,
   })
   const behindMs = (shard: ShardId) => status.behindMs(laneOf(shard, laneCount))
-  const counted = { shards, shardCount, plans, cache, behindMs, clock }
+  const counted = { settings, version: seed.version, shards, shardCount, plans, cache, behindMs, clock }
   const alerts = await openWorkerAlerts({ ...counted, nodeId, registry, shardMap, system, link, logger, metrics })
   system.spawn<MembersChanged>('topology', () => topology, { mailboxMax: 64, overflow: 'dropOldest' })
 
@@ -422,6 +422,7 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     agents,
     pipelines,
     alerts: alerts.desk,
+    alertChannels: alerts.channels,
     status: {
       notReadyReasons: () => status.notReadyReasons(),
       lacks: () => status.lacks(),

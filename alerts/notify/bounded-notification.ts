@@ -6,7 +6,7 @@ import {
   ALERT_NOTICE_QUERY_CHARS_MAX,
   ALERT_NOTICE_VALUE_CHARS_MAX,
   ALERT_NOTICE_VALUES_MAX,
-} from '../../base/limits.ts'
+} from '../../base/notify-limits.ts'
 import type { AlertNotification, MatchingLine } from './notification.ts'
 
 const FIRING_ID = /^[\w-]{1,64}$/
@@ -45,10 +45,8 @@ export function boundedNotification(notification: AlertNotification): AlertNotif
 /** The text on one line, at most `charsMax` UTF-16 units, the last of them an ellipsis where some are left out. */
 export function plainText(text: string, charsMax = ALERT_NOTICE_VALUE_CHARS_MAX): string {
   // The input is clipped first: a value may be long.
-  return clip(
-    text.slice(0, charsMax + 1).replace(/[\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]+/gu, ' '),
-    charsMax,
-  )
+  const plain = text.slice(0, charsMax).replace(/[\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]+/gu, ' ')
+  return text.length <= charsMax ? plain : plain.slice(0, charsMax - 1).replace(/[\ud800-\udbff]$/, '') + ELLIPSIS
 }
 
 /** At most `charsMax` UTF-16 units, no half of a pair at the end. */

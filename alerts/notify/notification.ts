@@ -47,3 +47,12 @@ export interface AlertNotification {
   /** Shards that did not answer in time: the window was decided without them. */
   readonly missingShards?: readonly number[]
 }
+
+/** Tells people. */
+export interface Notifier {
+  /**
+   * Resolves once each channel of the notification has a delivery in the registry, from where any node goes on with it. Again with the same firing id
+   * and kind it changes nothing, so whoever does not know whether it was done does it again. Throws storage_unavailable.
+   */
+  submit(notification: AlertNotification): Promise<void>
+}

@@ -1,4 +1,5 @@
 import { agentHeartbeat, getAgentConfig, listAgents, putAgentConfig, registerAgent, revokeAgent } from './agents.ts'
+import { ALERT_CHANNEL_ENDPOINTS } from './alert-channels.ts'
 import { ALERT_ENDPOINTS } from './alerts.ts'
 import { aggregateLogs, histogramLogs, listFields, listFieldValues, patternsOfLogs } from './analytics.ts'
 import { drainNode, getCluster } from './cluster.ts'
@@ -71,6 +72,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   listPipelineVersions,
   dryRunPipeline,
   ...ALERT_ENDPOINTS,
+  ...ALERT_CHANNEL_ENDPOINTS,
   registerAgent,
   listAgents,
   getAgentConfig,

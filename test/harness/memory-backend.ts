@@ -15,6 +15,7 @@ import { UploadLedger } from '../../actors/upload-ledger.ts'
 import type {
   AgentBackend,
   AlertBackend,
+  AlertChannelBackend,
   AlertStore,
   Backend,
   ClusterBackend,
@@ -34,6 +35,7 @@ import type { Registry } from '../../cluster/registry.ts'
 import { AgentStore } from '../../node/agent-store.ts'
 import { AlertDesk, openAlertRules, openAlertSilences } from '../../node/alert-desk.ts'
 import { PipelineStore } from '../../node/pipeline-store.ts'
+import { memoryChannels } from './memory-channels.ts'
 import { MemoryObjectStore } from './memory-object-store.ts'
 import { SimulatedClock } from './simulated-clock.ts'
 import { loggerTo } from './simulated-logger.ts'
@@ -150,6 +152,7 @@ export class MemoryBackend implements Backend {
   readonly agents: AgentBackend
   readonly pipelines: PipelineBackend
   readonly alerts: AlertBackend
+  readonly alertChannels: AlertChannelBackend
   readonly status: StatusBackend
   readonly cluster: ClusterBackend
 
@@ -200,6 +203,7 @@ export class MemoryBackend implements Backend {
     this.agents = memoryAgents(AgentStore.open(this.registry.connect(), { ...systemClock, nowMs }))
     this.pipelines = memoryPipelines(nowMs)
     this.alerts = memoryAlerts(this.registry.connect(), nowMs)
+    this.alertChannels = memoryChannels(this.registry.connect(), nowMs)
     this.status = {
       notReadyReasons: () => this.notReady,
       lacks: () => [],

@@ -53,6 +53,7 @@ const VENDOR_HOMES: Readonly<Record<string, RegExp>> = {
   winston: /^test\/clients\//,
   'winston-loki': /^test\/clients\//,
   snappy: /^(?:test\/(?:unit|integration|fuzz)\/|bench\/protocols\.ts)/,
+  nodemailer: /^node\/channels\/smtp-sender\.ts$/,
   maxmind: /^node\/geoip-database\.ts$/,
   'my-ua-parser': /^ingest\/pipeline\/enrich\/user-agent\.ts$/,
   yaml: /^(?:node\/(?:config-load|alert-rule-files|cli\/definition-file)|agent\/yaml-reader|test\/deploy\/deploy-files)\.ts$/,

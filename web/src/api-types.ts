@@ -547,6 +547,130 @@ export type AlertSilenceDefinition = {
   readonly by?: string
 }
 
+export type AlertChannel = {
+  readonly id: string
+  readonly revision: number
+  readonly createdAt: string
+  readonly updatedAt: string
+  /** For people. Of a channel that is made without an id, the id is made of it. */
+  readonly name: string
+  readonly type: 'webhook' | 'slack' | 'teams' | 'pagerduty' | 'opsgenie' | 'email'
+  readonly enabled?: boolean
+  /** Also tells that it is over. */
+  readonly sendResolved?: boolean
+  /** Messages a minute; what is more waits. */
+  readonly ratePerMinute?: number
+  /** Id of the channel that is told where this one fails. */
+  readonly fallback?: string
+  /** How long this one may fail before it is. */
+  readonly fallbackAfter?: string
+  /** Of webhook, slack, teams; of pagerduty and opsgenie where it is another than the usual. */
+  readonly url?: string
+  /** Of webhook: signs the body. Write-only. */
+  readonly secret?: string
+  /** Of webhook. Values are write-only. */
+  readonly headers?: {
+    readonly [name: string]: string
+  }
+  /** Of webhook: the body. */
+  readonly template?: string
+  /** Of webhook: of the body. */
+  readonly contentType?: string
+  /** Of pagerduty. Write-only. */
+  readonly routingKey?: string
+  /** Of opsgenie. Write-only. */
+  readonly apiKey?: string
+  /** Of email: addresses. */
+  readonly to?: readonly string[]
+  /** Of email; default alerts.smtpFrom. */
+  readonly from?: string
+  /** Of email: `host`, `port`, `security` (tls, starttls, none), `user`, `password` (write-only); default the server of the node. */
+  readonly server?: Readonly<Record<string, unknown>>
+}
+
+export type AlertChannelList = {
+  readonly channels: readonly AlertChannel[]
+}
+
+/** Where notifications go. Secrets are never shown: in their place stands `********`, which, sent back, stands for the one that is kept. See docs/alert-channels.md. */
+export type AlertChannelDefinition = {
+  readonly id?: string
+  /** For people. Of a channel that is made without an id, the id is made of it. */
+  readonly name?: string
+  readonly type: 'webhook' | 'slack' | 'teams' | 'pagerduty' | 'opsgenie' | 'email'
+  readonly enabled?: boolean
+  /** Also tells that it is over. */
+  readonly sendResolved?: boolean
+  /** Messages a minute; what is more waits. */
+  readonly ratePerMinute?: number
+  /** Id of the channel that is told where this one fails. */
+  readonly fallback?: string
+  /** How long this one may fail before it is. */
+  readonly fallbackAfter?: string
+  /** Of webhook, slack, teams; of pagerduty and opsgenie where it is another than the usual. */
+  readonly url?: string
+  /** Of webhook: signs the body. Write-only. */
+  readonly secret?: string
+  /** Of webhook. Values are write-only. */
+  readonly headers?: {
+    readonly [name: string]: string
+  }
+  /** Of webhook: the body. */
+  readonly template?: string
+  /** Of webhook: of the body. */
+  readonly contentType?: string
+  /** Of pagerduty. Write-only. */
+  readonly routingKey?: string
+  /** Of opsgenie. Write-only. */
+  readonly apiKey?: string
+  /** Of email: addresses. */
+  readonly to?: readonly string[]
+  /** Of email; default alerts.smtpFrom. */
+  readonly from?: string
+  /** Of email: `host`, `port`, `security` (tls, starttls, none), `user`, `password` (write-only); default the server of the node. */
+  readonly server?: Readonly<Record<string, unknown>>
+}
+
+export type AlertChannelTest = {
+  readonly delivered: boolean
+  /** `delivered`, or why not: timeout, tls, dns, status, redirect, refusedTarget … */
+  readonly outcome: string
+  readonly detail: string | null
+  /** Of HTTP or SMTP. */
+  readonly status: number | null
+  readonly tookMs: number
+}
+
+export type AlertDelivery = {
+  /** The id of the event. */
+  readonly firingId: string
+  readonly kind: 'fired' | 'resolved' | 'test'
+  readonly channel: string
+  readonly rule: string
+  readonly status: 'waiting' | 'delivered' | 'givenUp'
+  readonly createdAt: string
+  readonly nextAttemptAt: string | null
+  readonly settledAt: string | null
+  readonly attempts: number
+  /** The channel that it stands in for. */
+  readonly fallbackOf: string | null
+  /** The channel that was told as well. */
+  readonly fellBackTo: string | null
+  /** The last attempts, oldest first. */
+  readonly log: readonly {
+    readonly at: string
+    readonly node: string
+    readonly outcome: string
+    readonly detail: string | null
+    readonly status: number | null
+    readonly tookMs: number
+  }[]
+}
+
+export type AlertDeliveryList = {
+  readonly deliveries: readonly AlertDelivery[]
+}
+
 export type RegisteredAgent = {
   readonly clientId: string
   /** A JWT, to be sent as `Authorization: Bearer`. */
@@ -1476,6 +1600,75 @@ export interface Endpoints {
     query: {}
     body: undefined
     answer: undefined
+  }
+  /** List the channels of the tenant */
+  'GET /v1/alerts/channels': {
+    path: {}
+    query: {}
+    body: undefined
+    answer: AlertChannelList
+  }
+  /** Make a channel */
+  'POST /v1/alerts/channels': {
+    path: {}
+    query: {}
+    body: AlertChannelDefinition
+    answer: AlertChannel
+  }
+  /** A channel */
+  'GET /v1/alerts/channels/{id}': {
+    path: {
+      /** Letters, digits, `_`, `.` and `-`; rules name it. */
+      id: string
+    }
+    query: {}
+    body: undefined
+    answer: AlertChannel
+  }
+  /** Make or change a channel */
+  'PUT /v1/alerts/channels/{id}': {
+    path: {
+      /** Letters, digits, `_`, `.` and `-`; rules name it. */
+      id: string
+    }
+    query: {}
+    body: AlertChannelDefinition
+    answer: AlertChannel
+  }
+  /** Delete a channel */
+  'DELETE /v1/alerts/channels/{id}': {
+    path: {
+      /** Letters, digits, `_`, `.` and `-`; rules name it. */
+      id: string
+    }
+    query: {}
+    body: undefined
+    answer: undefined
+  }
+  /** Send a test message */
+  'POST /v1/alerts/channels/{id}/test': {
+    path: {
+      /** Letters, digits, `_`, `.` and `-`; rules name it. */
+      id: string
+    }
+    query: {}
+    body: undefined
+    answer: AlertChannelTest
+  }
+  /** What became of notifications */
+  'GET /v1/alerts/deliveries': {
+    path: {}
+    query: {
+      /** Only of this firing: the id of an event. */
+      firing?: string
+      /** Only to this channel. */
+      channel?: string
+      /** Only with this status. */
+      status?: 'waiting' | 'delivered' | 'givenUp'
+      limit?: number
+    }
+    body: undefined
+    answer: AlertDeliveryList
   }
   /** Register an agent */
   'POST /v1/agents/register': {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { boundedNotification, clip, plainText } from '../../../../alerts/notify/bounded-notification.ts'
-import { ALERT_LINE_BYTES_MAX } from '../../../../base/limits.ts'
+import { ALERT_LINE_BYTES_MAX } from '../../../../base/notify-limits.ts'
 import { notificationOf } from '../../../harness/alert-notification.ts'
 
 describe('A notification is bounded before it is kept', () => {
