@@ -132,6 +132,7 @@ export class RuleEvaluator {
   #groupsLeftOut = 0
   /** Groups that an earlier revision of the rule told apart, still firing. */
   #orphans: GroupState[] = []
+  #orphansBy: readonly string[] = []
 
   constructor({ rule, watermarks, nowMs, state, onValue }: RuleEvaluatorOptions) {
     this.rule = rule
@@ -147,6 +148,7 @@ export class RuleEvaluator {
     if (state === undefined) return
     this.#decided = bucketAt(this.#window, state.decidedMs)
     const isRegrouped = JSON.stringify(state.groupBy) !== JSON.stringify(rule.condition.groupBy)
+    this.#orphansBy = state.groupBy
     for (const saved of state.groups) {
       if (isRegrouped && saved.firing !== null) this.#orphans.push(saved)
       if (isRegrouped) continue
@@ -236,7 +238,9 @@ export class RuleEvaluator {
         quietUntilMs: 0,
         seenMs: 0,
       }
-      return this.#transition('resolved', firing!.id, group, end, { value: null, change: null, holds: false }, [])
+      const none = { value: null, change: null, holds: false }
+      const resolved = this.#transition('resolved', firing!.id, group, end, none, [])
+      return { ...resolved, group: groupLabels(this.#orphansBy, key) }
     })
   }
 
