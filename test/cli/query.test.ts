@@ -1,6 +1,8 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { CliProcess } from '../harness/cli-process.ts'
@@ -152,4 +154,29 @@ test('a reader that goes away ends the command without a word', async () => {
   })
   const [code] = await once(child, 'close')
   deepEqual([code, out.trim(), error], [0, '1', ''])
+})
+
+test('an answer that is not whole is said so, on the error stream and by the exit status', async (t) => {
+  const coverage = (missing: object[]) => ({ complete: false, shards: 8, answered: 6, missing, tiers: {} })
+  let body = ''
+  const server = createServer((_request, response) => response.end(body))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  const env = { WEIR_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+  const missing = [3, 5].map((shard) => ({ shard, reason: 'late \x1b[2J' }))
+  const summary = {
+    summary: true,
+    total: 1,
+    totalRelation: 'eq',
+    nextCursor: null,
+    tookMs: 1,
+    coverage: coverage(missing),
+  }
+  body = `{"id":"1","message":"a"}\n${JSON.stringify(summary)}\n`
+  const { status, out, error } = await CliProcess.run(['query'], { env })
+  deepEqual([status, out], [4, '{"id":"1","message":"a"}\n'])
+  equal(error, 'weir: the answer is incomplete, 6 of 8 shards answered (shards 3, 5: late \\x1b[2J)\n')
+  body = '{"id":"1","message":"a"}\n'
+  const cut = await CliProcess.run(['query'], { env })
+  deepEqual([cut.status, cut.out], [6, ''])
 })
