@@ -41,6 +41,8 @@ const value = fc.letrec((tie) => ({
   value: fc.oneof(
     { maxDepth: 4 },
     text,
+    fc.integer(),
+    fc.constantFrom(0, 9, 10, 99, 100, 999_999_999, 1_000_000_000, 2_147_483_647, 2_147_483_648, -1),
     fc.double({ noNaN: true, noDefaultInfinity: true }).filter((x) => !Object.is(x, -0)),
     fc.boolean(),
     fc.constant(null),
@@ -107,4 +109,18 @@ test('bytes that are not UTF-8 come out as they went in', () => {
   const bytes = Buffer.from([0xff, 0xc0, 0x80, 0x22, 0xed, 0xa0, 0x80, 0x41, 0x42])
   writer.text(bytes, 0, bytes.length)
   assert.deepEqual([...writer.bytes()], [0x22, 0xff, 0xc0, 0x80, 0x5c, 0x22, 0xed, 0xa0, 0x80, 0x41, 0x42, 0x22])
+})
+
+test('bytes are written as hexadecimal digits', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
+      const writer = new JsonWriter(smallRoom, 0)
+      writer.openArray()
+      writer.hex(bytes, 0, bytes.length)
+      writer.hex(bytes, 0, bytes.length)
+      writer.closeArray()
+      const digits = Buffer.from(bytes).toString('hex')
+      assert.deepEqual(JSON.parse(writer.bytes().toString()), [digits, digits])
+    }),
+  )
 })

@@ -90,3 +90,37 @@ test('any bytes end in time, with values inside of their message', () => {
     { numRuns: 3000 },
   )
 })
+
+test('a pair is read as its fields say, in whatever order and form they come', () => {
+  const part = fc.oneof(
+    fc.string({ maxLength: 200 }).map((text) => bytesField(1, text)),
+    fc.string({ maxLength: 20 }).map((text) => bytesField(2, text)),
+    fc
+      .constantFrom('x'.repeat(127), 'x'.repeat(128), 'y'.repeat(16_383), 'y'.repeat(16_384))
+      .map((text) => bytesField(2, text)),
+    fc.nat().map((value) => varintField(3, value)),
+    // A length in two bytes where one would do.
+    fc.constantFrom(1, 2).map((field) => Buffer.from([tagOf(field, WIRE_BYTES), 0x81, 0x00, 0x61])),
+  )
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 4 }), (parts) => {
+      const bytes = Buffer.concat([Buffer.from('--'), ...parts, Buffer.from('--')])
+      const end = bytes.length - 2
+      const wanted: (string | undefined)[] = [undefined, undefined]
+      const slow = new ProtobufReader(bytes)
+      slow.at = 2
+      while (slow.next(end)) {
+        if (slow.tag === tagOf(1, WIRE_BYTES)) wanted[0] = bytes.toString('utf8', slow.start, slow.end)
+        else if (slow.tag === tagOf(2, WIRE_BYTES)) wanted[1] = bytes.toString('utf8', slow.start, slow.end)
+      }
+      const reader = new ProtobufReader(bytes)
+      reader.pair(2, end)
+      const { nameStart, nameEnd, valueStart, valueEnd } = reader
+      const name = nameEnd < 0 ? undefined : bytes.toString('utf8', nameStart, nameEnd)
+      const value = valueEnd < 0 ? undefined : bytes.toString('utf8', valueStart, valueEnd)
+      assert.deepEqual([name, value], wanted)
+      assert.equal(reader.at, end)
+    }),
+    { numRuns: 1000 },
+  )
+})
