@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { WeirError } from '../base/errors.ts'
 import { isTenantName, TENANT_DEFAULT, type TenantId } from '../base/ids.ts'
 import type { KeyBackend, Role } from './backend.ts'
+import { sessionCredential } from './session-cookie.ts'
 
 export type AuthMode = 'off' | 'keys'
 
@@ -59,7 +60,7 @@ export function authenticate(mode: AuthMode, keys: KeyBackend, headers: Incoming
   if (mode === 'off') {
     return named === undefined ? ACCESS_WITHOUT_AUTH : { ...ACCESS_WITHOUT_AUTH, tenant: named, tenantNamed: true }
   }
-  const credential = credentialOf(headers)
+  const credential = credentialOf(headers) ?? (hasCredential(headers) ? undefined : sessionCredential(headers))
   if (credential === undefined) throw new WeirError('unauthenticated', CREDENTIAL_MISSING)
   const key = JWT.test(credential) ? keys.findToken(credential) : keys.find(hashKey(credential))
   if (key === undefined) throw new WeirError('unauthenticated', 'The credential is not a valid key')

@@ -28,6 +28,7 @@ import { pipelineRoutes } from './routes/pipelines.ts'
 import { recordRoutes } from './routes/records.ts'
 import { searchRoutes } from './routes/search.ts'
 import { searchAnalyticsRoutes } from './routes/search-analytics.ts'
+import { sessionRoutes } from './routes/session.ts'
 import { tailRoutes } from './routes/tail.ts'
 import { uploadRoutes } from './routes/uploads.ts'
 import type { ServerContext, ServerOptions } from './server-options.ts'
@@ -68,6 +69,7 @@ export function addRoutes(app: FastifyInstance, context: ServerContext): void {
     ...agentRoutes(context),
     ...keyRoutes(context),
     ...clusterRoutes(context),
+    ...sessionRoutes(context),
     ...operationRoutes(context, ui),
   ]
   assert(

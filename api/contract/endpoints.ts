@@ -25,6 +25,7 @@ import {
 } from './pipelines.ts'
 import { getRecord, getRecordContext, getTrace } from './records.ts'
 import { explainSearch, searchLogs, searchLogsByPost, tailLogs } from './search.ts'
+import { createSession, deleteSession, getSession } from './session.ts'
 import { cancelJob, getJob, listJobRejects, listJobs, uploadLogs } from './uploads.ts'
 
 /** Every endpoint of a node, in the order in which the documents show them. */
@@ -84,6 +85,9 @@ export const ENDPOINTS: readonly Endpoint[] = [
   revokeKey,
   getCluster,
   drainNode,
+  getSession,
+  createSession,
+  deleteSession,
   getHealth,
   getReadiness,
   getMetrics,

@@ -4,7 +4,6 @@ import type { Endpoints } from './api-types.ts'
 /** `GET /v1/logs/search` and so on: every operation of the OpenAPI document. */
 export type EndpointName = keyof Endpoints
 export type Answer<Name extends EndpointName> = Endpoints[Name]['answer']
-export type Query<Name extends EndpointName> = Endpoints[Name]['query']
 
 type PartsOf<E extends { path: object; query: object; body: unknown }> = {
   readonly query?: E['query']

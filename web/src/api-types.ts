@@ -896,6 +896,24 @@ export type Draining = {
   readonly state: 'draining'
 }
 
+export type Session = {
+  /** Whether requests need a credential. */
+  readonly authMode: 'off' | 'keys'
+  /** Whether this browser has a session with a valid key; true where none is needed. */
+  readonly isSignedIn: boolean
+  /** Of the key; `*` when it may name any. */
+  readonly tenant?: string
+  readonly roles?: readonly string[]
+  /** Of the node. */
+  readonly version: string
+  readonly nodeId: string
+}
+
+export type SignIn = {
+  /** An API key. */
+  readonly key: string
+}
+
 export type Readiness = {
   readonly status: 'ready' | 'not_ready'
   /** Why it is not ready. */
@@ -1764,6 +1782,27 @@ export interface Endpoints {
     query: {}
     body: undefined
     answer: Draining
+  }
+  /** Who this browser is */
+  'GET /v1/session': {
+    path: {}
+    query: {}
+    body: undefined
+    answer: Session
+  }
+  /** Sign a browser in with a key */
+  'POST /v1/session': {
+    path: {}
+    query: {}
+    body: SignIn
+    answer: Session
+  }
+  /** Sign a browser out */
+  'DELETE /v1/session': {
+    path: {}
+    query: {}
+    body: undefined
+    answer: undefined
   }
   /** Does the node take requests */
   'GET /readyz': {

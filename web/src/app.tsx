@@ -1,20 +1,23 @@
 import { useSignal } from '@preact/signals'
 import type { ComponentType } from 'preact'
 import { useEffect } from 'preact/hooks'
-import { isConnected } from './api-client.ts'
+import { isConnected, needsSignIn } from './api-client.ts'
 import { Icon } from './components/icon.tsx'
 import { Link } from './components/link.tsx'
 import { ProblemNote } from './components/problem-note.tsx'
+import { SignIn } from './components/sign-in.tsx'
 import { Spinner } from './components/spinner.tsx'
 import { ThemeSwitch } from './components/theme-switch.tsx'
 import { watchConnection } from './connection.ts'
 import { problemOf } from './loaded.ts'
 import { PAGES, type PageSpec, pageOf } from './pages.ts'
 import { segments } from './router.ts'
+import { loadSession, session, signOut } from './session.ts'
 
 export function App() {
   const page = pageOf(segments.value[0])
   useEffect(watchConnection, [])
+  useEffect(() => void loadSession(), [])
   return (
     <div class="shell">
       <a class="skip-link" href="#page">
@@ -27,10 +30,17 @@ export function App() {
             <Icon name="warning" /> This node does not answer. Trying again…
           </p>
         )}
-        {page === undefined ? <NoSuchPage /> : <LazyPage key={page.name} page={page} />}
+        <Shown page={page} />
       </main>
     </div>
   )
+}
+
+/** The page, once it is known whether the node asks for a key. */
+function Shown({ page }: { page: PageSpec | undefined }) {
+  if (needsSignIn.value) return <SignIn />
+  if (session.value === undefined && isConnected.value) return null
+  return page === undefined ? <NoSuchPage /> : <LazyPage key={page.name} page={page} />
 }
 
 function Navigation({ shown }: { shown: PageSpec | undefined }) {
@@ -51,6 +61,12 @@ function Navigation({ shown }: { shown: PageSpec | undefined }) {
       </ul>
       <div class="rail-end">
         <ThemeSwitch />
+        {session.value?.authMode === 'keys' && session.value.isSignedIn && (
+          <button type="button" class="rail-link" onClick={() => void signOut()}>
+            <Icon name="key" size={20} />
+            <span>Sign out</span>
+          </button>
+        )}
         <a class="rail-link" href="/docs">
           <Icon name="book" size={20} />
           <span>API</span>

@@ -22,6 +22,20 @@ export const PAGES: readonly PageSpec[] = [
     load: () => import('./pages/search/search-page.tsx').then((module) => module.SearchPage),
   },
   {
+    name: 'tail',
+    path: '/tail',
+    label: 'Tail',
+    icon: 'tail',
+    load: () => import('./pages/tail/tail-page.tsx').then((module) => module.TailPage),
+  },
+  {
+    name: 'traces',
+    path: '/traces',
+    label: 'Traces',
+    icon: 'trace',
+    load: () => import('./pages/traces/traces-page.tsx').then((module) => module.TracesPage),
+  },
+  {
     name: 'services',
     path: '/services',
     label: 'Services',
