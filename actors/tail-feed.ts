@@ -50,7 +50,7 @@ interface MatchedRow {
  * the matches until they are collected. A hub asks again and again, so a lost answer is noticed; what it missed it reads from the shards.
  *
  * What is applied within a window of TAIL_WINDOW_MS is matched at once, as few tables as it makes: a hundred small frames cost the matching of one
- * large. The longer that takes, the longer the windows become, so that it takes no more than a fifth of the thread. While nobody follows, a
+ * large. The longer that takes, the longer the windows become, up to TAIL_WINDOW_MAX_MS, beyond which larger tables spare nothing. While nobody follows, a
  * look at an empty map is all that it costs.
  *
  * Followers of a shard are fed as owners are: what a row is and where it stands the journal alone decides.

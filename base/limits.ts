@@ -97,8 +97,8 @@ export const HISTOGRAM_BUCKETS_MAX = 10_000
 
 /** What is applied within so long is matched together, so that many small frames cost no more than a large one; longer while the thread is busy. */
 export const TAIL_WINDOW_MS = 50
-export const TAIL_WINDOW_MAX_MS = 1000
-/** Of the time of a thread that owns shards, matching for tails may take one part in so many. */
+export const TAIL_WINDOW_MAX_MS = 200
+/** A window lasts so many times as long as the matching of the last one took: a busy thread matches less often, and more at once. */
 export const TAIL_WINDOW_REST = 4
 /** A filter that has taken so long for one table so often is followed no more: it would hold up all others of its thread. */
 export const TAIL_FILTER_SLOW_MS = 200
