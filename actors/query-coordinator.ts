@@ -14,10 +14,12 @@ import { planPipes } from '../query/pipes-plan.ts'
 import type { RecordKey } from '../storage/record-id.ts'
 import { decodeRecordId } from '../storage/record-id.ts'
 import { bucketKey, COUNT, metricOf, niceInterval } from './aggregate-request.ts'
+import { backtestOf, firingsOf } from './alert-backtest.ts'
 import { DeadLetterFinder } from './dead-letter-finder.ts'
 import { mergeExplained } from './explain-merge.ts'
 import { findRows, mergedRows } from './found-rows.ts'
 import { mergeFields } from './leaf-folds.ts'
+import type { BacktestAnswer, BacktestRequest } from './messages/alert.ts'
 import type { LeafAggregate, LeafRows, QueryScope } from './messages/leaf.ts'
 import type {
   AggregateRequest,
@@ -286,6 +288,21 @@ export class QueryCoordinator {
       }))
       const partials = answers.ok.map((answer) => answer.patterns)
       return { patterns: mergePatterns(partials, limit), ...this.#scatter.closing(answers, startedMs) }
+    })
+  }
+
+  /** When an alert rule would have fired, by what is stored. */
+  backtest(request: BacktestRequest, signal: AbortSignal): Promise<BacktestAnswer> {
+    const { clock } = this.#options
+    return this.#scatter.timed('backtest', async (startedMs) => {
+      const { scope, backtest } = backtestOf(request)
+      const answers = await this.#scatter.ask(scope, { timeoutMs: request.timeoutMs, signal }, (own) => ({
+        kind: 'countForRule',
+        scope: own,
+        backtest,
+      }))
+      const counted = answers.ok.map((answer) => answer.counted)
+      return { ...(await firingsOf(backtest, counted, clock, signal)), ...this.#scatter.closing(answers, startedMs) }
     })
   }
 

@@ -20,6 +20,7 @@ import type { SearchPlan } from '../storage/search-plan.ts'
 import type { ColumnDirectory, SearchUnit } from '../storage/search-unit.ts'
 import type { UnitMatches } from '../storage/unit-matcher.ts'
 import { UnitMatcher } from '../storage/unit-matcher.ts'
+import { backtestWork } from './alert-backtest.ts'
 import type { UnitFold, Work } from './leaf-folds.ts'
 import { aggregationWork, fieldsWork, patternsWork, pipesWork } from './leaf-folds.ts'
 import type { LeafPlannerOptions } from './leaf-planner.ts'
@@ -101,6 +102,11 @@ export class QueryLeaf implements Actor<QueryLeafMessage> {
         return
       case 'listFields':
         this.#run(message, context, (signal, ms) => this.#fold(message.scope, signal, ms, fieldsWork()))
+        return
+      case 'countForRule':
+        this.#run(message, context, (signal, ms) =>
+          this.#fold(message.scope, signal, ms, backtestWork(message.backtest), 'asc'),
+        )
         return
       case 'followRows':
         this.#run(message, context, (signal, ms) => this.#followRows(message, signal, ms))

@@ -93,7 +93,7 @@ export class Rebuild {
     for (let from = 0; from < rules.length; from += ALERT_RULES_AT_ONCE) {
       sets.push(new RuleSet(rules.slice(from, from + ALERT_RULES_AT_ONCE)))
     }
-    const columns = columnsOf(rules)
+    const columns = columnsForRules(rules)
     let sinceMs = clock.monotonicMs()
     for (const unit of units) {
       if (!isWanted()) return
@@ -110,7 +110,7 @@ export class Rebuild {
 }
 
 /** What rows of rules must be opened with: to find them, to tally them, and to show some of them. */
-function columnsOf(rules: readonly AlertRule[]): (directory: ColumnDirectory) => readonly string[] {
+export function columnsForRules(rules: readonly AlertRule[]): (directory: ColumnDirectory) => readonly string[] {
   const wanted = new Set([FIELD_LEVEL, FIELD_SERVICE, FIELD_HOST, FIELD_MESSAGE, COLUMN_OVERFLOW] as string[])
   for (const { condition } of rules) {
     for (const field of condition.groupBy) wanted.add(field)

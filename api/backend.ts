@@ -4,6 +4,7 @@ import type {
   AlertEvents,
   AlertRuleStatus,
   AlertSilence,
+  BacktestAnswer,
 } from '../actors/messages/alert.ts'
 import type { ClusterStatus } from '../actors/messages/cluster.ts'
 import type { IngestReceipt, IngestRequest } from '../actors/messages/ingest.ts'
@@ -26,6 +27,7 @@ import type {
   TableAnswer,
   TailAnswer,
   TailRequest,
+  TimeRange,
   TraceAnswer,
 } from '../actors/messages/search.ts'
 import type { LiveTail, TailClient } from '../actors/messages/tail.ts'
@@ -250,6 +252,17 @@ export interface AlertBackend {
   readonly rules: AlertStore<Readonly<Record<string, unknown>>>
   readonly silences: AlertStore<AlertSilence>
   isInForce(silence: AlertSilence): boolean
+  /**
+   * When the rule, or what the definition says, would have fired in the range, by what is stored. Throws invalid_parameter with the path of what is wrong,
+   * not_found, result_too_large.
+   */
+  backtest(
+    tenant: TenantId,
+    what: { readonly rule?: string; readonly definition?: Readonly<Record<string, unknown>> },
+    range: TimeRange,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<BacktestAnswer>
   /** Throws not_found, and shard_unavailable when the node that decides the rule does not answer. */
   status(tenant: TenantId, rule: string, signal: AbortSignal): Promise<AlertRuleStatus>
   events(tenant: TenantId, query: AlertEventQuery): Promise<AlertEvents>

@@ -416,6 +416,9 @@ export const ALERT_SAVES_AT_ONCE = 32
 /** Rules that are kept as files. */
 export const ALERT_RULE_FILES_MAX = 1000
 export const ALERT_RULE_FILE_BYTES_MAX = MIB
+/** Firings that a backtest shows, and the longest time that it looks at. */
+export const ALERT_BACKTEST_FIRINGS_MAX = 1000
+export const ALERT_BACKTEST_RANGE_MAX_MS = 31 * 24 * 3600 * 1000
 /** Groups that the status of a rule shows. */
 export const ALERT_STATUS_GROUPS_MAX = 1000
 /** Groups of one rule that are told apart; the records of all others are counted as one. */

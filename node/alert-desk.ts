@@ -6,8 +6,11 @@ import type {
   AlertEvents,
   AlertRuleStatus,
   AlertSilence,
+  BacktestAnswer,
+  BacktestRequest,
   DescribeRule,
 } from '../actors/messages/alert.ts'
+import type { TimeRange } from '../actors/messages/search.ts'
 import type { ActorRef } from '../actors/runtime/actor-ref.ts'
 import { normaliseRule } from '../alerts/rule.ts'
 import type { AlertBackend } from '../api/backend.ts'
@@ -65,6 +68,7 @@ export interface AlertDeskOptions {
   readonly silences: AlertSilences
   readonly registry: Registry
   readonly clock: Clock
+  readonly backtest: (request: BacktestRequest, signal: AbortSignal) => Promise<BacktestAnswer>
   /** The AlertKeeper of the node that keeps a rule; undefined while nobody owns its home shard. */
   readonly keeperOf: (tenant: TenantId, rule: string) => ActorRef<DescribeRule> | undefined
 }
@@ -85,6 +89,21 @@ export class AlertDesk implements AlertBackend {
 
   isInForce(silence: AlertSilence): boolean {
     return isInForce(silence, this.#options.clock.nowMs())
+  }
+
+  async backtest(
+    tenant: TenantId,
+    what: { readonly rule?: string; readonly definition?: RuleDefinition },
+    { fromMs, toMs }: TimeRange,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<BacktestAnswer> {
+    const { clock, backtest } = this.#options
+    const stored = what.rule === undefined ? undefined : await this.rules.get(tenant, what.rule)
+    const id = what.rule ?? 'backtest'
+    const definition = what.definition ?? stored?.value
+    const rule = normaliseRule(tenant, id, stored?.revision ?? 1, definition, clock.nowMs())
+    return backtest({ rule, fromMs, toMs, timeoutMs }, signal)
   }
 
   async status(tenant: TenantId, rule: string, signal: AbortSignal): Promise<AlertRuleStatus> {

@@ -14,7 +14,7 @@ import type { NodeId } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { Registry } from '../cluster/registry.ts'
-import { AlertDesk, openAlertRules, openAlertSilences } from './alert-desk.ts'
+import { AlertDesk, type AlertDeskOptions, openAlertRules, openAlertSilences } from './alert-desk.ts'
 import { AlertRuleFiles } from './alert-rule-files.ts'
 import { openChannelDesk } from './channels/notify-part.ts'
 import type { Settings } from './config.ts'
@@ -31,6 +31,7 @@ export interface WorkerAlertOptions
   readonly shardMap: ShardMap
   readonly system: ActorSystem
   readonly link: NodeLink
+  readonly backtest: AlertDeskOptions['backtest']
   readonly logger: Logger
   readonly metrics: Metrics
 }
@@ -66,6 +67,7 @@ export async function openWorkerAlerts(options: WorkerAlertOptions): Promise<Wor
     silences,
     registry,
     clock,
+    backtest: options.backtest,
     keeperOf(tenant, rule) {
       const owner = shardMap.get(homeOfRule(tenant, rule, shardCount))?.owner
       return owner === undefined ? undefined : keeperOf(owner)

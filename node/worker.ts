@@ -245,7 +245,8 @@ async function startWorker(side: WorkerSide): Promise<HostedWorker> {
     workerName,
   })
   const behindMs = (shard: ShardId) => status.behindMs(laneOf(shard, laneCount))
-  const counted = { settings, version: seed.version, shards, shardCount, plans, cache, behindMs, clock }
+  const backtest: QueryCoordinator['backtest'] = (request, signal) => search.backtest(request, signal)
+  const counted = { settings, version: seed.version, shards, shardCount, plans, cache, behindMs, clock, backtest }
   const alerts = await openWorkerAlerts({ ...counted, nodeId, registry, shardMap, system, link, logger, metrics })
   system.spawn<MembersChanged>('topology', () => topology, { mailboxMax: 64, overflow: 'dropOldest' })
 

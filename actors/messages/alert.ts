@@ -1,6 +1,9 @@
+import type { BacktestFiring } from '../../alerts/backtest.ts'
 import type { RuleValues } from '../../alerts/partial.ts'
+import type { AlertRule } from '../../alerts/rule.ts'
 import type { Position, ShardId, TenantId } from '../../base/ids.ts'
 import type { Question } from '../runtime/actor.ts'
+import type { Coverage } from './search.ts'
 
 /** Values of the fields that a rule groups by, by field; empty where it has none. */
 export type AlertGroup = Readonly<Record<string, string>>
@@ -152,3 +155,20 @@ export const ALERT_KEEPER_KINDS = [
   'reportCounts',
   'describeRule',
 ] as const satisfies readonly AlertKeeperMessage['kind'][]
+
+export interface BacktestRequest {
+  readonly rule: AlertRule
+  /** Windows that end in this range are decided. */
+  readonly fromMs: number
+  readonly toMs: number
+  readonly timeoutMs: number
+}
+
+export interface BacktestAnswer {
+  /** In order of the moments at which they would have been noticed. */
+  readonly firings: readonly BacktestFiring[]
+  /** True where there were more of them. */
+  readonly firingsLeftOut: boolean
+  readonly coverage: Coverage
+  readonly tookMs: number
+}

@@ -1,3 +1,4 @@
+import type { BacktestOptions, BacktestPartial } from '../../alerts/backtest.ts'
 import type { NodeId, Position, ShardId, TenantId } from '../../base/ids.ts'
 import type { AggregationPartial, AggregationSpec } from '../../query/aggregate.ts'
 import type { Filter, Pipe } from '../../query/ast.ts'
@@ -202,6 +203,18 @@ export interface FieldCounts {
   readonly distinct: DistinctSketchState
 }
 
+/** What the matching rows amount to for an alert rule, as they would have been counted when they came. */
+export interface CountForRule extends Question<LeafCounted> {
+  readonly kind: 'countForRule'
+  readonly scope: LeafScope
+  readonly backtest: BacktestOptions
+}
+
+export interface LeafCounted {
+  readonly report: LeafReport
+  readonly counted: BacktestPartial
+}
+
 /** What a plan would look at, and what pruned the rest. */
 export interface ExplainPlan extends Question<LeafExplained> {
   readonly kind: 'explainPlan'
@@ -229,6 +242,7 @@ export type QueryLeafMessage =
   | FollowRows
   | FindRecord
   | ListFields
+  | CountForRule
   | ExplainPlan
 
 /** Every kind of question that a leaf of another node may be asked. */
@@ -240,5 +254,6 @@ export const QUERY_LEAF_KINDS = [
   'followRows',
   'findRecord',
   'listFields',
+  'countForRule',
   'explainPlan',
 ] as const satisfies readonly QueryLeafMessage['kind'][]

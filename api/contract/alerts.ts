@@ -8,7 +8,7 @@ const role = 'alert'
 
 const idParameters = (what: string) =>
   Type.Object({ id: Type.String({ minLength: 1, maxLength: 64, description: what }) })
-const ruleParameters = idParameters('Letters, digits, `_`, `.` and `-`.')
+export const ruleParameters = idParameters('Letters, digits, `_`, `.` and `-`.')
 const silenceParameters = idParameters('Of a silence.')
 const eventParameters = idParameters('Of an event.')
 
@@ -20,7 +20,7 @@ const IfMatch = Type.Object({
   ),
 })
 
-const RuleDefinition = Type.Unsafe<Record<string, unknown>>({
+export const RuleDefinition = Type.Unsafe<Record<string, unknown>>({
   type: 'object',
   title: 'AlertRuleDefinition',
   description:
@@ -69,7 +69,7 @@ const Rule = Type.Object(
 export type AlertRule = Static<typeof Rule>
 const ruleAnswer = { [JSON_TYPE]: Rule }
 
-const Group = Type.Record(Type.String(), Type.String(), {
+export const AlertGroup = Type.Record(Type.String(), Type.String(), {
   description: 'Values of the fields that the rule groups by.',
 })
 
@@ -84,7 +84,7 @@ const RuleStatus = Type.Object(
     groupCount: Type.Integer(),
     groups: Type.Array(
       Type.Object({
-        group: Group,
+        group: AlertGroup,
         state: Type.Enum(['ok', 'pending', 'firing', 'cooldown']),
         since: Type.Union([Type.String(), Type.Null()]),
         value: Type.Union([Type.Number(), Type.Null()]),
@@ -119,7 +119,7 @@ const Event = Type.Object(
       query: Type.String(),
       runbook: Type.Optional(Type.String()),
     }),
-    group: Group,
+    group: AlertGroup,
     value: Type.Union([Type.Number(), Type.Null()]),
     condition: Type.String(),
     window: Type.Object({ from: Type.String(), to: Type.String() }),
@@ -224,7 +224,7 @@ const Silence = Type.Object(
 export type AlertSilence = Static<typeof Silence>
 const silenceAnswer = { [JSON_TYPE]: Silence }
 
-const NO_RULE = { description: 'There is no such rule.' }
+export const NO_RULE = { description: 'There is no such rule.' }
 const NO_EVENT = { description: 'There is no such event.' }
 const NO_SILENCE = { description: 'There is no such silence.' }
 const OTHER_REVISION = { description: 'It has another revision than `If-Match` says.' }

@@ -1,4 +1,5 @@
 import { agentHeartbeat, getAgentConfig, listAgents, putAgentConfig, registerAgent, revokeAgent } from './agents.ts'
+import { backtestAlertRule, backtestAlerts } from './alert-backtests.ts'
 import { ALERT_CHANNEL_ENDPOINTS } from './alert-channels.ts'
 import { ALERT_ENDPOINTS } from './alerts.ts'
 import { aggregateLogs, histogramLogs, listFields, listFieldValues, patternsOfLogs } from './analytics.ts'
@@ -74,6 +75,8 @@ export const ENDPOINTS: readonly Endpoint[] = [
   dryRunPipeline,
   ...ALERT_ENDPOINTS,
   ...ALERT_CHANNEL_ENDPOINTS,
+  backtestAlertRule,
+  backtestAlerts,
   registerAgent,
   listAgents,
   getAgentConfig,

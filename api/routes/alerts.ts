@@ -2,11 +2,12 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import type { AlertEvent, AlertRuleStatus, AlertSilence } from '../../actors/messages/alert.ts'
 import { present } from '../../base/assert.ts'
-import { isTenantName } from '../../base/ids.ts'
-import { ALERT_SILENCE_EVERY_MIN_MS } from '../../base/limits.ts'
+import { isTenantName, type TenantId } from '../../base/ids.ts'
+import { ALERT_BACKTEST_RANGE_MAX_MS, ALERT_SILENCE_EVERY_MIN_MS } from '../../base/limits.ts'
 import type { Access } from '../auth.ts'
-import type { AlertStored } from '../backend.ts'
+import type { AlertBackend, AlertStored } from '../backend.ts'
 import { clientSignal } from '../client-signal.ts'
+import { BacktestBody, BacktestRuleBody, backtestAlertRule, backtestAlerts } from '../contract/alert-backtests.ts'
 import {
   AckBody,
   ackAlertEvent,
@@ -29,13 +30,14 @@ import {
 import { NoParameters } from '../contract/records.ts'
 import { JSON_CONTENT_TYPE } from '../json-parts.ts'
 import { ParameterReader, parameterError } from '../parameters.ts'
-import { durationMsOf, timeMsOf } from '../query-request.ts'
+import { durationMsOf, rangeOf, timeMsOf, timeoutMsOf } from '../query-request.ts'
 import type { Route } from '../route.ts'
 import type { ServerContext } from '../server-options.ts'
 
 /** What a definition may have is for the rules to say, with the path of what is wrong. */
 const AnyObject = Type.Object({}, { additionalProperties: true })
 const EVENTS_DEFAULT = 100
+const BACKTEST_DEFAULT_MS = 24 * 3600_000
 
 /** /v1/alerts: rules, events, silences */
 export function alertRoutes(context: ServerContext): Route[] {
@@ -45,6 +47,8 @@ export function alertRoutes(context: ServerContext): Route[] {
   const definitions = new ParameterReader(AnyObject)
   const eventParameters = new ParameterReader(EventParameters)
   const acks = new ParameterReader(AckBody)
+  const backtestBodies = new ParameterReader(BacktestBody)
+  const backtestRuleBodies = new ParameterReader(BacktestRuleBody)
   const silenceBodies = new ParameterReader(SilenceBody)
 
   function begin(request: FastifyRequest): Access {
@@ -84,6 +88,40 @@ export function alertRoutes(context: ServerContext): Route[] {
   async function ruleStatus(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { tenant } = begin(request)
     return send(reply, statusShown(await alerts.status(tenant, idOf(request), clientSignal(reply))))
+  }
+
+  async function backtestRule(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const { tenant } = begin(request)
+    const { definition, ...range } = backtestRuleBodies.ofJson(request)
+    return backtest(reply, tenant, { rule: idOf(request), ...(definition === undefined ? {} : { definition }) }, range)
+  }
+
+  async function backtestDefinition(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const { tenant } = begin(request)
+    const { definition, ...range } = backtestBodies.ofJson(request)
+    return backtest(reply, tenant, { definition }, range)
+  }
+
+  async function backtest(
+    reply: FastifyReply,
+    tenant: TenantId,
+    what: Parameters<AlertBackend['backtest']>[1],
+    given: { readonly from?: string | number; readonly to?: string | number; readonly timeout?: string },
+  ): Promise<FastifyReply> {
+    const nowMs = clock.nowMs()
+    const { fromMs, toMs } = rangeOf(given, nowMs, { fromMs: nowMs - BACKTEST_DEFAULT_MS, toMs: nowMs })
+    if (toMs - fromMs > ALERT_BACKTEST_RANGE_MAX_MS) throw parameterError('from', 'is more than 31 days before `to`')
+    const range = { fromMs: Math.round(fromMs), toMs: Math.round(toMs) }
+    const answer = await alerts.backtest(tenant, what, range, timeoutMsOf(given.timeout), clientSignal(reply))
+    const { firings, firingsLeftOut, coverage, tookMs } = answer
+    const shown = firings.map(({ atMs, noticedMs, resolvedMs, value, group }) => ({
+      at: timeText(atMs),
+      noticedAt: timeText(noticedMs),
+      resolvedAt: resolvedMs === null ? null : timeText(resolvedMs),
+      value,
+      group,
+    }))
+    return send(reply, { firings: shown, firingsLeftOut, coverage, tookMs })
   }
 
   async function listEvents(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -195,6 +233,8 @@ export function alertRoutes(context: ServerContext): Route[] {
     { endpoint: putAlertRule, handler: putRule },
     { endpoint: deleteAlertRule, handler: deleteRule },
     { endpoint: getAlertRuleStatus, handler: ruleStatus },
+    { endpoint: backtestAlertRule, handler: backtestRule },
+    { endpoint: backtestAlerts, handler: backtestDefinition },
     { endpoint: listAlertEvents, handler: listEvents },
     { endpoint: getAlertEvent, handler: getEvent },
     { endpoint: ackAlertEvent, handler: ack },

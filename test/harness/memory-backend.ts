@@ -1,4 +1,5 @@
 import { isInForce } from '../../actors/alert-keeper-silences.ts'
+import type { BacktestAnswer } from '../../actors/messages/alert.ts'
 import type { ClusterStatus } from '../../actors/messages/cluster.ts'
 import type { IngestReceipt, IngestRequest, RecordReject } from '../../actors/messages/ingest.ts'
 import type {
@@ -430,11 +431,16 @@ function memoryPipelines(nowMs: () => number): PipelineBackend {
   }
 }
 
+async function noBacktest(): Promise<BacktestAnswer> {
+  return { firings: [], firingsLeftOut: false, coverage: COVERAGE, tookMs: 0 }
+}
+
 function memoryAlerts(registry: Registry, nowMs: () => number): AlertBackend {
   const clock = { ...systemClock, nowMs }
   const options = { registry, clock, logger: loggerTo(() => undefined) }
   const opening = Promise.all([openAlertRules(options), openAlertSilences(options)]).then(
-    ([rules, silences]) => new AlertDesk({ rules, silences, registry, clock, keeperOf: () => undefined }),
+    ([rules, silences]) =>
+      new AlertDesk({ rules, silences, registry, clock, keeperOf: () => undefined, backtest: noBacktest }),
   )
   const store = <T>(of: (desk: AlertDesk) => AlertStore<T>): AlertStore<T> => ({
     list: async (...args) => of(await opening).list(...args),
@@ -446,6 +452,7 @@ function memoryAlerts(registry: Registry, nowMs: () => number): AlertBackend {
     rules: store((desk) => desk.rules),
     silences: store((desk) => desk.silences),
     isInForce: (silence) => isInForce(silence, nowMs()),
+    backtest: async (...args) => (await opening).backtest(...args),
     status: async (...args) => (await opening).status(...args),
     events: async (...args) => (await opening).events(...args),
     event: async (...args) => (await opening).event(...args),

@@ -671,6 +671,45 @@ export type AlertDeliveryList = {
   readonly deliveries: readonly AlertDelivery[]
 }
 
+export type AlertBacktestAnswer = {
+  readonly firings: readonly {
+    /** End of the window that decided. */
+    readonly at: string
+    /** When people would have been told. */
+    readonly noticedAt: string
+    readonly resolvedAt: string | null
+    readonly value: number | null
+    /** Values of the fields that the rule groups by. */
+    readonly group: {
+      readonly [name: string]: string
+    }
+  }[]
+  /** There were more than the 1,000 that are shown. */
+  readonly firingsLeftOut: boolean
+  readonly coverage: Coverage
+  readonly tookMs: number
+}
+
+export type AlertRuleBacktest = {
+  /** Windows that end after this time. RFC 3339, epoch s/ms/µs/ns, or relative (`now-1h`). */
+  readonly from?: string | number
+  /** Windows that end up to this time. RFC 3339, epoch s/ms/µs/ns, or relative (`now-1h`). */
+  readonly to?: string | number
+  /** After this long, it is told by what was counted so far, and labelled partial. A number with a unit: `500ms`, `30s`, `5m`, `1h`, `1d`. */
+  readonly timeout?: string
+  readonly definition?: AlertRuleDefinition
+}
+
+export type AlertBacktest = {
+  /** Windows that end after this time. RFC 3339, epoch s/ms/µs/ns, or relative (`now-1h`). */
+  readonly from?: string | number
+  /** Windows that end up to this time. RFC 3339, epoch s/ms/µs/ns, or relative (`now-1h`). */
+  readonly to?: string | number
+  /** After this long, it is told by what was counted so far, and labelled partial. A number with a unit: `500ms`, `30s`, `5m`, `1h`, `1d`. */
+  readonly timeout?: string
+  readonly definition: AlertRuleDefinition
+}
+
 export type RegisteredAgent = {
   readonly clientId: string
   /** A JWT, to be sent as `Authorization: Bearer`. */
@@ -1687,6 +1726,23 @@ export interface Endpoints {
     }
     body: undefined
     answer: AlertDeliveryList
+  }
+  /** When a rule would have fired */
+  'POST /v1/alerts/rules/{id}/backtest': {
+    path: {
+      /** Letters, digits, `_`, `.` and `-`. */
+      id: string
+    }
+    query: {}
+    body: AlertRuleBacktest
+    answer: AlertBacktestAnswer
+  }
+  /** When a rule that is not saved would have fired */
+  'POST /v1/alerts/backtest': {
+    path: {}
+    query: {}
+    body: AlertBacktest
+    answer: AlertBacktestAnswer
   }
   /** Register an agent */
   'POST /v1/agents/register': {
