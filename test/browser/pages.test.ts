@@ -133,6 +133,26 @@ test('alerts: an event is shown with its lines, and somebody takes note of it', 
   assertQuiet()
 })
 
+test('alerts: a channel is made, tried and deleted; a private target is refused', async (t) => {
+  const { page } = await visit(t, `${node.url}/alerts/channels`)
+  await page.getByLabel('Name').fill('ops')
+  await page.getByLabel('URL').fill('http://127.0.0.1:9/hook')
+  await page.getByRole('button', { name: 'Make a channel' }).click()
+  await page
+    .getByRole('alert')
+    .getByText(/is a private address/)
+    .waitFor()
+  await page.getByLabel('URL').fill('https://hooks.example.invalid/alerts')
+  await page.getByRole('button', { name: 'Make a channel' }).click()
+  await page.getByText('ops is made.').waitFor()
+  await page.getByRole('button', { name: 'Test' }).click()
+  await page.getByText(/has not arrived: dns/).waitFor()
+  await assertAccessible(page)
+  await page.getByRole('button', { name: 'Delete' }).click()
+  await page.getByRole('button', { name: 'Delete ops?' }).click()
+  await page.getByText('No channel yet').waitFor()
+})
+
 test('cluster: the node, its shards and its figures', async (t) => {
   const { page, assertQuiet } = await visit(t, `${node.url}/cluster`)
   await page.getByRole('img', { name: /^32 shards/ }).waitFor()

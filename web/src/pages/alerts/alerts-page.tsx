@@ -2,6 +2,7 @@ import { Tabs } from '../../components/tabs.tsx'
 import { segments } from '../../router.ts'
 import '../../styles/tables.css'
 import './alerts-page.css'
+import { Channels } from './channels.tsx'
 import { Events } from './events.tsx'
 import { RuleEditor } from './rule-editor.tsx'
 import { Rules } from './rules.tsx'
@@ -11,6 +12,7 @@ const PARTS = [
   { path: '/alerts/events', label: 'Events', Part: Events },
   { path: '/alerts/rules', label: 'Rules', Part: Rules },
   { path: '/alerts/silences', label: 'Silences', Part: Silences },
+  { path: '/alerts/channels', label: 'Channels', Part: Channels },
 ] as const
 
 /** What has fired, the rules, and when nobody is to be notified. */
