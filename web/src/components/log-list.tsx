@@ -52,7 +52,10 @@ const widths = remembered<Readonly<Record<string, number>>>(
 
 /** Log lines, as many as there are; only those in sight are in the document. */
 export function LogList(props: LogListProps) {
-  const { count, row, columns, isWrapped = false, isJson = false, selected, onSelect, onOpen, onNearEnd } = props
+  const { count, row, isWrapped = false, isJson = false, selected, onSelect, onOpen, onNearEnd } = props
+  // A phone has room for the message only.
+  const isNarrow = matchMedia('(max-width: 700px)').matches
+  const columns = isNarrow ? [] : props.columns
   const own = useRef<HTMLDivElement>(null)
   const scroller = props.scroller ?? own
   const rows = useVirtualRows({ count, scroller, rowPx: ROW_PX, isMeasured: isWrapped })
@@ -71,7 +74,7 @@ export function LogList(props: LogListProps) {
     props.hasDates ? '178px' : '98px',
     '52px',
     ...(isJson ? [] : columns.map((name) => `${widths.value[name] ?? COLUMN_PX}px`)),
-    'minmax(240px, 1fr)',
+    isNarrow ? 'minmax(0, 1fr)' : 'minmax(240px, 1fr)',
   ].join(' ')
   const style = { gridTemplateColumns: template }
   return (
