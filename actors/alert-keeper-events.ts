@@ -8,13 +8,18 @@ import type { AlertEvent, AlertEventQuery, AlertEvents } from './messages/alert.
 const PREFIX = 'alert-event/'
 /** An event is changed by its keeper and by whoever acknowledges it: seldom at once. */
 const TRIES_MAX = 8
+/** Entries read between two pauses: some milliseconds, however long they are. */
+const SLICE_ENTRIES = 50
 
 /** What has fired, of all tenants: entries of the registry, one an episode, bounded in number and age. */
 export class AlertEventLedger {
   readonly #registry: Registry
+  readonly #pause: () => Promise<void>
 
-  constructor(registry: Registry) {
+  /** `pause` is called between two slices of work (T2). */
+  constructor(registry: Registry, pause: () => Promise<void>) {
     this.#registry = registry
+    this.#pause = pause
   }
 
   /** Throws not_found. */
@@ -75,11 +80,8 @@ export class AlertEventLedger {
 
   /** Removes what is too old or too much; what still fires is kept before what does not. */
   async prune(tenant: TenantId, nowMs: number): Promise<number> {
-    const entries = (await this.#registry.list(`${PREFIX}${tenant}/`)).map((entry) => ({
-      ...entry,
-      event: decode(entry),
-    }))
-    entries.sort((a, b) => newestFirst(a.event, b.event))
+    const entries = await this.#entries(tenant)
+    entries.sort((a, b) => firingFirst(a.event, b.event) || newestFirst(a.event, b.event))
     const isOld = ({ firedMs, state }: AlertEvent) => state === 'resolved' && firedMs < nowMs - ALERT_EVENTS_KEPT_MS
     const surplus = entries.filter(({ event }, place) => place >= ALERT_EVENTS_PER_TENANT_MAX || isOld(event))
     for (const { key, revision } of surplus) await this.#registry.delete(key, revision).catch(() => undefined)
@@ -87,7 +89,16 @@ export class AlertEventLedger {
   }
 
   async #all(tenant: TenantId): Promise<AlertEvent[]> {
-    return (await this.#registry.list(`${PREFIX}${tenant}/`)).map(decode).sort(newestFirst)
+    return (await this.#entries(tenant)).map(({ event }) => event).sort(newestFirst)
+  }
+
+  async #entries(tenant: TenantId): Promise<{ key: string; revision: number; event: AlertEvent }[]> {
+    const entries: { key: string; revision: number; event: AlertEvent }[] = []
+    for (const entry of await this.#registry.list(`${PREFIX}${tenant}/`)) {
+      if (entries.length % SLICE_ENTRIES === SLICE_ENTRIES - 1) await this.#pause()
+      entries.push({ key: entry.key, revision: entry.revision, event: decode(entry) })
+    }
+    return entries
   }
 }
 
@@ -95,6 +106,10 @@ type Place = Pick<AlertEvent, 'firedMs' | 'id'>
 
 function newestFirst(a: Place, b: Place): number {
   return b.firedMs - a.firedMs || (a.id < b.id ? 1 : a.id > b.id ? -1 : 0)
+}
+
+function firingFirst(a: AlertEvent, b: AlertEvent): number {
+  return Number(b.state === 'firing') - Number(a.state === 'firing')
 }
 
 function cursorOf({ firedMs, id }: Place): string {

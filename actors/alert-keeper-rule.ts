@@ -140,9 +140,12 @@ export class KeptRule {
         this.#begin(loaded.state)
         await this.#tell(loaded.outbox)
       }
-      const transitions = this.#evaluator!.end()
-      const outbox = this.#outboxOf(transitions)
-      if (outbox.length > 0) await this.#save(outbox)
+      let outbox = this.#outboxOf(this.#evaluator!.end())
+      // Where somebody else has written meanwhile, what fires by that is ended.
+      while (outbox.length > 0 && !(await this.#save(outbox))) {
+        if (this.#isOver) return
+        outbox = this.#outboxOf(this.#evaluator!.end())
+      }
       await this.#tell(outbox)
       if (isDeleted) await this.#entry.remove()
       else if (outbox.length > 0) await this.#save([])

@@ -104,7 +104,13 @@ function encode(stored: StoredState): Uint8Array {
   let value = new Uint8Array(0)
   for (const attempt of attempts) {
     value = new TextEncoder().encode(JSON.stringify(attempt()))
-    if (value.length <= REGISTRY_VALUE_BYTES_MAX) break
+    if (value.length <= REGISTRY_VALUE_BYTES_MAX) return value
+  }
+  // More fire than an entry can name: it holds what it can, for one that is never written would hold up all that is to be told.
+  let firing = stored.groups.filter(({ firing }) => firing !== null)
+  while (value.length > REGISTRY_VALUE_BYTES_MAX && firing.length > 0) {
+    firing = firing.slice(0, Math.floor((firing.length * REGISTRY_VALUE_BYTES_MAX * 0.95) / value.length))
+    value = new TextEncoder().encode(JSON.stringify({ ...stored, outbox: [], groups: firing }))
   }
   return value
 }

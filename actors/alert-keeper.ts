@@ -76,7 +76,7 @@ export class AlertKeeper implements Actor<AlertKeeperMessage> {
     const { registry, clock, logger, shardCount, boot, nodeId, submit, linkBase, onValue } = options
     this.#options = options
     this.#watermarks = new Watermarks(shardCount, clock.nowMs())
-    this.#ledger = new AlertEventLedger(registry)
+    this.#ledger = new AlertEventLedger(registry, () => clock.yieldTurn())
     this.#parts = {
       registry,
       ledger: this.#ledger,
@@ -263,7 +263,7 @@ export class AlertKeeper implements Actor<AlertKeeperMessage> {
           if (kept.isBusy) saving++
           // The rest has its turn when those are done.
           if (saving >= ALERT_SAVES_AT_ONCE + LOADED_AT_ONCE) break
-          if (!kept.advance(clock.nowMs(), isTimeUp)) this.#isDue = true
+          if (!this.#advance(kept, isTimeUp)) this.#isDue = true
           if (!isTimeUp()) continue
           await clock.yieldTurn()
           sinceMs = clock.monotonicMs()
@@ -271,6 +271,17 @@ export class AlertKeeper implements Actor<AlertKeeperMessage> {
       }
     } finally {
       this.#isPassing = false
+    }
+  }
+
+  /** What goes wrong with one rule holds up no other. */
+  #advance(kept: KeptRule, isTimeUp: () => boolean): boolean {
+    const { clock, logger } = this.#options
+    try {
+      return kept.advance(clock.nowMs(), isTimeUp)
+    } catch (error) {
+      logger.error('an alert rule cannot be decided', { tenant: kept.tenant, rule: kept.id, error })
+      return true
     }
   }
 

@@ -59,6 +59,17 @@ export class WindowAlertLink {
     this.#owed.delete(shard)
   }
 
+  /** Whether more can be said this time. */
+  get hasRoom(): boolean {
+    return this.#bytes <= ALERT_REPORT_BYTES_MAX
+  }
+
+  /** Not all of the shard is said this time. */
+  holdBack(shard: ShardId): void {
+    const outgoing = this.#outgoing.get(shard)
+    if (outgoing !== undefined) outgoing.isWhole = false
+  }
+
   /** Begins what is said of a shard. */
   begin(shard: ShardId, epoch: number, through: Position, watermarkMs: number): void {
     this.#outgoing.set(shard, { shard, epoch, through, watermarkMs, isWhole: true, whole: [], changed: [] })
@@ -68,7 +79,7 @@ export class WindowAlertLink {
   add(shard: ShardId, kind: 'whole' | 'changed', values: RuleValues): void {
     const outgoing = this.#outgoing.get(shard)
     const key = ruleKey(values.tenant, values.ruleId, values.revision)
-    if (outgoing === undefined || this.#bytes > ALERT_REPORT_BYTES_MAX) {
+    if (outgoing === undefined || !this.hasRoom) {
       this.owe(shard, key)
       if (outgoing !== undefined) outgoing.isWhole = false
       return

@@ -74,6 +74,8 @@ export class WindowAlert {
   /** Tenants of which rules have changed since they were compiled. */
   readonly #stale = new Set<TenantId>()
   readonly #links = new Map<NodeId, WindowAlertLink>()
+  /** The journal's time of the newest frame that brought rows to a shard: that of its pace follows only when its run is over. */
+  readonly #appendedMs = new Map<ShardId, number>()
   #version = 1
   #rounds = 0
   #rebuilding = false
@@ -99,6 +101,7 @@ export class WindowAlert {
 
   /** Hears what a frame brings, within the step that applies it. */
   readonly onRows = ({ shard, tenant, source, rows, appendedMs, isNew }: AppliedRows): void => {
+    this.#appendedMs.set(shard, appendedMs)
     const set = this.#sets.get(tenant)
     if (set === undefined || !isNew) return
     const owned = this.#owned.get(shard)
@@ -194,6 +197,11 @@ export class WindowAlert {
     for (const rule of this.#rules.all()) {
       const key = ruleKey(rule.tenant, rule.id, rule.revision)
       if (!keys.has(key) || !ready.has(key)) continue
+      // What cannot be said now is not made ready either (T2).
+      if (!link.hasRoom) {
+        link.holdBack(shard)
+        break
+      }
       for (const values of buckets.all([rule])) link.add(shard, 'whole', values)
     }
     link.forgetOthers(shard, (key) => this.#isKnown(key))
@@ -252,7 +260,7 @@ export class WindowAlert {
     for (const key of owned.ready) if (!keys.has(key)) owned.ready.delete(key)
     const fresh = rules.filter((rule) => !owned.ready.has(keyOf(rule)))
     // A journal that is read late, or was not written for a while, has windows that are older than the clock.
-    const nowMs = Math.min(clock.nowMs(), hosted.pace.appliedMs ?? Number.POSITIVE_INFINITY)
+    const nowMs = Math.min(clock.nowMs(), this.#appliedMs(shard, hosted) ?? Number.POSITIVE_INFINITY)
     owned.version = this.#version
     owned.buckets.setRules(rules, (rule) => nowMs - retainMs(rule))
     try {
@@ -260,7 +268,7 @@ export class WindowAlert {
       if (fresh.length > 0) {
         await new Rebuild(hosted.store, fresh, nowMs, this.#options).count(owned.buckets, isWanted)
       }
-      for (const rule of fresh) owned.ready.add(keyOf(rule))
+      for (const rule of fresh) this.#becomeReady(shard, owned, rule)
       owned.isReady = true
       onRebuilt?.(clock.monotonicMs() - startedMs)
     } catch (error) {
@@ -273,6 +281,19 @@ export class WindowAlert {
       owned.version = 0
       owned.notBeforeMs = clock.monotonicMs() + REBUILD_AGAIN_MS
     }
+  }
+
+  #appliedMs(shard: ShardId, { pace }: CountedShard): number | null {
+    const heardMs = this.#appendedMs.get(shard) ?? null
+    return pace.appliedMs === null || heardMs === null ? (pace.appliedMs ?? heardMs) : Math.max(pace.appliedMs, heardMs)
+  }
+
+  /** What was counted before is said in full, also to a keeper that knows of an earlier count under this epoch. */
+  #becomeReady(shard: ShardId, owned: Owned, rule: AlertRule): void {
+    const { shardMap, shardCount } = this.#options
+    owned.ready.add(keyOf(rule))
+    const node = shardMap.get(homeOfRule(rule.tenant, rule.id, shardCount))?.owner
+    if (node !== undefined) this.#links.get(node)?.owe(shard, keyOf(rule))
   }
 
   #compile(): void {

@@ -121,8 +121,10 @@ export class RuleEvaluator {
   /** The condition holds where there is no record: groups are remembered after their last one. */
   readonly #holdsEmpty: boolean
   readonly #groups = new Map<string, Group>()
-  /** Groups whose values have changed since they were looked at. */
-  readonly #touched = new Set<Group>()
+  /** Groups whose values have changed since they were looked at, and the first bucket that has. */
+  readonly #touched = new Map<Group, number>()
+  /** There was no time to look at all of them. */
+  #isEarlyBehind = false
   /** Shards that have been heard of, and since when they know all. */
   readonly #coverage = new Map<ShardId, number>()
   /** The last window that is decided, by its end; undefined before the first. */
@@ -172,7 +174,7 @@ export class RuleEvaluator {
         continue
       }
       if (!group.series.set(stamp, bucket, tally, base)) continue
-      this.#touched.add(group)
+      this.#touched.set(group, Math.min(this.#touched.get(group) ?? bucket, bucket))
       const seenMs = Math.floor(bucketStartMs(this.#window, bucket) / SEEN_STEP_MS) * SEEN_STEP_MS
       if (seenMs <= group.seenMs) continue
       group.seenMs = seenMs
@@ -188,12 +190,12 @@ export class RuleEvaluator {
   advance(nowMs: number, isTimeUp: () => boolean = NEVER): Transition[] {
     const transitions: Transition[] = this.#resolveOrphans()
     this.#closeWindows(nowMs, transitions, isTimeUp)
-    if (this.#isEarly && !this.isBehind) this.#fireEarly(nowMs, transitions)
+    if (this.#isEarly && this.#queue === null) this.#fireEarly(nowMs, transitions, isTimeUp)
     return transitions
   }
 
   get isBehind(): boolean {
-    return this.#queue !== null
+    return this.#queue !== null || this.#isEarlyBehind
   }
 
   /** Records ahead of the clock have come, which count when their time is there: `advance` has something to do then. */
@@ -344,16 +346,25 @@ export class RuleEvaluator {
   }
 
   /** Fires groups for windows that are not closed yet, the first that meets the condition; up to that which ends with the running bucket. */
-  #fireEarly(nowMs: number, transitions: Transition[]): void {
+  #fireEarly(nowMs: number, transitions: Transition[], isTimeUp: () => boolean): void {
     const { step, bucketCount } = this.#window
     const running = Math.ceil((bucketAt(this.#window, nowMs) + 1) / step) * step
     const first = Math.max(this.#decided! + 1, this.#knownFrom() + this.#window.span)
-    for (const group of this.#touched) {
+    let looked = 0
+    this.#isEarlyBehind = false
+    for (const [group, changed] of [...this.#touched]) {
+      if (looked > 0 && isTimeUp()) {
+        this.#isEarlyBehind = true
+        return
+      }
+      looked++
       const isQuiet = group.quietUntilMs > bucketStartMs(this.#window, running)
-      if (group.series.last < running && !isQuiet) this.#touched.delete(group)
+      this.#touched.delete(group)
+      // Behind those that have not had their turn.
+      if (group.series.last >= running || isQuiet) this.#touched.set(group, changed)
       if (group.firing !== null) continue
-      // Windows without a record of the group do not meet such a condition.
-      const from = Math.max(first, group.series.first + 1)
+      // Windows without a record of the group do not meet such a condition; those in which nothing has changed did not before.
+      const from = Math.max(first, group.series.first + 1, changed + 1)
       const to = Math.min(running, Math.ceil((group.series.last + bucketCount) / step) * step)
       for (let end = Math.ceil(from / step) * step; end <= to; end += step) {
         if (bucketStartMs(this.#window, end) < group.quietUntilMs) continue
@@ -397,7 +408,7 @@ export class RuleEvaluator {
     group.firing = null
     group.sinceMs = null
     // Windows that are open may meet the condition again.
-    this.#touched.add(group)
+    this.#touched.set(group, Number.NEGATIVE_INFINITY)
     this.stateVersion++
     transitions.push(this.#transition('resolved', id, group, end, measured, missing))
   }

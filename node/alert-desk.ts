@@ -83,7 +83,7 @@ export class AlertDesk implements AlertBackend {
   constructor(options: AlertDeskOptions) {
     this.rules = options.rules
     this.silences = options.silences
-    this.#events = new AlertEventLedger(options.registry)
+    this.#events = new AlertEventLedger(options.registry, () => options.clock.yieldTurn())
     this.#options = options
   }
 

@@ -88,7 +88,7 @@ test('silences say when they are in force, and are refused when they can never b
 
 test('events are given newest first, page by page, and acknowledged once', async (t) => {
   const { client, backend } = await startTestServer(t)
-  const ledger = new AlertEventLedger(backend.registry.connect())
+  const ledger = new AlertEventLedger(backend.registry.connect(), async () => undefined)
   const tenant = 'default' as TenantId
   for (let i = 0; i < 5; i++) await ledger.add(tenant, event(i))
   await ledger.change(tenant, 'e1', (before) => ({ ...before, state: 'resolved', resolvedMs: 5000 }))
@@ -114,7 +114,7 @@ test('events are given newest first, page by page, and acknowledged once', async
 
 test('of events the newest are kept', async (t) => {
   const { backend } = await startTestServer(t)
-  const ledger = new AlertEventLedger(backend.registry.connect())
+  const ledger = new AlertEventLedger(backend.registry.connect(), async () => undefined)
   const tenant = 'default' as TenantId
   for (let i = 0; i < ALERT_EVENTS_PER_TENANT_MAX + 7; i++) await ledger.add(tenant, event(i))
   assert.equal(await ledger.prune(tenant, 0), 7)

@@ -52,3 +52,11 @@ test('with very many firings the entry stays within its bound, and knows all of 
   assert.equal(loaded?.state?.groups.length, 2000)
   assert.ok(loaded.outbox.length >= 300)
 })
+
+test('an entry that cannot name all that fires is written nevertheless', async () => {
+  const entry = new RuleStateEntry(new SimulatedRegistry().connect(), TENANT, 'r', 1, 'a/1')
+  const groups = Array.from({ length: 4000 }, (_, i) => ({ ...FIRING.groups[0]!, group: `["${i}${'é'.repeat(400)}"]` }))
+  assert.equal(await entry.save({ ...STATE, groups }, []), 'saved')
+  const kept = (await entry.load())?.state?.groups.length ?? 0
+  assert.ok(kept > 500 && kept < 4000, String(kept))
+})

@@ -45,3 +45,23 @@ test('a count that crosses its threshold fires before the window is closed, once
   for (let ms = 4000; ms < 40_000 && resolved.length === 0; ms += 1000) resolved = step(T + ms, [])
   assert.deepEqual(resolved, [['resolved', { service: 'web' }, 2, 0]])
 })
+
+test('groups that fire before their windows are closed are looked at in slices, each once', () => {
+  const condition = { count: '>0', window: '5m', groupBy: 'host', allowedLateness: '1h' }
+  const rule = normaliseRule(TENANT_DEFAULT, 'r', 1, { name: 'r', query: '*', severity: 'P1', condition }, T)
+  const evaluator = new RuleEvaluator({ rule, watermarks: new Watermarks(1, T), nowMs: T })
+  const bucket = Math.floor(T / 1000)
+  const buckets = Array.from({ length: 200 }, (_, i) => ({ group: `["h${i}"]`, bucket, tally: 1, base: null }))
+  const { tenant, id: ruleId, revision } = rule
+  const stamp = { shard: SHARD, epoch: 1, through: { generation: 1, sequence: 1 } }
+  evaluator.accept(stamp, { tenant, ruleId, revision, fromMs: T - 4_000_000, buckets, samples: [] })
+  const fired: string[] = []
+  let looks = 0
+  do {
+    looks++
+    const slice = evaluator.advance(T + 500, () => true)
+    assert.ok(slice.length <= 1)
+    fired.push(...slice.map(({ groupKey }) => groupKey))
+  } while (evaluator.isBehind)
+  assert.deepEqual([looks, new Set(fired).size, fired.length], [200, 200, 200])
+})
