@@ -74,6 +74,7 @@ export class LiveTailRun implements LiveTail {
   }
 
   async start(start: TailStart): Promise<void> {
+    if (this.#stop.signal.aborted) return
     const scope = this.#scopeOf(start)
     const given = start.cursor === undefined ? undefined : decodeTailCursor(start.cursor).shards
     this.#leave()
@@ -104,6 +105,7 @@ export class LiveTailRun implements LiveTail {
   }
 
   async change(query: TailQuery): Promise<void> {
+    if (this.#stop.signal.aborted) return
     const scope = this.#scopeOf(query)
     const { course: before, scope: scopeBefore } = this
     if (before === undefined || scopeBefore === undefined) {
@@ -146,7 +148,7 @@ export class LiveTailRun implements LiveTail {
   }
 
   resume(): void {
-    if (!this.#isPaused || this.course === undefined) return
+    if (!this.#isPaused || this.course === undefined || this.#stop.signal.aborted) return
     this.#phase = new AbortController()
     this.#isPaused = false
     this.#options.client.began(this.#cursor())

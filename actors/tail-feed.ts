@@ -268,6 +268,8 @@ export class TailFeed implements Actor<TailFeedMessage> {
   async #lookOnce(): Promise<void> {
     const { clock, shards } = this.#options
     const startedMs = clock.monotonicMs()
+    // A store that was opened anew may go on behind a gap: who followed the one before is given nothing of it.
+    for (const shard of [...this.#stores.keys()]) this.#checkStore(shard)
     // In one step: what is in the window is all that was applied up to these positions behind the last ones.
     const pieces = this.#window.take()
     const endPlan = this.#endPlan

@@ -124,7 +124,7 @@ export interface TailClient {
   ended(error: WeirError, cursor: string | undefined): void
 }
 
-/** A tail as the HTTP side holds it. Calls of one tail do not overlap. */
+/** A tail as the HTTP side holds it. Calls of one tail do not overlap. Once it has ended they do nothing. */
 export interface LiveTail {
   /** Begins, or begins anew. Throws invalid_query, invalid_parameter; then all stays as it was. */
   start(start: TailStart): Promise<void>

@@ -7,6 +7,7 @@ import type { RecordJson } from '../../actors/messages/search.ts'
 import type { LiveTail, TailClient } from '../../actors/messages/tail.ts'
 import { asWeirError, WeirError } from '../../base/errors.ts'
 import {
+  TAIL_CLIENT_BYTES_MAX,
   TAIL_FAREWELL_MS,
   TAIL_MESSAGE_BYTES_MAX,
   TAIL_MESSAGES_WAITING_MAX,
@@ -204,6 +205,7 @@ class TailSocket {
   readonly #context: ServerContext
   readonly #requestId: string
   readonly #webSocket: WebSocket
+  readonly #socket: Socket
   readonly #tail: LiveTail
   readonly #client: SocketClient
   readonly #commands: string[] = []
@@ -221,6 +223,7 @@ class TailSocket {
     this.#context = context
     this.#requestId = requestId
     this.#webSocket = webSocket
+    this.#socket = socket
     this.#tail = tail
     this.#client = client
     client.connect(webSocket, socket)
@@ -247,8 +250,17 @@ class TailSocket {
     webSocket.on('message', (data, isBinary) => {
       if (isBinary) this.#close(CLOSE_UNSUPPORTED)
       else this.#receive(String(data))
+      this.#restWhenFull()
     })
+    webSocket.on('ping', () => this.#restWhenFull())
     if (drainSignal.aborted) onDrain()
+  }
+
+  /** What is answered waits for the client: who does not read is not read from either. */
+  #restWhenFull(): void {
+    if (this.#webSocket.isPaused || this.#client.queuedBytes <= TAIL_CLIENT_BYTES_MAX) return
+    this.#webSocket.pause()
+    this.#socket.once('drain', () => this.#webSocket.resume())
   }
 
   #receive(text: string): void {

@@ -165,6 +165,10 @@ describe('clients of live tails', () => {
     await clientWith(headers).ingest([{ uid: 'z' }])
     await good.hasLogs(1)
     good.close()
+    await waitUntil(
+      async () => /weir_tail_filters(\{[^}]*\})? 0\n/.test((await admin.get('/metrics')).text),
+      () => 'nothing is followed for who is gone, whatever it had asked for',
+    )
   })
 
   it('that do not read lose counted records, hold nobody up, and are cut off with a notice', async () => {
@@ -224,6 +228,23 @@ describe('clients of live tails', () => {
     assert.match(text, /"code":"client_too_slow".*"final":true,"cursor":"/)
     assert.equal(reader.of('dropped').length, 0)
     reader.close()
+  })
+
+  it('that ask much and read nothing are not read from either', async () => {
+    const key = await keyOf('deaf', 'read')
+    const deaf = await rawTail([`authorization: Bearer ${key}`])
+    deaf.pause()
+    const before = node.memory().anonymous
+    deaf.write(Buffer.concat(Array.from({ length: 400_000 }, () => frameOf(1))))
+    deaf.write(Buffer.alloc(6 * 400_000, Buffer.from([0x89, 0x80, 0, 0, 0, 0])))
+    await waitUntil(
+      async () => /weir_tails_cut_off_total\{[^}]*\} 2/.test((await admin.get('/metrics')).text),
+      () => 'who does not read is cut off',
+      TAIL_STALLED_MAX_MS + 10_000,
+    )
+    assert.ok(node.memory().anonymous - before < 64 * 1024 * 1024)
+    assert.ok(deaf.writableLength > 0)
+    deaf.destroy()
   })
 })
 

@@ -203,6 +203,23 @@ describe('a tail feed', () => {
     assert.deepEqual((await feed.collect()).gone, [{ follow: next.id, shard: SHARD }])
   })
 
+  it('gives nothing of a shard that comes back behind a gap to who followed it before', async () => {
+    const feed = await Feed.open()
+    const { id } = await feed.follow('*')
+    const collecting = feed.collect()
+    await feed.shards.get(SHARD)!.store.close()
+    // Another node has it for a moment, and gives it back as it is then.
+    const { hear } = feed.feed
+    feed.fixture.onRows = () => undefined
+    const back = await feed.fixture.open()
+    await back.applyFrame(at(1), NOON_MS, [sectionOf(['missed'])])
+    feed.fixture.onRows = hear
+    feed.shards.set(SHARD, { store: back })
+    await back.applyFrame(at(2), NOON_MS, [sectionOf(['later'])])
+    const { rows, through, gone } = await collecting
+    assert.deepEqual([rows, through, gone], [[], [], [{ follow: id, shard: SHARD }]])
+  })
+
   it('forgets a hub that does not ask for long, and tells it so', async () => {
     const feed = await Feed.open()
     await assert.rejects(feed.collect(), { code: 'not_found' })
