@@ -17,6 +17,7 @@ FROM node:24-bookworm-slim AS ui
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier
+COPY tsconfig.json ./
 COPY web web
 RUN node web/build.ts
 

@@ -11,14 +11,16 @@ const SESSION_SECONDS = 12 * 3600
 /**
  * The key of a browser that has signed in; undefined when there is none, or when another page may have had the browser send it. The cookie goes with requests
  * of its own site only (`SameSite=Strict`); but another program on this host is the same site, at another port. So a request that says where it comes from
- * must come from here: every browser says so (`Origin`) with whatever is not a plain GET.
+ * must come from here: every browser says so (`Origin`) with whatever is not a plain GET. Behind a proxy that puts a `Host` of its own the browser's word
+ * for it counts (`Sec-Fetch-Site`, which no page can set).
  */
 export function sessionCredential(headers: IncomingHttpHeaders): string | undefined {
   const { cookie, host, origin } = headers
   if (cookie === undefined) return undefined
   const place = headers['sec-fetch-site']
   if (place !== undefined && place !== 'same-origin' && place !== 'none') return undefined
-  if (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`) return undefined
+  const isForeign = origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`
+  if (isForeign && place !== 'same-origin') return undefined
   for (const part of cookie.split(';')) {
     const equals = part.indexOf('=')
     if (part.slice(0, equals).trim() !== NAME) continue

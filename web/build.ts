@@ -48,10 +48,18 @@ function changedMs(path: string): number {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const isBuilt = await buildUi(process.argv.includes('--when-stale'))
-  if (!isBuilt) {
-    process.stderr.write(
-      'The web UI is not built: its packages are not installed (npm ci without --omit=dev). The node starts without it.\n',
-    )
+  const isBeforeStart = process.argv.includes('--when-stale')
+  const failure = await buildUi(isBeforeStart).then(
+    (isBuilt) => (isBuilt ? undefined : 'its packages are not installed (npm ci without --omit=dev)'),
+    (error: unknown) => {
+      // A node takes in logs, with the UI or without.
+      if (!isBeforeStart) throw error
+      return error instanceof Error ? error.message : String(error)
+    },
+  )
+  if (failure !== undefined) {
+    const next = isBeforeStart ? ' The node starts with what was built before, if anything was.' : ''
+    process.stderr.write(`The web UI is not built: ${failure}.${next}\n`)
+    if (!isBeforeStart) process.exitCode = 1
   }
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
@@ -36,6 +36,8 @@ function precompressed(folder: string): Plugin {
     name: 'precompressed',
     apply: 'build',
     closeBundle() {
+      // After a build that failed too, whose error is the one to tell.
+      if (!existsSync(folder)) return
       for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
         if (!COMPRESSED.test(name)) continue
         const path = join(folder, name)

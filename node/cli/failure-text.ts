@@ -22,7 +22,7 @@ export function failureText(error: unknown, paint: Paint, query?: string): ToldF
   }
   if (!(error instanceof WeirError) || error.code === 'internal') {
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    return { text: `${head} ${stack}`, exitStatus: EXIT_FAILED }
+    return { text: `${head} ${linesOf(stack)}`, exitStatus: EXIT_FAILED }
   }
   if (error.code !== 'invalid_config') {
     return { text: `${head} ${linesOf(error.message)} (${error.code})`, exitStatus: EXIT_FAILED }

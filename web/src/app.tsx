@@ -1,4 +1,4 @@
-import { useSignal } from '@preact/signals'
+import { effect, useSignal } from '@preact/signals'
 import type { ComponentType } from 'preact'
 import { useEffect } from 'preact/hooks'
 import { isConnected, needsSignIn } from './api-client.ts'
@@ -17,7 +17,8 @@ import { loadSession, session, signOut } from './session.ts'
 export function App() {
   const page = pageOf(segments.value[0])
   useEffect(watchConnection, [])
-  useEffect(() => void loadSession(), [])
+  // Asked again when a node answers that did not before.
+  useEffect(() => effect(() => void (isConnected.value && session.value === undefined && loadSession())), [])
   return (
     <div class="shell">
       <a class="skip-link" href="#page">

@@ -9,7 +9,7 @@ export interface Polled<T> extends Loaded<T> {
 
 /**
  * What `fetchIt` gives, fetched again `periodMs` after each answer for as long as the component is shown; with another `key` at once. Nothing is
- * fetched while the browser does not show the page. 0: it is fetched once a key.
+ * fetched again while the browser does not show the page. 0: it is fetched once a key.
  */
 export function usePolled<T>(key: string, periodMs: number, fetchIt: (signal: AbortSignal) => Promise<T>): Polled<T> {
   const loader = useMemo(() => new Loader<T>(), [])
@@ -18,8 +18,11 @@ export function usePolled<T>(key: string, periodMs: number, fetchIt: (signal: Ab
   useEffect(() => {
     let cancel = () => {}
     let isOver = false
+    let isFirst = true
     const round = async () => {
-      if (!document.hidden) await loader.load((signal) => newest.current(signal))
+      const isWanted = isFirst || !document.hidden
+      isFirst = false
+      if (isWanted) await loader.load((signal) => newest.current(signal))
       if (!isOver && periodMs > 0) cancel = after(periodMs, round)
     }
     void round()

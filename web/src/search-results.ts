@@ -1,5 +1,5 @@
 import { type Signal, signal } from '@preact/signals'
-import { type ApiProblem, callLines } from './api-client.ts'
+import { ApiProblem, callLines } from './api-client.ts'
 import type { Coverage, LogRecord, QueryStats } from './api-types.ts'
 import { elapsedMs } from './browser-clock.ts'
 import { problemOf } from './loaded.ts'
@@ -62,11 +62,13 @@ export class SearchResults {
   readonly #parsed = new Map<number, LogRecord>()
   #request: SearchRequest | undefined
   #running: AbortController | undefined
+  #rowsMax = PAGE_ROWS
 
   /** Forgets what there is and fetches the first page. */
   async start(request: SearchRequest): Promise<void> {
     this.#running?.abort()
     this.#request = request
+    this.#rowsMax = PAGE_ROWS
     await this.#loadPage(undefined)
   }
 
@@ -114,9 +116,9 @@ export class SearchResults {
       this.#parsed.clear()
       this.state.value = { ...NOTHING, isLoading: true, firstRowMs: elapsedMs() - startedMs }
     }
+    const limit = Math.min(this.#rowsMax, cursor === undefined ? FIRST_PAGE_ROWS : PAGE_ROWS)
     try {
       const { query, from, to, order } = this.#request!
-      const limit = cursor === undefined ? FIRST_PAGE_ROWS : PAGE_ROWS
       const page = callLines('GET /v1/logs/search', {
         query: { query, from, to, order, limit, total: 'none', ...(cursor === undefined ? {} : { cursor }) },
         signal: running.signal,
@@ -145,6 +147,10 @@ export class SearchResults {
       }
     } catch (error) {
       if (running.signal.aborted) return
+      if (isTooLarge(error) && limit > 1) {
+        this.#rowsMax = Math.ceil(limit / 4)
+        return this.#loadPage(cursor)
+      }
       const kept = cursor === undefined ? NOTHING : this.state.value
       if (cursor === undefined) {
         this.#lines = []
@@ -158,4 +164,9 @@ export class SearchResults {
     this.#lines.push(line)
     this.#chars += line.length
   }
+}
+
+/** So many large records do not fit an answer; fewer may. */
+function isTooLarge(error: unknown): boolean {
+  return error instanceof ApiProblem && error.code === 'result_too_large'
 }

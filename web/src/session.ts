@@ -1,6 +1,9 @@
 import { signal } from '@preact/signals'
-import { call, needsSignIn } from './api-client.ts'
+import { call, isConnected, needsSignIn } from './api-client.ts'
 import type { Session } from './api-types.ts'
+import { after } from './browser-clock.ts'
+
+const RETRY_MS = 2000
 
 /** Who this browser is to the node; undefined until it has said so. */
 export const session = signal<Session | undefined>(undefined)
@@ -11,7 +14,8 @@ export async function loadSession(): Promise<void> {
     session.value = await call('GET /v1/session', {})
     needsSignIn.value = !session.value.isSignedIn
   } catch {
-    // The page itself says that the node does not answer.
+    // The page itself says that the node does not answer; one that answers with an error is asked again.
+    if (isConnected.peek() && session.peek() === undefined) after(RETRY_MS, () => void loadSession())
   }
 }
 

@@ -34,6 +34,7 @@ const TRIM_ROWS = 1000
 const WAITING_MAX = 5000
 const KNOWN_IDS_MAX = 4000
 const FLUSH_MS = 100
+const FRESH_MAX = 5000
 const RATE_SECONDS = 5
 const POLL_LIMIT = 1000
 const RETRY_FIRST_MS = 500
@@ -94,13 +95,15 @@ export class TailFeed {
 
   /** What comes is kept aside, and counted, until it is resumed. */
   pause(isPaused: boolean): void {
+    const { status } = this.state.value
+    if (status === 'stopped') return
     this.#isPaused = isPaused
     if (!isPaused) {
       const waiting = this.#waiting
       this.#waiting = []
       this.#append(waiting)
     }
-    this.#set({ status: isPaused ? 'paused' : 'live', waiting: this.#waiting.length })
+    this.#set({ status: isPaused ? 'paused' : status === 'paused' ? 'live' : status, waiting: this.#waiting.length })
   }
 
   clear(): void {
@@ -193,6 +196,8 @@ export class TailFeed {
     if (this.#knownIds.size >= KNOWN_IDS_MAX) this.#knownIds.delete(this.#knownIds.values().next().value as string)
     this.#knownIds.add(log.id)
     this.#fresh.push(log)
+    // Timers of a page that is not shown hardly run.
+    if (this.#fresh.length >= FRESH_MAX) this.#flush()
   }
 
   #flush(): void {

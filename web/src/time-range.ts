@@ -46,8 +46,17 @@ export const timesInUtc = remembered('utc', false, (value): value is boolean => 
 /** Minutes to add to UTC for what the user reads. */
 const offset = computed(() => (timesInUtc.value ? () => 0 : (ms: number) => -new Date(ms).getTimezoneOffset()))
 
-/** A time of an address in milliseconds; undefined when it is none. */
+/** End of the year 9999: what is later has no text in RFC 3339. */
+const TIME_MS_MAX = 253_402_300_799_999
+const TIME_MS_MIN = -62_167_219_200_000
+
+/** A time of an address in milliseconds, of the years 0 to 9999; undefined when it is none. */
 export function parseTime(text: string, atMs = nowMs()): number | undefined {
+  const ms = momentOf(text, atMs)
+  return ms !== undefined && ms >= TIME_MS_MIN && ms <= TIME_MS_MAX ? ms : undefined
+}
+
+function momentOf(text: string, atMs: number): number | undefined {
   const relative = /^now(?:([+-])(\d{1,6})(ms|[smhdwMy]))?(?:\/([smhd]))?$/.exec(text.trim())
   if (relative !== null) {
     const [, sign, count, unit, round] = relative
@@ -60,7 +69,10 @@ export function parseTime(text: string, atMs = nowMs()): number | undefined {
   const hasZone = /(?:Z|[+-]\d\d:?\d\d)$/i.test(iso)
   const ms = Date.parse(hasZone ? iso : iso.includes('T') ? `${iso}Z` : `${iso}T00:00:00Z`)
   if (Number.isNaN(ms)) return undefined
-  return hasZone ? ms : ms - offset.value(ms) * 60_000
+  if (hasZone) return ms
+  // The offset of that moment, which another one may have: clocks are changed between them.
+  const nearMs = ms - offset.value(ms) * 60_000
+  return ms - offset.value(nearMs) * 60_000
 }
 
 /** The moments of a range now; the default where it is malformed or ends before it begins. */
@@ -81,7 +93,7 @@ export function rangeLabel({ from, to }: TimeRange): string {
 
 /** A moment as people read it, in their zone or in UTC: `2026-11-22 14:03:07.250`. */
 export function formatTime(ms: number, precision: 'minute' | 'second' | 'ms'): string {
-  if (Number.isNaN(ms)) return '?'
+  if (!(Math.abs(ms) <= TIME_MS_MAX)) return '?'
   const text = new Date(ms + offset.value(ms) * 60_000).toISOString()
   return `${text.slice(0, 10)} ${text.slice(11, precision === 'minute' ? 16 : precision === 'second' ? 19 : 23)}`
 }

@@ -39,7 +39,7 @@ export async function run(call: Call<typeof SEND_OPTIONS>): Promise<number> {
       time_field: options['time-field'],
       message_field: options['message-field'],
     },
-    onRetry: (reason) => terminal.tell(terminal.paintError(`weir: ${reason}; trying again`, 'yellow')),
+    onRetry: (reason) => terminal.tell(terminal.paintError(`weir: ${printable(reason)}; trying again`, 'yellow')),
   })
   const sent = new Sent(call, totalOf(sources))
   try {

@@ -8,6 +8,7 @@ import type { TAIL_OPTIONS } from '../find-commands.ts'
 import { countText } from '../list-printer.ts'
 import { LiveTail } from '../live-tail.ts'
 import type { NodeClient, Parameters } from '../node-client.ts'
+import { printable } from '../printable.ts'
 import { RecordPrinter } from '../record-printer.ts'
 import { sinceParameter } from '../time-option.ts'
 
@@ -42,7 +43,7 @@ export async function followRecords(
   const client = node()
   // One record is the least that can be asked for.
   const { logs, cursor, coverage } = await newestRecords(client, { ...filter, from, limit: Math.max(1, lines) })
-  const warn = (text: string) => terminal.tell(terminal.paintError(`weir: ${text}`, 'yellow'))
+  const warn = (text: string) => terminal.tell(terminal.paintError(`weir: ${printable(text)}`, 'yellow'))
   const missing = missingText(coverage)
   if (missing !== undefined) warn(missing)
   if (lines > 0) await printer.records(logs.map((log) => JSON.stringify(log)))

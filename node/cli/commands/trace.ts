@@ -27,7 +27,7 @@ export async function run({ words: [id = ''], options, terminal, node }: Call<ty
   }
   const form = options.output === 'auto' ? (terminal.outIsTty ? 'text' : 'ndjson') : options.output
   if (form === 'json') await printJson(terminal, trace)
-  else if (form === 'ndjson') await terminal.write(trace.logs.map((log) => `${JSON.stringify(log)}\n`).join(''))
+  else if (form === 'ndjson') for (const log of trace.logs) await printJson(terminal, log, false)
   else await terminal.write(traceText(trace, terminal))
   const missing = missingText(trace.coverage)
   if (missing === undefined) return EXIT_OK
@@ -49,7 +49,7 @@ function traceText({ traceId, startedAt, durationMs, services, logs }: TraceResu
     { title: 'TO', text: ({ lastAt }) => `+${Date.parse(lastAt) - startMs} ms`, align: 'right' },
     { title: 'WHEN', text: (service) => barOf(service, startMs, durationMs) },
   ]
-  const title = `trace ${printable(traceId)}: ${logs.length} records in ${durationMs} ms, from ${startedAt}`
+  const title = `trace ${printable(traceId)}: ${logs.length} records in ${durationMs} ms, from ${printable(startedAt)}`
   const offsets = logs.map(({ timestamp }) => `+${Date.parse(timestamp) - startMs} ms`)
   const widest = Math.max(0, ...offsets.map((offset) => offset.length))
   const lines = logs.map((log, i) => {

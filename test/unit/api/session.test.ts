@@ -25,6 +25,9 @@ test('a session is a key in a cookie that scripts and other origins cannot use',
   assert.equal((await search({ cookie })).status, 200)
   assert.equal((await search({ cookie, origin: url, 'sec-fetch-site': 'same-origin' })).status, 200)
   assert.equal((await search({ cookie, origin: 'http://127.0.0.1:1' })).status, 401, 'another port is another origin')
+  const proxied = { cookie, origin: 'https://logs.example', 'sec-fetch-site': 'same-origin' }
+  assert.equal((await search(proxied)).status, 200, 'a proxy may put a Host of its own')
+  assert.equal((await search({ ...proxied, 'sec-fetch-site': 'none' })).status, 401)
   assert.equal((await search({ cookie, 'sec-fetch-site': 'same-site' })).status, 401)
   assert.equal((await search({ cookie, 'sec-fetch-site': 'cross-site' })).status, 401)
   assert.equal(

@@ -29,6 +29,7 @@ export class SearchModel {
   readonly fields = new Loader<FieldsResult>()
   readonly patterns = new Loader<PatternsResult>()
   readonly asked = signal<Asked | undefined>(undefined)
+  #isStopped = false
 
   /** Asks anew. The rows come first, then what is around them. */
   run({ query, range, order, tab }: SearchParams): void {
@@ -47,6 +48,7 @@ export class SearchModel {
       this.table.clear()
       void this.results.start({ query, from, to, order })
     }
+    this.#isStopped = false
     void this.#around(asked)
     if (tab === 'patterns') this.findPatterns()
   }
@@ -62,13 +64,15 @@ export class SearchModel {
   }
 
   stop(): void {
+    this.#isStopped = true
     this.results.stop()
     for (const loader of [this.table, this.histogram, this.fields, this.patterns]) loader.stop()
   }
 
-  async #around({ filter: query, from, to }: Asked): Promise<void> {
+  async #around(asked: Asked): Promise<void> {
+    const { filter: query, from, to } = asked
     await this.histogram.load((signal) => call('GET /v1/logs/histogram', { query: { query, from, to }, signal }))
-    if (this.asked.value?.from !== from) return
+    if (this.#isStopped || this.asked.value !== asked) return
     await this.fields.load((signal) =>
       call('GET /v1/fields', { query: { query, from, to, timeout: SIDE_TIMEOUT }, signal }),
     )

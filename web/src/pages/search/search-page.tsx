@@ -51,7 +51,14 @@ export function SearchPage() {
     model.run(searchParams.value)
   }, [model, selected])
   useEffect(() => search(), [search, query, range.from, range.to, order])
-  useEffect(() => () => model.stop(), [model])
+  const address = useRef<() => void>(() => undefined)
+  useEffect(
+    () => () => {
+      address.current()
+      model.stop()
+    },
+    [model],
+  )
 
   // A link to a record opens it, in the list or not.
   useEffect(() => {
@@ -79,7 +86,6 @@ export function SearchPage() {
     if (opened.value !== undefined && selected.value < 0) selected.value = results.indexOf(opened.value.id)
   }, [state.count, opened.value, selected, results])
 
-  const address = useRef<() => void>(() => undefined)
   const open = useCallback(
     (index: number) => {
       const record = results.row(index)
@@ -203,7 +209,7 @@ export function SearchPage() {
           {shownTab === 'patterns' && <PatternList model={model} />}
           {shownTab === 'charts' && table !== undefined && <TableView result={table} query={query} />}
           {shownTab === 'charts' && table === undefined && tableIsLoading && <Spinner label="Counting" />}
-          {shownTab === 'logs' && problem === undefined && (
+          {shownTab === 'logs' && (problem === undefined || state.count > 0) && (
             <>
               {isEmpty && (
                 <NothingFound isUnfiltered={asked.filter === '' || asked.filter === '*'} onArrival={search} />
