@@ -7,6 +7,8 @@ const ROOT = new URL('../../', import.meta.url)
 /** Not ours, not shipped, or made by running the program. */
 const NOT_SHIPPED = new Set(['node_modules', '.git', '.cache', 'data'])
 const NOT_TEXT = /\.(?:png|jpg|gz|zst|bin|seg|block|mdb|log|cpuprofile)$/
+/** Pages link to them: they are there, with no text. */
+const IMAGE = /^docs\/images\/[\w-]+\.png$/
 
 export interface SourceModule extends SourceText {
   /** Relative to the project, with slashes. */
@@ -26,9 +28,11 @@ export function sourceModule(path: string, text: string): SourceModule {
   return { path, text, lineCount: text.split('\n').length - 1, imports, ...split }
 }
 
-/** Every shipped text file, path → text, read once. */
+/** Every shipped text file, path → text, read once; of pictures of the docs the text is empty. */
 export function shippedFiles(): ReadonlyMap<string, string> {
-  files ??= new Map(pathsBelow('').map((path) => [path, readFileSync(new URL(path, ROOT), 'utf8')]))
+  files ??= new Map(
+    pathsBelow('').map((path) => [path, IMAGE.test(path) ? '' : readFileSync(new URL(path, ROOT), 'utf8')]),
+  )
   return files
 }
 let files: Map<string, string> | undefined
@@ -52,6 +56,6 @@ function pathsBelow(folder: string): string[] {
     const path = `${folder}${entry.name}`
     if (NOT_SHIPPED.has(entry.name) || path === 'bench/results' || path.startsWith('web/dist')) return []
     if (entry.isDirectory()) return pathsBelow(`${path}/`)
-    return entry.isFile() && !NOT_TEXT.test(path) ? [path] : []
+    return entry.isFile() && (IMAGE.test(path) || !NOT_TEXT.test(path)) ? [path] : []
   })
 }
