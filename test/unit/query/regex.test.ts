@@ -226,8 +226,8 @@ test('any text is a regular expression or a QuerySyntaxError, and what we take R
         assert.ok(error.position >= 0 && error.position <= source.length, source)
         return
       }
-      // \u is ours, for those who know it from JavaScript.
-      if (!source.includes('\\u')) RE2JS.compile(source)
+      // \u is ours, for those who know it from JavaScript. In `[:]` re2js sees the beginning and the end of a named class, both in one colon; RE2 does not.
+      if (!source.includes('\\u') && !source.includes('[:]')) RE2JS.compile(source)
     }),
     { numRuns: 3000 },
   )
