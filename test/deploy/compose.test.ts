@@ -144,6 +144,9 @@ test('the image holds the program: all of its folders, and nothing else', () => 
   for (const folder of ['test', 'bench']) folders.delete(folder)
   const taken = [...fileText('.dockerignore').matchAll(/^!([\w-]+)$/gm)].map(([, name]) => name)
   deepEqual(new Set(taken), new Set([...folders, 'LICENSE']))
+  // What builds the UI reads the settings that its own extend.
+  match(fileText('.dockerignore'), /^!tsconfig\.json$/m)
+  match(fileText('Dockerfile'), /^COPY tsconfig\.json \.\/\nCOPY web web\nRUN node web\/build\.ts$/m)
   match(fileText('.dockerignore'), /^\*\n(?:.*\n)*!package\.json\n!package-lock\.json\n/m)
 })
 
